@@ -1,0 +1,6 @@
+//! What the three readers share.
+
+pub mod emit;
+pub mod error;
+pub mod scoped;
+pub mod token;

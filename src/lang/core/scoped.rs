@@ -1,0 +1,39 @@
+//! A text that carries the scope at every selector.
+
+use crate::span::Span;
+
+/// A scoped query text. Only a language's `scope` function makes one, and only after the text stood
+/// its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopedText {
+    text: String,
+    selectors: usize,
+    insertions: Vec<Span>,
+}
+
+impl ScopedText {
+    /// Seals `text`. To be called with proven text only.
+    pub(in crate::lang) fn proven(text: String, selectors: usize, insertions: Vec<Span>) -> Self {
+        Self { text, selectors, insertions }
+    }
+
+    /// The text to send.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The text to send, owned.
+    pub fn into_string(self) -> String {
+        self.text
+    }
+
+    /// How many selectors the text has.
+    pub fn selectors(&self) -> usize {
+        self.selectors
+    }
+
+    /// Where our insertions are in the text, in order.
+    pub fn insertions(&self) -> &[Span] {
+        &self.insertions
+    }
+}

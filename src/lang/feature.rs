@@ -1,0 +1,96 @@
+//! Features that an operator declares for a backend: its own feature flags, its version's syntax, and
+//! assertions about its data.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One feature, by the name it has in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// `promql-experimental-functions`: Prometheus' own flag of that name.
+    PromqlExperimentalFunctions,
+    /// `promql-duration-expr`: Prometheus' flag before 3.16, always on since; on here only if named.
+    PromqlDurationExpr,
+    /// `promql-extended-range-selectors`: `anchored` and `smoothed`; as above.
+    PromqlExtendedRangeSelectors,
+    /// `promql-binop-fill-modifiers`: Prometheus' own flag of that name.
+    PromqlBinopFillModifiers,
+    /// `variants`: Loki's experimental `variants(…) of (…)`.
+    Variants,
+    /// `tempo-3`: TraceQL of Tempo 2.10 and 3.x.
+    Tempo3,
+    /// `traces_never_mix_tenants`: the operator asserts that the spans of each trace carry one same
+    /// tenant or none.
+    TracesNeverMixTenants,
+}
+
+impl Feature {
+    /// Every feature.
+    pub const ALL: [Self; 7] = [
+        Self::PromqlExperimentalFunctions,
+        Self::PromqlDurationExpr,
+        Self::PromqlExtendedRangeSelectors,
+        Self::PromqlBinopFillModifiers,
+        Self::Variants,
+        Self::Tempo3,
+        Self::TracesNeverMixTenants,
+    ];
+
+    /// The name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PromqlExperimentalFunctions => "promql-experimental-functions",
+            Self::PromqlDurationExpr => "promql-duration-expr",
+            Self::PromqlExtendedRangeSelectors => "promql-extended-range-selectors",
+            Self::PromqlBinopFillModifiers => "promql-binop-fill-modifiers",
+            Self::Variants => "variants",
+            Self::Tempo3 => "tempo-3",
+            Self::TracesNeverMixTenants => "traces_never_mix_tenants",
+        }
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no [`Feature`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown feature `{0}`")]
+pub struct UnknownFeature(String);
+
+impl FromStr for Feature {
+    type Err = UnknownFeature;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| UnknownFeature(name.to_owned()))
+    }
+}
+
+/// A set of features.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Features(u32);
+
+impl Features {
+    /// No feature: what every backend of the supported versions has without a flag.
+    pub const NONE: Self = Self(0);
+
+    /// This set with `feature`.
+    #[must_use]
+    pub const fn with(self, feature: Feature) -> Self {
+        Self(self.0 | 1 << feature as u32)
+    }
+
+    /// Whether `feature` is in the set.
+    pub const fn has(self, feature: Feature) -> bool {
+        self.0 & (1 << feature as u32) != 0
+    }
+}
+
+impl FromIterator<Feature> for Features {
+    fn from_iter<I: IntoIterator<Item = Feature>>(features: I) -> Self {
+        features.into_iter().fold(Self::NONE, Self::with)
+    }
+}

@@ -1,0 +1,1 @@
+//! LogQL: read, scoped, proven.

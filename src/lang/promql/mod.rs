@@ -1,0 +1,1 @@
+//! PromQL: read, scoped, proven.

@@ -1,0 +1,1 @@
+//! TraceQL: read, scoped, proven.

@@ -1,0 +1,7 @@
+//! Palisade: a multi-tenant query proxy for Prometheus, Loki, Tempo and Alertmanager.
+
+pub mod lang;
+pub mod limits;
+pub mod rejection;
+pub mod span;
+pub mod tenant;

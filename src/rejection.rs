@@ -1,0 +1,282 @@
+//! Every way in which a request is refused.
+//!
+//! [`Rejection`] is closed and matched in full by `respond` (status and body) and by `events` (log and
+//! metric), so a new refusal cannot become a silent 500. What [`std::fmt::Display`] writes is for the caller: lower
+//! case, no full stop, what to do where something can be done, and nothing that tells whether another
+//! tenant exists. Private detail goes to the log through [`Rejection::detail`].
+
+use crate::lang::{Language, QueryError};
+use std::borrow::Cow;
+
+/// A refused request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The path is below no backend's mount.
+    #[error("no backend is mounted at this path")]
+    UnknownMount,
+    /// The token, or its absence.
+    #[error("{0}")]
+    Token(#[from] TokenFault),
+    /// The token is good, and grants nothing here.
+    #[error("{0}")]
+    Forbidden(#[from] Forbidden),
+    /// Not an endpoint, or one that is refused by its row in the endpoint table.
+    #[error("not found")]
+    UnknownEndpoint,
+    /// The endpoint has no such method.
+    #[error("method not allowed, use {allow}")]
+    Method {
+        /// The methods it has, as the `Allow` header lists them.
+        allow: &'static str,
+    },
+    /// A body whose content type is not the one accepted.
+    #[error("{0}")]
+    ContentType(&'static str),
+    /// Over a cap: the request, or what it would become.
+    #[error("{what} over the limit of {max}")]
+    TooLarge {
+        /// What is too large, with its unit.
+        what: &'static str,
+        /// The cap.
+        max: usize,
+    },
+    /// The URL is over the cap.
+    #[error("URL over the limit of {max} bytes")]
+    UrlTooLong {
+        /// The cap.
+        max: usize,
+    },
+    /// A parameter is missing, repeated, contradictory or malformed.
+    #[error("parameter `{name}` {problem}")]
+    Parameter {
+        /// The parameter.
+        name: Cow<'static, str>,
+        /// What is wrong with it.
+        problem: Cow<'static, str>,
+    },
+    /// The request as a whole is malformed: its path, its encoding, its framing.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// A query text was refused.
+    #[error("{}", query_text(*.language, .error, .excerpt))]
+    Query {
+        /// Its language.
+        language: Language,
+        /// Why and where.
+        error: QueryError,
+        /// The caller's own text around the place, for the message.
+        excerpt: String,
+    },
+    /// The backend gave no usable answer.
+    #[error("{0}")]
+    Upstream(#[from] UpstreamFault),
+    /// More than is taken at once.
+    #[error("too many requests, try again later")]
+    Overloaded,
+    /// The request took longer than allowed.
+    #[error("timed out")]
+    Timeout,
+    /// A fault of ours. The text is for the log only.
+    #[error("internal error, nothing was sent")]
+    Defect(String),
+}
+
+/// What is wrong with a bearer token (RFC 6750, RFC 7519, RFC 9068).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum TokenFault {
+    /// No `Authorization: Bearer`.
+    #[error("no bearer token, send `Authorization: Bearer TOKEN`")]
+    Missing,
+    /// Not one well-formed JWT: two headers, trailing bytes, bad base64, bad JSON, over the cap.
+    #[error("malformed bearer token")]
+    Malformed,
+    /// An algorithm that the issuer's configuration does not list.
+    #[error("token algorithm not accepted")]
+    Algorithm,
+    /// A `typ`, `crit` or `cnf` that is not taken: not an access token.
+    #[error("not an access token that can be accepted here")]
+    Kind,
+    /// An issuer that is not configured.
+    #[error("token issuer not accepted")]
+    Issuer,
+    /// No key of the issuer signed it.
+    #[error("token signature not accepted")]
+    Signature,
+    /// Not meant for this audience.
+    #[error("token audience not accepted")]
+    Audience,
+    /// `exp` is missing or past.
+    #[error("token expired")]
+    Expired,
+    /// `nbf` or `iat` lies in the future.
+    #[error("token not valid yet")]
+    NotYetValid,
+    /// A claim has the wrong type, or a required one is missing.
+    #[error("token claims not accepted")]
+    Claims,
+    /// The issuer's keys are not known yet, so nothing can be verified.
+    #[error("token cannot be verified now, try again later")]
+    KeysUnavailable,
+}
+
+impl TokenFault {
+    /// The name in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Algorithm => "algorithm",
+            Self::Kind => "kind",
+            Self::Issuer => "issuer",
+            Self::Signature => "signature",
+            Self::Audience => "audience",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Claims => "claims",
+            Self::KeysUnavailable => "keys_unavailable",
+        }
+    }
+}
+
+/// Why a good token grants nothing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Forbidden {
+    /// No rule matches, or every rule that matches lost a dimension.
+    #[error("no policy rule grants access")]
+    NoRule,
+    /// A scope value in the token has characters that are never taken.
+    #[error("a scope value of the token has characters that are not accepted")]
+    TenantValue,
+    /// More values than the cap.
+    #[error("the token's scope has too many values")]
+    TooManyValues,
+    /// The rules that match cannot be said in one selector.
+    #[error("name a narrower scope with the `X-Palisade-Scope` header")]
+    NarrowerScope,
+    /// `X-Palisade-Scope` or `X-Palisade-Tenant` is malformed, repeated, or not granted.
+    #[error("the requested scope is not granted")]
+    Narrowing,
+    /// The backend has no label for a dimension of the scope.
+    #[error("this backend cannot be scoped for this caller")]
+    ClosedBackend,
+}
+
+impl Forbidden {
+    /// The name in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoRule => "no_rule",
+            Self::TenantValue => "tenant_value",
+            Self::TooManyValues => "too_many_values",
+            Self::NarrowerScope => "narrower_scope",
+            Self::Narrowing => "narrowing",
+            Self::ClosedBackend => "closed_backend",
+        }
+    }
+}
+
+/// Why there is no answer of the backend to pass on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum UpstreamFault {
+    /// It could not be reached, or the connection broke.
+    #[error("the backend cannot be reached")]
+    Unreachable,
+    /// It took too long.
+    #[error("the backend took too long")]
+    Timeout,
+    /// It answered with a redirect or a status that is never passed on.
+    #[error("the backend gave an unexpected answer")]
+    Unexpected,
+    /// It said itself that it is too busy or not ready.
+    #[error("the backend is not ready")]
+    Unready,
+    /// The answer must be filtered and could not be decoded.
+    #[error("the backend's answer cannot be filtered safely")]
+    Undecodable,
+    /// The answer must be filtered and is over the cap.
+    #[error("the backend's answer is too large to be filtered, ask for less")]
+    TooLarge,
+}
+
+impl UpstreamFault {
+    /// The name in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Unexpected => "unexpected",
+            Self::Unready => "unready",
+            Self::Undecodable => "undecodable",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl Rejection {
+    /// A parameter's refusal.
+    pub fn parameter(name: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::Parameter { name: name.into(), problem: problem.into() }
+    }
+
+    /// A query text's refusal, with the excerpt taken from `text`.
+    pub fn query(language: Language, error: QueryError, text: &str) -> Self {
+        let excerpt = error.span.map_or(String::new(), |s| excerpt(text, s.from, s.to));
+        Self::Query { language, error, excerpt }
+    }
+
+    /// What only the log may say; empty if the public text says it all.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Defect(detail) => detail,
+            Self::Query { error, .. } => &error.message,
+            _ => "",
+        }
+    }
+}
+
+/// Defects are ours to read about in the log; everything else is the caller's own text.
+fn query_text(language: Language, error: &QueryError, excerpt: &str) -> String {
+    if error.kind == crate::lang::QueryErrorKind::Defect {
+        return "internal error: the scoped query did not stand its proof, nothing was sent".to_owned();
+    }
+    match error.span {
+        Some(span) => format!("{language}: {} at byte {}: `{excerpt}`", error.message, span.from),
+        None => format!("{language}: {}", error.message),
+    }
+}
+
+/// The text around `from..to`, at most 20 bytes before and 40 after `from`, control characters blanked.
+fn excerpt(text: &str, from: usize, to: usize) -> String {
+    let start = text.floor_char_boundary(from.saturating_sub(20));
+    let end = text.ceil_char_boundary(to.clamp(from.saturating_add(20), from.saturating_add(40)));
+    let end = end.min(text.len());
+    let shown = text.get(start..end).unwrap_or("");
+    shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span::Span;
+
+    #[test]
+    fn a_query_refusal_shows_the_callers_own_text() {
+        let error = QueryError::unsafe_(Span::new(4, 8), "`info` reads other series");
+        let shown = Rejection::query(Language::PromQl, error, "1 + info(up)").to_string();
+        assert_eq!(shown, "PromQL: `info` reads other series at byte 4: `1 + info(up)`");
+    }
+
+    #[test]
+    fn an_excerpt_stays_within_the_text_and_its_characters() {
+        assert_eq!(excerpt("äöü", 1, 3), "äöü");
+        assert_eq!(excerpt("", 5, 9), "");
+        assert_eq!(excerpt("a\nb", 0, 3), "a b");
+    }
+
+    #[test]
+    fn a_defect_shows_nothing_private() {
+        let error = QueryError::defect("selector 3 lacks acme-books");
+        let shown = Rejection::query(Language::LogQl, error, "{}").to_string();
+        assert!(!shown.contains("acme"));
+    }
+}
