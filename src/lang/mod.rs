@@ -9,8 +9,11 @@
 //! This module knows no HTTP.
 
 pub mod core;
+#[cfg(test)]
+mod corpus_tests;
 pub mod feature;
 pub mod logql;
+pub mod matcher;
 pub mod promql;
 pub mod traceql;
 
