@@ -1,5 +1,7 @@
 //! Palisade: a multi-tenant query proxy for Prometheus, Loki, Tempo and Alertmanager.
 
+#[cfg(feature = "proxy")]
+pub mod auth;
 pub mod lang;
 pub mod limits;
 pub mod rejection;

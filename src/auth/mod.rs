@@ -1,0 +1,3 @@
+//! Who is asking: bearer tokens are checked against the configured issuers.
+
+pub mod config;
