@@ -1,5 +1,6 @@
 //! Palisade: a multi-tenant query proxy for Prometheus, Loki, Tempo and Alertmanager.
 
+pub mod api;
 #[cfg(feature = "proxy")]
 pub mod auth;
 pub mod lang;
