@@ -1,0 +1,244 @@
+//! The door: from a request's headers to its caller.
+
+use super::caller::{Caller, Digest};
+use super::config::{Issuer, IssuerFault};
+use super::fetch::Fetcher;
+use super::keys::{KeyTiming, Keys};
+use super::token::{self, Unverified};
+use crate::limits::Limits;
+use crate::rejection::TokenFault;
+use arc_swap::ArcSwapOption;
+use aws_lc_rs::digest::{SHA256, digest};
+use http::HeaderMap;
+use moka::Expiry;
+use moka::sync::Cache;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+/// What the cache of verified tokens may weigh: the bytes of the tokens, and [`ENTRY_BYTES`] for each. Some 20,000
+/// tokens of the usual 2 kB.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What an entry weighs beside its token.
+const ENTRY_BYTES: usize = 1024;
+
+/// Verifies bearer tokens, and remembers those that it took.
+///
+/// `D` is what the policy layer decides for a caller; it is kept beside the caller in the cache, see
+/// [`Verified::decision`].
+pub struct Verifier<D> {
+    trusts: Vec<Trust>,
+    cache: Cache<Digest, Arc<Verified<D>>>,
+    token_bytes: usize,
+    /// The fetching tasks; they end with the verifier.
+    _fetching: JoinSet<()>,
+}
+
+/// One issuer, its name for callers, and its keys. Keys are only ever looked up here, so that no issuer's key can
+/// vouch for another's token.
+struct Trust {
+    issuer: Arc<Issuer>,
+    name: Arc<str>,
+    keys: Arc<Keys>,
+}
+
+/// A verified token: its caller, and the decision made for it.
+pub struct Verified<D> {
+    caller: Arc<Caller>,
+    decision: ArcSwapOption<(u64, Arc<D>)>,
+    /// The issuer's place in the configuration.
+    trust: usize,
+    /// The issuer's set of keys that the token was verified with.
+    keys: u64,
+    /// From verification to `exp`.
+    fresh_for: Duration,
+    weight: u32,
+}
+
+/// Why no verifier can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifierFault {
+    /// No issuer: nobody could ever be let in.
+    #[error("at least one issuer is needed")]
+    NoIssuer,
+    /// An issuer's settings cannot be used.
+    #[error("issuer `{url}`: {fault}")]
+    Issuer {
+        /// The issuer.
+        url: String,
+        /// What is wrong.
+        fault: IssuerFault,
+    },
+    /// Two issuers of one name, so that it would be open whose keys count.
+    #[error("issuer `{0}` is there twice")]
+    Twice(String),
+    /// Not called within a tokio runtime.
+    #[error("no runtime to fetch keys in")]
+    NoRuntime,
+}
+
+impl<D: Send + Sync + 'static> Verifier<D> {
+    /// A verifier that trusts `issuers`, and starts to fetch their keys. It does not wait for them.
+    ///
+    /// # Errors
+    ///
+    /// If an issuer's settings cannot be used, or there is no tokio runtime.
+    pub fn new(issuers: Vec<Issuer>, limits: &Limits) -> Result<Self, VerifierFault> {
+        Self::with_timing(issuers, limits, KeyTiming::default())
+    }
+
+    /// As [`Verifier::new`], with other times between fetches.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::new`].
+    pub fn with_timing(
+        issuers: Vec<Issuer>,
+        limits: &Limits,
+        timing: KeyTiming,
+    ) -> Result<Self, VerifierFault> {
+        let runtime = Handle::try_current().map_err(|_| VerifierFault::NoRuntime)?;
+        let trusts = trusts(issuers, timing)?;
+        let fetcher = Arc::new(Fetcher::new());
+        let mut fetching = JoinSet::new();
+        for trust in &trusts {
+            fetching.spawn_on(Arc::clone(&trust.keys).keep(Arc::clone(&fetcher)), &runtime);
+        }
+        let cache = Cache::builder()
+            .max_capacity(CACHE_BYTES)
+            .weigher(|_, entry: &Arc<Verified<D>>| entry.weight)
+            .expire_after(UntilExpiry)
+            .build();
+        Ok(Self { trusts, cache, token_bytes: limits.token_bytes, _fetching: fetching })
+    }
+
+    /// Whether tokens can be verified: every issuer was asked for its keys once, and one at least has some. An
+    /// issuer that is down does not keep the others' callers out.
+    pub fn ready(&self) -> bool {
+        self.trusts.iter().all(|trust| trust.keys.tried())
+            && self.trusts.iter().any(|trust| trust.keys.ready())
+    }
+
+    /// The caller whose token `headers` has. Does not wait if the token is remembered.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the token.
+    pub async fn verify(&self, headers: &HeaderMap) -> Result<Arc<Verified<D>>, TokenFault> {
+        self.verify_at(headers, SystemTime::now()).await
+    }
+
+    /// As [`Verifier::verify`], as if it were `now`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the token.
+    pub async fn verify_at(
+        &self,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Arc<Verified<D>>, TokenFault> {
+        let token = token::bearer(headers, self.token_bytes)?;
+        let mut name = Digest::default();
+        name.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        match self.cache.get(&name).filter(|entry| self.is_fresh(entry, now)) {
+            Some(entry) => Ok(entry),
+            // In a box, so that the usual way stays a small future.
+            None => Box::pin(self.verify_anew(token, name, now)).await,
+        }
+    }
+
+    /// Whether the entry still stands: `exp` is not reached, and the issuer has withdrawn no key since.
+    fn is_fresh(&self, entry: &Verified<D>, now: SystemTime) -> bool {
+        let keys = self.trusts.get(entry.trust).map(|trust| trust.keys.generation());
+        now < entry.caller.expires() && keys == Some(entry.keys)
+    }
+
+    async fn verify_anew(
+        &self,
+        token: &str,
+        digest: Digest,
+        now: SystemTime,
+    ) -> Result<Arc<Verified<D>>, TokenFault> {
+        let unverified = Unverified::read(token)?;
+        let said = unverified.issuer();
+        let place = self.trusts.iter().position(|trust| said == Some(&trust.issuer.url));
+        let place = place.ok_or(TokenFault::Issuer)?;
+        let trust = self.trusts.get(place).ok_or(TokenFault::Issuer)?;
+        let algorithm = unverified.algorithm();
+        if !trust.issuer.algorithms.contains(&algorithm) {
+            return Err(TokenFault::Algorithm);
+        }
+        let kid = unverified.kid().map(str::to_owned);
+        let found = trust.keys.find_or_fetch(kid.as_deref(), algorithm).await?;
+        let signed = unverified.signed_by(&found.key)?;
+        let caller = signed.accept(&trust.issuer, &trust.name, now, digest)?;
+        let entry = Arc::new(Verified {
+            fresh_for: caller.expires().duration_since(now).unwrap_or_default(),
+            caller: Arc::new(caller),
+            decision: ArcSwapOption::empty(),
+            trust: place,
+            keys: found.generation,
+            weight: u32::try_from(token.len().saturating_add(ENTRY_BYTES)).unwrap_or(u32::MAX),
+        });
+        if !entry.fresh_for.is_zero() {
+            self.cache.insert(digest, Arc::clone(&entry));
+        }
+        Ok(entry)
+    }
+}
+
+fn trusts(issuers: Vec<Issuer>, timing: KeyTiming) -> Result<Vec<Trust>, VerifierFault> {
+    let mut trusts: Vec<Trust> = Vec::with_capacity(issuers.len());
+    for issuer in issuers {
+        issuer.check().map_err(|fault| VerifierFault::Issuer { url: issuer.url.clone(), fault })?;
+        if trusts.iter().any(|trust| trust.issuer.url == issuer.url) {
+            return Err(VerifierFault::Twice(issuer.url));
+        }
+        let (issuer, name) = (Arc::new(issuer.clone()), Arc::from(issuer.url));
+        let keys = Arc::new(Keys::new(Arc::clone(&issuer), timing));
+        trusts.push(Trust { issuer, name, keys });
+    }
+    if trusts.is_empty() { Err(VerifierFault::NoIssuer) } else { Ok(trusts) }
+}
+
+impl<D> Verified<D> {
+    /// The caller.
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// What `decide` says about the caller, remembered as long as the token is, and only for policies of this
+    /// `generation`: after a reload the caller's next request is decided by the new ones.
+    pub fn decision(&self, generation: u64, decide: impl FnOnce(&Caller) -> D) -> Arc<D> {
+        if let Some(decided) = self.decision.load().as_deref()
+            && decided.0 == generation
+        {
+            return Arc::clone(&decided.1);
+        }
+        let decision = Arc::new(decide(&self.caller));
+        self.decision.store(Some(Arc::new((generation, Arc::clone(&decision)))));
+        decision
+    }
+}
+
+/// Entries leave the cache at `exp`. What decides whether one counts is [`Verifier::is_fresh`]; this frees the memory.
+struct UntilExpiry;
+
+impl<D> Expiry<Digest, Arc<Verified<D>>> for UntilExpiry {
+    fn expire_after_create(&self, _: &Digest, entry: &Arc<Verified<D>>, _: Instant) -> Option<Duration> {
+        Some(entry.fresh_for)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Digest,
+        entry: &Arc<Verified<D>>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(entry.fresh_for)
+    }
+}
