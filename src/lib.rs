@@ -5,6 +5,8 @@ pub mod api;
 pub mod auth;
 pub mod lang;
 pub mod limits;
+pub mod policy;
 pub mod rejection;
 pub mod span;
 pub mod tenant;
+pub mod yaml;

@@ -1,0 +1,289 @@
+//! Expressions over the claims of a token: the Common Expression Language (CEL,
+//! <https://github.com/google/cel-spec>), read and evaluated by the `cel` crate, which is used in this
+//! file only.
+//!
+//! The expression is the operator's, the claims are not: what an evaluation may cost is bounded when the
+//! expression is compiled, and a panic of the crate is an evaluation error like others.
+
+use cel::common::ast::{EntryExpr, Expr, operators};
+use cel::{Context, Env, ExecutionError, IdedExpr, Value};
+use serde_json::{Map, Value as Json};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
+
+/// Bytes of one expression.
+pub const MAX_EXPRESSION_BYTES: usize = 4096;
+/// Depth of an expression's tree, macros expanded. Evaluating recurses, on a worker's stack, and takes
+/// more than 32 KiB a level in a debug build.
+const MAX_DEPTH: usize = 24;
+/// Grammar rules that may be open at once while an expression is read; the crate's own default is 96.
+const MAX_OPEN_RULES: u16 = 48;
+/// Stack of the thread that reads an expression; only what is used is ever committed.
+const READER_STACK_BYTES: usize = 32 * 1024 * 1024;
+/// Macros (`filter`, `exists`, …) within one another. Each multiplies the work by the length of a list
+/// in the token.
+const MAX_LOOPS: usize = 2;
+
+/// The only variable that an expression has.
+const CLAIMS: &str = "claims";
+
+/// CEL's standard functions that are of use over claims. The list is closed so that a misspelt name is
+/// found when the file is loaded, and not when the first caller is denied.
+const FUNCTIONS: [&str; 11] = [
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "type",
+];
+
+/// CEL's operators, by the crate's names for them, and what its macros are expanded to.
+const OPERATORS: [&str; 18] = [
+    operators::CONDITIONAL,
+    operators::LOGICAL_AND,
+    operators::LOGICAL_OR,
+    operators::LOGICAL_NOT,
+    operators::SUBSTRACT,
+    operators::ADD,
+    operators::MULTIPLY,
+    operators::DIVIDE,
+    operators::MODULO,
+    operators::EQUALS,
+    operators::NOT_EQUALS,
+    operators::GREATER_EQUALS,
+    operators::LESS_EQUALS,
+    operators::GREATER,
+    operators::LESS,
+    operators::NEGATE,
+    operators::INDEX,
+    operators::IN,
+];
+
+/// CEL's types by name, for `type(claims.groups) == list`.
+const TYPES: [&str; 8] = ["string", "list", "map", "int", "uint", "double", "bool", "null_type"];
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().with_optional_support(false)));
+
+/// A compiled expression.
+#[derive(Debug)]
+pub(super) struct Expression(IdedExpr);
+
+/// What an expression yields, as far as rules tell results apart.
+#[derive(Debug, PartialEq)]
+pub(super) enum Answer {
+    Boolean(bool),
+    Text(Arc<String>),
+    /// A list of strings; may be empty.
+    Texts(Vec<Arc<String>>),
+    /// A list of which some element is no string.
+    MixedList,
+    /// Null, a number, a map.
+    Other,
+}
+
+/// A token's claims, ready for any number of expressions.
+pub(super) struct Claims(Context<'static, 'static>);
+
+impl Claims {
+    pub fn new(claims: &Map<String, Json>) -> Self {
+        let mut context = Context::with_env(Arc::clone(&ENV));
+        context.add_variable_from_value(CLAIMS, object(claims));
+        Self(context)
+    }
+}
+
+/// Numbers as an operator writes them in an expression: whole ones as `int` where they fit, so that
+/// `claims.level >= 3` has operands of one type.
+fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(b) => Value::Bool(*b),
+        Json::Number(n) => match (n.as_i64(), n.as_u64()) {
+            (Some(int), _) => Value::Int(int),
+            (None, Some(uint)) => Value::UInt(uint),
+            (None, None) => n.as_f64().map_or(Value::Null, Value::Float),
+        },
+        Json::String(s) => Value::String(Arc::new(s.clone())),
+        Json::Array(items) => Value::List(Arc::new(items.iter().map(value).collect())),
+        Json::Object(members) => object(members),
+    }
+}
+
+fn object(members: &Map<String, Json>) -> Value {
+    let members: HashMap<String, Value> = members.iter().map(|(k, v)| (k.clone(), value(v))).collect();
+    Value::Map(members.into())
+}
+
+impl Expression {
+    /// Reads an expression and holds it to the bounds of this file.
+    ///
+    /// # Errors
+    /// What is wrong, for the author of the file.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_EXPRESSION_BYTES {
+            return Err(format!("expression over the limit of {MAX_EXPRESSION_BYTES} bytes"));
+        }
+        // Reading 48 open rules takes more than a worker's 2 MiB stack in a debug build.
+        std::thread::scope(|threads| {
+            let reader = std::thread::Builder::new().stack_size(READER_STACK_BYTES);
+            let reader = reader.spawn_scoped(threads, || read(text)).map_err(|error| error.to_string())?;
+            reader.join().unwrap_or_else(|_| Err("expression cannot be read".to_owned()))
+        })
+    }
+
+    /// Evaluates over `claims`.
+    ///
+    /// # Errors
+    /// Why there is no result. The text holds names of the expression, never values of the token.
+    pub fn evaluate(&self, claims: &Claims) -> Result<Answer, String> {
+        // Unwind safety: neither the tree nor the context is changed by an evaluation.
+        let result = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.0, &claims.0)))
+            .map_err(|_| "the evaluation panicked".to_owned())?
+            .map_err(|error| fault(&error))?;
+        Ok(match result {
+            Value::Bool(b) => Answer::Boolean(b),
+            Value::String(text) => Answer::Text(text),
+            Value::List(items) => texts(&items).map_or(Answer::MixedList, Answer::Texts),
+            _ => Answer::Other,
+        })
+    }
+}
+
+/// Reads and checks `text`; a tree that is refused is dropped here, where there is stack for it.
+fn read(text: &str) -> Result<Expression, String> {
+    let tree = ENV.parser().max_recursion_depth(MAX_OPEN_RULES).parse(text).map_err(|errors| match errors
+        .errors
+        .first()
+    {
+        Some(error) => format!("{} (at {}:{} of the expression)", error.msg, error.pos.0, error.pos.1),
+        None => "expression cannot be read".to_owned(),
+    })?;
+    Check { bound: Vec::new() }.expression(&tree, 0, false)?;
+    Ok(Expression(tree))
+}
+
+/// The elements, if all are strings.
+fn texts(items: &[Value]) -> Option<Vec<Arc<String>>> {
+    let text = |item: &Value| match item {
+        Value::String(text) => Some(Arc::clone(text)),
+        _ => None,
+    };
+    items.iter().map(text).collect()
+}
+
+/// The crate's message where it names parts of the expression or types; else a class, because the
+/// crate prints values.
+fn fault(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(key) => format!("no such key `{key}`"),
+        ExecutionError::NoSuchOverload(overload) => overload.to_string(),
+        ExecutionError::UndeclaredReference(name) => format!("unknown name `{name}`"),
+        ExecutionError::FunctionError { function, .. } => format!("function `{function}` failed"),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "division by zero".to_owned()
+        }
+        ExecutionError::Overflow(..) => "number out of range".to_owned(),
+        ExecutionError::IndexOutOfBounds(_) => "list index out of bounds".to_owned(),
+        _ => "wrong types".to_owned(),
+    }
+}
+
+/// The walk that holds a tree to the closed lists and the bounds.
+struct Check<'a> {
+    /// The variables of the macros around, innermost last.
+    bound: Vec<&'a str>,
+}
+
+impl<'a> Check<'a> {
+    /// `compared` says that the parent is an equality, the only place where a type may stand: elsewhere
+    /// the crate turns it into a string, and `scope: { tenant: string }` would grant a tenant `string`.
+    fn expression(&mut self, tree: &'a IdedExpr, depth: usize, compared: bool) -> Result<(), String> {
+        if depth >= MAX_DEPTH {
+            return Err(format!("expression nested over the limit of {MAX_DEPTH}"));
+        }
+        let deeper = depth.saturating_add(1);
+        match &tree.expr {
+            Expr::Ident(name) => self.name(name, compared),
+            Expr::Literal(_) => Ok(()),
+            Expr::Select(select) => self.expression(&select.operand, deeper, false),
+            Expr::List(list) => list.elements.iter().try_for_each(|e| self.expression(e, deeper, false)),
+            Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => {
+                    self.expression(&entry.key, deeper, false)?;
+                    self.expression(&entry.value, deeper, false)
+                }
+                EntryExpr::StructField(_) => Err("messages are not supported".to_owned()),
+            }),
+            Expr::Call(call) => {
+                let function = call.func_name.as_str();
+                let equality = matches!(function, operators::EQUALS | operators::NOT_EQUALS);
+                let expanded = function == operators::NOT_STRICTLY_FALSE;
+                if !OPERATORS.contains(&function) && !FUNCTIONS.contains(&function) && !expanded {
+                    return Err(format!("unknown function `{function}`"));
+                }
+                if function == "type" && !compared {
+                    return Err("`type(…)` can only be compared with `==` or `!=`".to_owned());
+                }
+                for part in call.target.as_deref().into_iter().chain(&call.args) {
+                    self.expression(part, deeper, equality)?;
+                }
+                Ok(())
+            }
+            Expr::Comprehension(loops) => {
+                self.expression(&loops.iter_range, deeper, false)?;
+                self.expression(&loops.accu_init, deeper, false)?;
+                self.looped(&loops.iter_var, |check| {
+                    check.expression(&loops.loop_cond, deeper, false)?;
+                    check.expression(&loops.loop_step, deeper, false)?;
+                    check.expression(&loops.result, deeper, false)
+                })
+            }
+            Expr::Struct(_) => Err("messages are not supported".to_owned()),
+            Expr::Unspecified => Err("expression is empty".to_owned()),
+        }
+    }
+
+    fn looped(
+        &mut self,
+        variable: &'a str,
+        body: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
+        if self.bound.len() >= MAX_LOOPS {
+            return Err(format!("more than {MAX_LOOPS} macros within one another"));
+        }
+        if variable == CLAIMS {
+            return Err(format!("`{CLAIMS}` cannot be the variable of a macro"));
+        }
+        self.bound.push(variable);
+        body(self)?;
+        self.bound.pop();
+        Ok(())
+    }
+
+    /// A name that starts with `@` is a macro's own; no text can spell it.
+    fn name(&self, name: &str, compared: bool) -> Result<(), String> {
+        if name == CLAIMS || name.starts_with('@') || self.bound.contains(&name) {
+            Ok(())
+        } else if TYPES.contains(&name) {
+            if compared {
+                Ok(())
+            } else {
+                Err(format!("type `{name}` can only be compared with `type(…)`"))
+            }
+        } else {
+            Err(format!(
+                "unknown name `{name}`, only `{CLAIMS}` is known (a text is quoted twice: `'\"{name}\"'`)"
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

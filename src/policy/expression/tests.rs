@@ -1,0 +1,184 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::*;
+
+fn claims() -> Claims {
+    let json = serde_json::json!({
+        "tenant": "acme-books", "level": 3, "debt": -3, "huge": u64::MAX, "ratio": 1.5, "staff": true, "none": null,
+        "groups": ["/tenants/acme-books", "/staff"], "mixed": ["a", 1], "empty": [],
+        "realm_access": {"roles": ["reader"]}, "https://acme/tenant": "acme-eu",
+    });
+    Claims::new(json.as_object().unwrap())
+}
+
+fn evaluate(text: &str) -> Result<Answer, String> {
+    Expression::compile(text).unwrap_or_else(|e| panic!("{text}: {e}")).evaluate(&claims())
+}
+
+fn texts_of(items: &[&str]) -> Answer {
+    Answer::Texts(items.iter().map(|i| Arc::new((*i).to_owned())).collect())
+}
+
+#[test]
+fn conditions_read_claims_of_every_json_type() {
+    for text in [
+        "has(claims.tenant)",
+        "!has(claims.absent)",
+        "has(claims.realm_access) && 'reader' in claims.realm_access.roles",
+        "claims.level == 3 && claims.level + 1 == 4 && claims.level >= 2",
+        "claims.debt < 0 && claims.huge > 5u && claims.ratio > 1.0",
+        "claims.staff && claims.none == null",
+        "claims.groups.exists(g, g == '/staff') && size(claims.groups) == 2",
+        "claims.tenant.matches('^acme-[a-z]+$')",
+        "type(claims.groups) == list && type(claims.tenant) == string",
+        "claims['https://acme/tenant'] == 'acme-eu'",
+        "claims.absent == 'x' || claims.staff",
+    ] {
+        assert_eq!(evaluate(text), Ok(Answer::Boolean(true)), "{text}");
+    }
+}
+
+#[test]
+fn scopes_are_texts_lists_or_nothing_of_use() {
+    assert_eq!(evaluate("claims.tenant"), Ok(Answer::Text(Arc::new("acme-books".into()))));
+    assert_eq!(evaluate("\"eu-west\""), Ok(Answer::Text(Arc::new("eu-west".into()))));
+    assert_eq!(
+        evaluate("claims.groups.filter(g, g.startsWith('/t'))"),
+        Ok(texts_of(&["/tenants/acme-books"]))
+    );
+    assert_eq!(evaluate("claims.groups.map(g, g == '/staff', 'staff')"), Ok(texts_of(&["staff"])));
+    assert_eq!(evaluate("claims.staff ? ['a'] + ['b'] : []"), Ok(texts_of(&["a", "b"])));
+    assert_eq!(evaluate("claims.empty"), Ok(texts_of(&[])));
+    assert_eq!(evaluate("claims.mixed"), Ok(Answer::MixedList));
+    for text in ["claims.none", "claims.level", "claims.realm_access", "claims"] {
+        assert_eq!(evaluate(text), Ok(Answer::Other), "{text}");
+    }
+}
+
+#[test]
+fn an_evaluation_error_names_no_value_of_the_token() {
+    for (text, expected) in [
+        ("claims.absent", "no such key `absent`"),
+        ("claims.tenant + 1", "wrong types"),
+        (
+            "claims.level.startsWith('a')",
+            "found no matching overload for 'startsWith' applied to 'int.(string)'",
+        ),
+        ("claims.tenant.matches('(')", "function `matches` failed"),
+        ("claims.level / 0", "division by zero"),
+        ("claims.groups[7]", "list index out of bounds"),
+    ] {
+        let error = evaluate(text).unwrap_err();
+        assert_eq!(error, expected, "{text}");
+        assert!(!error.contains("acme"), "{text}");
+    }
+}
+
+#[test]
+fn misspelt_names_are_found_at_load() {
+    for (text, expected) in [
+        ("claim.tenant", "unknown name `claim`"),
+        ("acme-books", "unknown name `acme`"),
+        ("claims.tenant.startswith('a')", "unknown function `startswith`"),
+        ("claims.tenant.split('/')", "unknown function `split`"),
+        ("optional.of(1)", "unknown function `of`"),
+        ("claims.groups.exists(g, h == 'a')", "unknown name `h`"),
+        ("claims.groups.map(claims, claims)", "`claims` cannot be the variable"),
+        ("string", "type `string` can only be compared"),
+        ("claims.staff ? string : 'a'", "type `string` can only be compared"),
+        ("type(claims.tenant)", "can only be compared"),
+        ("a.b{}", "messages are not supported"),
+        (".claims.tenant", "unknown name `.claims`"),
+        ("", "(at 1:"),
+        ("claims.", "(at 1:"),
+        ("claims.?tenant", "(at 1:"),
+        ("'a", "(at 1:"),
+    ] {
+        let error = Expression::compile(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn every_listed_function_exists_and_is_of_use() {
+    for text in [
+        "size(claims.tenant) == 10",
+        "claims.tenant.contains('b')",
+        "claims.tenant.startsWith('a')",
+        "claims.tenant.endsWith('s')",
+        "matches(claims.tenant, 'b')",
+        "string(claims.level) == '3'",
+        "int('3') == claims.level",
+        "uint('3') == 3u",
+        "double('1.5') == claims.ratio",
+        "bool('true')",
+        "type(claims.level) == int",
+    ] {
+        assert_eq!(evaluate(text), Ok(Answer::Boolean(true)), "{text}");
+    }
+}
+
+#[test]
+fn an_expression_has_4096_bytes_and_not_4097() {
+    let text = |bytes: usize| format!("'{}'", "a".repeat(bytes - 2));
+    assert!(Expression::compile(&text(MAX_EXPRESSION_BYTES)).is_ok());
+    assert!(Expression::compile(&text(MAX_EXPRESSION_BYTES + 1)).unwrap_err().contains("4096 bytes"));
+}
+
+#[test]
+fn a_tree_has_24_levels_and_not_25() {
+    let sum = |terms: usize| vec!["1"; terms].join("+");
+    assert!(Expression::compile(&sum(MAX_DEPTH)).is_ok());
+    assert!(Expression::compile(&sum(MAX_DEPTH + 1)).unwrap_err().contains("limit of 24"));
+}
+
+#[test]
+fn macros_nest_2_deep_and_not_3() {
+    assert!(Expression::compile("claims.a.all(x, x.all(y, y))").is_ok());
+    assert!(
+        Expression::compile("claims.a.all(x, x.all(y, y.all(z, z)))").unwrap_err().contains("more than 2")
+    );
+    assert!(Expression::compile("claims.a.all(x, x) && claims.b.all(x, x) && claims.c.all(x, x)").is_ok());
+}
+
+/// A worker thread's stack is 2 MiB, of which an evaluation is left half; an overflow there would end the
+/// process, not the evaluation.
+#[test]
+fn the_deepest_texts_do_not_overflow_a_workers_stack() {
+    let fill = |open: &str, close: &str| {
+        let n = (MAX_EXPRESSION_BYTES - 1) / (open.len() + close.len());
+        format!("{}1{}", open.repeat(n), close.repeat(n))
+    };
+    let texts = [
+        fill("(", ")"),
+        fill("[", "]"),
+        fill("{1:", "}"),
+        fill("!", ""),
+        fill("-", ""),
+        fill("1+", ""),
+        fill("1?1:", ""),
+        fill("size(", ")"),
+        fill("", ".a"),
+        fill("", "[0]"),
+        fill("1||", ""),
+        fill("1==", ""),
+        // The deepest that are accepted.
+        vec!["1"; MAX_DEPTH].join("+"),
+        format!("{}1{}", "[".repeat(MAX_DEPTH - 1), "]".repeat(MAX_DEPTH - 1)),
+        format!("{}1", "true ? 1 : ".repeat(MAX_DEPTH - 1)),
+        format!("[[1]].map(x, x.map(y, {}))", vec!["y"; MAX_DEPTH - 8].join("+")),
+    ];
+    let run = move || {
+        let mut accepted = 0;
+        for text in texts {
+            let compiled = Expression::compile(&text);
+            accepted += usize::from(compiled.is_ok());
+            if let Ok(expression) = compiled {
+                let _ = expression.evaluate(&claims());
+            }
+        }
+        accepted
+    };
+    let accepted = std::thread::Builder::new().stack_size(1024 * 1024).spawn(run).unwrap().join().unwrap();
+    assert_eq!(accepted, 7, "the four at the limit, and three that the reader flattens or balances");
+}

@@ -1,0 +1,129 @@
+//! A caller's wish to see less than it may: headers that narrow a grant, and never widen it.
+
+use super::compile::is_dimension;
+use super::grant::{Grant, Grants, Term, simplify, single};
+use crate::rejection::Forbidden;
+use crate::tenant::{Scope, ScopeValue, Values};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The header `X-Palisade-Scope: tenant=acme-books, region=eu-west`. A dimension that is named again
+/// gets one more value.
+pub const SCOPE_HEADER: &str = "x-palisade-scope";
+/// The header `X-Palisade-Tenant: a, b`, short for `X-Palisade-Scope: tenant=a, tenant=b`.
+pub const TENANT_HEADER: &str = "x-palisade-tenant";
+/// The dimension of [`TENANT_HEADER`].
+const TENANT: &str = "tenant";
+
+/// The narrower scope that a request names: for each dimension the values that it wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrowing(BTreeMap<String, Values>);
+
+impl Narrowing {
+    /// Reads the values of all [`SCOPE_HEADER`] and all [`TENANT_HEADER`] lines of a request; `None` if
+    /// it has neither.
+    ///
+    /// # Errors
+    /// [`Forbidden::Narrowing`] if there is more than one line in all, if a value is empty, malformed or
+    /// given twice.
+    pub fn from_headers<'a>(
+        scope: impl IntoIterator<Item = &'a [u8]>,
+        tenant: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Option<Self>, Forbidden> {
+        let mut scope = scope.into_iter();
+        let mut tenant = tenant.into_iter();
+        let pairs = match (scope.next(), tenant.next()) {
+            (None, None) => return Ok(None),
+            (Some(line), None) => members(line)?.map(pair).collect::<Result<Vec<_>, _>>()?,
+            (None, Some(line)) => members(line)?.map(|value| (TENANT, value)).collect(),
+            (Some(_), Some(_)) => return Err(Forbidden::Narrowing),
+        };
+        if scope.next().is_some() || tenant.next().is_some() {
+            return Err(Forbidden::Narrowing);
+        }
+        Self::of(pairs).map(Some)
+    }
+
+    fn of(pairs: Vec<(&str, &str)>) -> Result<Self, Forbidden> {
+        let mut wanted: BTreeMap<&str, BTreeSet<ScopeValue>> = BTreeMap::new();
+        for (dimension, text) in pairs {
+            let value = ScopeValue::parse(text).map_err(|_| Forbidden::Narrowing)?;
+            if !is_dimension(dimension) || !wanted.entry(dimension).or_default().insert(value) {
+                return Err(Forbidden::Narrowing);
+            }
+        }
+        let values = |(dimension, values): (&str, BTreeSet<_>)| {
+            Some((dimension.to_owned(), Values::new(values.into_iter().collect())?))
+        };
+        let dimensions: Option<_> = wanted.into_iter().map(values).collect();
+        dimensions.map(Self).ok_or(Forbidden::Narrowing)
+    }
+
+    /// What `scope` lets through of what is wanted; `None` if nothing. A dimension that does not limit
+    /// `scope` limits the result to what is wanted.
+    fn within(&self, scope: &Scope) -> Option<Scope> {
+        let mut dimensions = scope.dimensions().clone();
+        for (dimension, wanted) in &self.0 {
+            let both = match dimensions.get(dimension) {
+                None => wanted.clone(),
+                Some(granted) => {
+                    let kept = wanted.iter().filter(|value| granted.contains(value.as_str()));
+                    Values::new(kept.cloned().collect())?
+                }
+            };
+            dimensions.insert(dimension.clone(), both);
+        }
+        Scope::new(dimensions)
+    }
+
+    /// Whether each value that is wanted is in some term: a wish is met whole or not at all.
+    fn is_met_by(&self, terms: &[Term]) -> bool {
+        self.0.iter().all(|(dimension, wanted)| {
+            wanted.iter().all(|value| {
+                let has = |term: &Term| {
+                    term.scope
+                        .dimensions()
+                        .get(dimension)
+                        .is_some_and(|values| values.contains(value.as_str()))
+                };
+                terms.iter().any(has)
+            })
+        })
+    }
+}
+
+/// The members of a comma-separated header value (RFC 9110 §5.6.1), without the spaces around them.
+fn members(line: &[u8]) -> Result<impl Iterator<Item = &str>, Forbidden> {
+    let text = std::str::from_utf8(line).map_err(|_| Forbidden::Narrowing)?;
+    Ok(text.split(',').map(|member| member.trim_matches([' ', '\t'])))
+}
+
+fn pair(member: &str) -> Result<(&str, &str), Forbidden> {
+    member.split_once('=').ok_or(Forbidden::Narrowing)
+}
+
+impl Grants {
+    /// The one grant that a request runs under: all that is granted, or what `narrowing` names of it.
+    ///
+    /// # Errors
+    /// [`Forbidden::NarrowerScope`] if no single scope says it, [`Forbidden::Narrowing`] if something is
+    /// named that is not granted. A dimension that limits none of the caller's scopes is unknown to it.
+    pub fn choose(&self, narrowing: Option<&Narrowing>) -> Result<Grant, Forbidden> {
+        let Some(narrowing) = narrowing else {
+            return self.whole();
+        };
+        let known =
+            |dimension| self.terms().iter().any(|term| term.scope.dimensions().contains_key(dimension));
+        if !narrowing.0.keys().all(known) {
+            return Err(Forbidden::Narrowing);
+        }
+        let narrower = self.terms().iter().filter_map(|term| {
+            let scope = narrowing.within(&term.scope)?;
+            Some(Term { scope, rules: term.rules.clone() })
+        });
+        let terms = simplify(narrower.collect());
+        if terms.is_empty() || !narrowing.is_met_by(&terms) {
+            return Err(Forbidden::Narrowing);
+        }
+        single(&terms)
+    }
+}

@@ -1,0 +1,453 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::*;
+use crate::limits::Limits;
+use crate::rejection::Forbidden;
+use crate::tenant::Scope;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Rules as (when, scope as flow-style YAML), named r0, r1, …
+fn policies_with(rules: &[(&str, &str)], limits: &Limits) -> Policies {
+    let rule = |(i, (when, scope)): (usize, &(&str, &str))| {
+        format!("  - name: r{i}\n    when: {when:?}\n    scope: {{ {scope} }}\n")
+    };
+    let list = if rules.is_empty() { " []\n" } else { "\n" };
+    let text = format!("rules:{list}{}", rules.iter().enumerate().map(rule).collect::<String>());
+    Policies::compile(&[("p.yaml".into(), text)], limits).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn policies(rules: &[(&str, &str)]) -> Policies {
+    policies_with(rules, &Limits::default())
+}
+
+fn decide(policies: &Policies, claims: &Value) -> Result<Grants, Forbidden> {
+    policies.decide(claims.as_object().unwrap())
+}
+
+fn narrowing(header: &str) -> Result<Option<Narrowing>, Forbidden> {
+    Narrowing::from_headers([header.as_bytes()], [])
+}
+
+/// A scope as the header would say it.
+fn said(scope: &Scope) -> String {
+    let values = |(dimension, values): (&String, &crate::tenant::Values)| {
+        values.iter().map(|v| format!("{dimension}={v}")).collect::<Vec<_>>().join(" ")
+    };
+    scope.dimensions().iter().map(values).collect::<Vec<_>>().join(" ")
+}
+
+fn whole(policies: &Policies, claims: Value) -> Result<String, Forbidden> {
+    decide(policies, &claims)?.choose(None).map(|grant| said(grant.scope()))
+}
+
+fn narrowed(policies: &Policies, claims: Value, header: &str) -> Result<String, Forbidden> {
+    decide(policies, &claims)?.choose(narrowing(header)?.as_ref()).map(|grant| said(grant.scope()))
+}
+
+const TENANT_RULE: (&str, &str) = ("has(claims.tenant)", "tenant: claims.tenant");
+
+#[test]
+fn a_tenant_sees_its_own_data() {
+    let policies = policies(&[TENANT_RULE]);
+    assert_eq!(whole(&policies, json!({"tenant": "acme-books"})), Ok("tenant=acme-books".into()));
+    assert_eq!(whole(&policies, json!({"tenant": ["b", "a", "b"]})), Ok("tenant=a tenant=b".into()));
+    let grant = decide(&policies, &json!({"tenant": "a"})).unwrap().choose(None).unwrap();
+    assert_eq!(grant.rules().collect::<Vec<_>>(), ["r0"]);
+}
+
+#[test]
+fn atk_39_3a_no_rule_no_access() {
+    let claims = json!({"sub": "u", "preferred_username": "admin", "tenant": "a"});
+    let none = Policies::compile(&[("p.yaml".into(), "rules: []".into())], &Limits::default()).unwrap();
+    assert_eq!(whole(&none, claims.clone()), Err(Forbidden::NoRule));
+    assert_eq!(
+        whole(&policies(&[("claims.sub == 'v'", "tenant: claims.tenant")]), claims),
+        Err(Forbidden::NoRule)
+    );
+    assert_eq!(whole(&policies(&[TENANT_RULE]), json!({"sub": "u"})), Err(Forbidden::NoRule));
+}
+
+#[test]
+fn a_dimension_without_a_value_removes_the_whole_rule() {
+    let policies = policies(&[("true", "tenant: claims.tenant, region: claims.region")]);
+    for region in [json!([]), json!(null), json!(7), json!(true), json!({"a": "b"})] {
+        let claims = json!({"tenant": "a", "region": region});
+        assert_eq!(whole(&policies, claims.clone()), Err(Forbidden::NoRule), "{claims}");
+        let verdicts = policies.judge(claims.as_object().unwrap()).verdicts;
+        assert_eq!(verdicts[0].outcome, Outcome::NoValue { dimension: "region".into() });
+    }
+}
+
+#[test]
+fn one_bad_value_anywhere_refuses_the_whole_token() {
+    let policies = policies(&[
+        ("true", "tenant: claims.good"),
+        ("has(claims.more)", "tenant: claims.more, region: claims.absent"),
+    ]);
+    for bad in ["a|b", "", ".*", "a\"", "a\n", "ä", "-a", &"a".repeat(64)] {
+        for more in [json!(bad), json!(["fine", bad])] {
+            let claims = json!({"good": "a", "more": more});
+            assert_eq!(whole(&policies, claims.clone()), Err(Forbidden::TenantValue), "{claims}");
+        }
+    }
+    let mixed = json!({"good": "a", "more": ["fine", 1]});
+    assert_eq!(whole(&policies, mixed), Err(Forbidden::TenantValue));
+    // A rule that does not match yields nothing, so it has no bad value either.
+    assert_eq!(whole(&policies, json!({"good": "a", "other": "a|b"})), Ok("tenant=a".into()));
+}
+
+#[test]
+fn an_evaluation_error_denies_by_its_rule_alone_and_is_told() {
+    let policies = policies(&[
+        ("claims.absent == 'x'", "tenant: claims.tenant"),
+        ("claims.tenant", "tenant: claims.tenant"),
+        ("true", "tenant: claims.absent"),
+        ("has(claims.tenant)", "tenant: claims.tenant"),
+    ]);
+    let judgement = policies.judge(json!({"tenant": "a"}).as_object().unwrap());
+    let outcomes: Vec<_> = judgement.verdicts.into_iter().map(|v| v.outcome).collect();
+    let fault = |key: &str, fault: &str| Outcome::Fault { key: key.into(), fault: fault.into() };
+    assert_eq!(
+        outcomes,
+        [
+            fault("when", "no such key `absent`"),
+            fault("when", "not a boolean"),
+            fault("scope.tenant", "no such key `absent`"),
+            Outcome::Applies,
+        ]
+    );
+    assert_eq!(said(judgement.grants.unwrap().choose(None).unwrap().scope()), "tenant=a");
+}
+
+#[test]
+fn a_dimension_has_as_many_values_as_the_cap_and_not_one_more() {
+    let limits = Limits { tenants: 3, ..Limits::default() };
+    let one = policies_with(&[TENANT_RULE], &limits);
+    assert_eq!(whole(&one, json!({"tenant": ["a", "b", "c", "a"]})), Ok("tenant=a tenant=b tenant=c".into()));
+    assert_eq!(whole(&one, json!({"tenant": ["a", "b", "c", "d"]})), Err(Forbidden::TooManyValues));
+    let two = policies_with(&[TENANT_RULE, ("true", "tenant: '\"z\"'")], &limits);
+    assert_eq!(whole(&two, json!({"tenant": ["a", "b"]})), Ok("tenant=a tenant=b tenant=z".into()));
+    assert_eq!(whole(&two, json!({"tenant": ["a", "b", "c"]})), Err(Forbidden::TooManyValues));
+    // Over the cap and bad: the bad value is what is told, whatever the order of the rules.
+    let bad = policies_with(&[("true", "tenant: claims.bad"), TENANT_RULE], &limits);
+    let claims = json!({"bad": "a|b", "tenant": ["a", "b", "c", "d"]});
+    assert_eq!(whole(&bad, claims), Err(Forbidden::TenantValue));
+}
+
+#[test]
+fn rules_that_differ_in_one_dimension_are_united_in_it() {
+    let rules = policies(&[
+        ("true", "tenant: '\"a\"', region: '\"eu\"'"),
+        ("true", "tenant: '\"b\"', region: '\"eu\"'"),
+        ("claims.wide", "tenant: '[\"a\", \"b\"]', region: '\"us\"'"),
+    ]);
+    assert_eq!(whole(&rules, json!({"wide": false})), Ok("region=eu tenant=a tenant=b".into()));
+    assert_eq!(whole(&rules, json!({"wide": true})), Ok("region=eu region=us tenant=a tenant=b".into()));
+    let grant = decide(&rules, &json!({"wide": true})).unwrap().choose(None).unwrap();
+    assert_eq!(grant.rules().collect::<Vec<_>>(), ["r0", "r1", "r2"]);
+}
+
+#[test]
+fn atk_34_rules_are_never_merged_label_by_label() {
+    let rules = policies(&[
+        ("true", "tenant: '\"a\"', region: '\"eu\"'"),
+        ("true", "tenant: '\"b\"', region: '\"us\"'"),
+    ]);
+    assert_eq!(whole(&rules, json!({})), Err(Forbidden::NarrowerScope));
+    assert_eq!(narrowed(&rules, json!({}), "tenant=a"), Ok("region=eu tenant=a".into()));
+    assert_eq!(narrowed(&rules, json!({}), "region=us"), Ok("region=us tenant=b".into()));
+    // The cross product holds two cells that nobody granted.
+    for cross in ["tenant=a, region=us", "tenant=b, region=eu"] {
+        assert_eq!(narrowed(&rules, json!({}), cross), Err(Forbidden::Narrowing), "{cross}");
+    }
+    assert_eq!(
+        narrowed(&rules, json!({}), "tenant=a, tenant=b, region=eu, region=us"),
+        Err(Forbidden::NarrowerScope)
+    );
+}
+
+#[test]
+fn a_scope_within_another_adds_nothing() {
+    let rules =
+        policies(&[("true", "tenant: '[\"a\", \"b\"]'"), ("true", "tenant: '\"a\"', region: '\"eu\"'")]);
+    assert_eq!(whole(&rules, json!({})), Ok("tenant=a tenant=b".into()));
+    let grant = decide(&rules, &json!({})).unwrap().choose(None).unwrap();
+    assert_eq!(grant.rules().collect::<Vec<_>>(), ["r0"]);
+    // A tenant without a region and one with are two scopes.
+    let rules = policies(&[("true", "tenant: '\"a\"'"), ("true", "tenant: '\"b\"', region: '\"eu\"'")]);
+    assert_eq!(whole(&rules, json!({})), Err(Forbidden::NarrowerScope));
+    assert_eq!(narrowed(&rules, json!({}), "region=eu"), Ok("region=eu tenant=a tenant=b".into()));
+    assert_eq!(narrowed(&rules, json!({}), "tenant=a"), Ok("tenant=a".into()));
+}
+
+#[test]
+fn a_caller_may_name_less_and_never_more() {
+    let rules = policies(&[("true", "tenant: claims.tenant, region: claims.region")]);
+    let claims = || json!({"tenant": ["acme-books", "acme-books-eu", "b"], "region": ["eu", "us"]});
+    let ask = |header: &str| narrowed(&rules, claims(), header);
+    assert_eq!(ask("tenant=b"), Ok("region=eu region=us tenant=b".into()));
+    assert_eq!(ask("tenant=b, region=eu"), Ok("region=eu tenant=b".into()));
+    assert_eq!(
+        ask("tenant=b,tenant=acme-books \t, region=us"),
+        Ok("region=us tenant=acme-books tenant=b".into())
+    );
+    for refused in
+        ["tenant=c", "tenant=acme", "tenant=b, tenant=c", "tenant=B", "cluster=x", "tenant=b, cluster=x"]
+    {
+        assert_eq!(ask(refused), Err(Forbidden::Narrowing), "not granted or unknown: {refused}");
+    }
+    for refused in [
+        "",
+        " ",
+        ",",
+        "tenant",
+        "tenant=",
+        "=b",
+        "tenant=b,",
+        "tenant=b;region=eu",
+        "tenant=b, tenant=b",
+        "tenant = b",
+        "Tenant=b",
+        "tenant=\"b\"",
+        "tenant==b",
+        "tenant=b|acme-books",
+        "tenant=.*",
+        "tenant=b\0",
+    ] {
+        assert_eq!(ask(refused), Err(Forbidden::Narrowing), "malformed or repeated: {refused:?}");
+    }
+}
+
+#[test]
+fn the_tenant_header_is_short_for_the_scope_header() {
+    let read = |scope: &[&str], tenant: &[&str]| {
+        Narrowing::from_headers(scope.iter().map(|l| l.as_bytes()), tenant.iter().map(|l| l.as_bytes()))
+    };
+    assert_eq!(read(&[], &[]), Ok(None));
+    assert_eq!(read(&[], &["a, b"]), read(&["tenant=a, tenant=b"], &[]));
+    assert!(read(&[], &["a"]).is_ok_and(|n| n.is_some()));
+    for (scope, tenant) in [
+        (&["tenant=a", "tenant=a"][..], &[][..]),
+        (&["tenant=a", "region=b"], &[]),
+        (&[], &["a", "b"]),
+        (&["tenant=a"], &["a"]),
+        (&["region=eu"], &["a"]),
+        (&[], &[""]),
+        (&[], &["a,,b"]),
+        (&[], &["tenant=a"]),
+    ] {
+        assert_eq!(read(scope, tenant), Err(Forbidden::Narrowing), "{scope:?} {tenant:?}");
+    }
+    assert_eq!(Narrowing::from_headers([&b"tenant=\xff"[..]], []), Err(Forbidden::Narrowing));
+}
+
+#[test]
+fn atk_33_names_of_users_and_groups_are_apart() {
+    let rules = policies(&[("'/staff' in claims.groups", "tenant: '\"internal\"'")]);
+    let forged = json!({"preferred_username": "/staff", "sub": "/staff", "groups": ["/users"]});
+    assert_eq!(whole(&rules, forged), Err(Forbidden::NoRule));
+    assert_eq!(whole(&rules, json!({"groups": ["/staff"]})), Ok("tenant=internal".into()));
+    // A claim that should be a list and is a text does not match by being contained in it.
+    assert_eq!(whole(&rules, json!({"groups": "/staff"})), Err(Forbidden::NoRule));
+}
+
+#[test]
+fn atk_35_scopes_that_differ_are_different_cache_keys() {
+    let rules = policies(&[("true", "tenant: claims.tenant, region: claims.region")]);
+    let key = |claims: Value| decide(&rules, &claims).unwrap().choose(None).unwrap().scope().clone();
+    let split = key(json!({"tenant": ["a", "b"], "region": "c"}));
+    assert_ne!(split, key(json!({"tenant": "a", "region": ["b", "c"]})));
+    assert_ne!(split, key(json!({"tenant": "c", "region": ["a", "b"]})));
+    assert_eq!(split, key(json!({"tenant": ["b", "a", "a"], "region": ["c"]})));
+}
+
+#[test]
+fn atk_37_a_rule_that_was_removed_grants_nothing() {
+    let before = policies(&[TENANT_RULE, ("true", "tenant: '\"shared\"'")]);
+    let after = policies(&[TENANT_RULE]);
+    assert_eq!(whole(&before, json!({"tenant": "a"})), Ok("tenant=a tenant=shared".into()));
+    assert_eq!(whole(&after, json!({"tenant": "a"})), Ok("tenant=a".into()));
+}
+
+#[test]
+fn atk_38_case_is_never_folded() {
+    let rules = policies(&[
+        ("'Dev' in claims.groups", "tenant: '\"Dev\"'"),
+        ("'dev' in claims.groups", "tenant: '\"dev\"'"),
+    ]);
+    assert_eq!(whole(&rules, json!({"groups": ["dev"]})), Ok("tenant=dev".into()));
+    assert_eq!(whole(&rules, json!({"groups": ["Dev"]})), Ok("tenant=Dev".into()));
+    assert_eq!(whole(&rules, json!({"groups": ["DEV"]})), Err(Forbidden::NoRule));
+    assert_eq!(whole(&policies(&[TENANT_RULE]), json!({"Tenant": "a"})), Err(Forbidden::NoRule));
+}
+
+#[test]
+fn atk_3i_a_broken_file_is_an_error_and_not_the_end() {
+    for text in
+        ["rules: [", "rules: 1", "\0", "rules: [{name: a}]", "- a", "rules:\n- name: a\n  scope: {t: '('}"]
+    {
+        let files = [("p.yaml".to_owned(), text.to_owned())];
+        assert!(Policies::compile(&files, &Limits::default()).is_err(), "{text}");
+    }
+}
+
+/// The policies that this repository ships do what their texts say.
+mod shipped {
+    use super::*;
+    use std::path::Path;
+
+    fn load(folder: &str) -> Policies {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(folder);
+        Policies::load(&folder, &Limits::default()).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn the_default_denies_everyone() {
+        let rules = load("");
+        assert_eq!(rules.rules().len(), 0);
+        assert_eq!(whole(&rules, json!({"tenant": "a", "groups": ["/admins"]})), Err(Forbidden::NoRule));
+    }
+
+    #[test]
+    fn tenant_claim() {
+        let rules = load("examples/tenant-claim");
+        assert_eq!(whole(&rules, json!({"tenant": "acme-books"})), Ok("tenant=acme-books".into()));
+        assert_eq!(whole(&rules, json!({"tenant": ["a", "b"]})), Ok("tenant=a tenant=b".into()));
+        assert_eq!(whole(&rules, json!({"sub": "a"})), Err(Forbidden::NoRule));
+        assert_eq!(whole(&rules, json!({"tenant": null})), Err(Forbidden::NoRule));
+    }
+
+    #[test]
+    fn regions() {
+        let rules = load("examples/regions");
+        let both = json!({"tenant": "a", "region": ["eu-west", "us-east"]});
+        assert_eq!(whole(&rules, both), Ok("region=eu-west region=us-east tenant=a".into()));
+        assert_eq!(whole(&rules, json!({"tenant": "a"})), Err(Forbidden::NoRule), "no region, no access");
+        let auditor = json!({"tenant": "a", "region": "eu-west", "realm_access": {"roles": ["eu-auditor"]}});
+        assert_eq!(
+            whole(&rules, auditor),
+            Ok("region=eu-west tenant=a tenant=acme-books tenant=globe-books".into())
+        );
+        let abroad =
+            || json!({"tenant": "a", "region": "us-east", "realm_access": {"roles": ["eu-auditor"]}});
+        assert_eq!(whole(&rules, abroad()), Err(Forbidden::NarrowerScope));
+        assert_eq!(narrowed(&rules, abroad(), "tenant=a"), Ok("region=us-east tenant=a".into()));
+    }
+}
+
+const TENANTS: [&str; 3] = ["a", "b", "c"];
+const REGIONS: [&str; 2] = ["eu", "us"];
+
+/// A rule's scope for the property tests: tenants and regions as lists of indices; no regions means
+/// that the rule does not limit them.
+type Cell = (Vec<usize>, Vec<usize>);
+
+fn cells() -> impl Strategy<Value = Vec<Cell>> {
+    let tenants = proptest::collection::vec(0..TENANTS.len(), 1..=3);
+    let regions = proptest::collection::vec(0..REGIONS.len(), 0..=2);
+    proptest::collection::vec((tenants, regions), 0..5)
+}
+
+fn rules_of(cells: &[Cell]) -> Policies {
+    let list = |names: &[&str], picked: &[usize]| {
+        format!("'[{}]'", picked.iter().map(|i| format!("\"{}\"", names[*i])).collect::<Vec<_>>().join(", "))
+    };
+    let scopes: Vec<String> = cells
+        .iter()
+        .map(|(tenants, regions)| match regions.as_slice() {
+            [] => format!("tenant: {}", list(&TENANTS, tenants)),
+            some => format!("tenant: {}, region: {}", list(&TENANTS, tenants), list(&REGIONS, some)),
+        })
+        .collect();
+    policies(&scopes.iter().map(|scope| ("true", scope.as_str())).collect::<Vec<_>>())
+}
+
+/// Whether the rules, taken one by one, let a series of this tenant and region through: the meaning of
+/// the union, said without the code under test.
+fn lets_through(cells: &[Cell], tenant: usize, region: usize) -> bool {
+    cells.iter().any(|(tenants, regions)| {
+        tenants.contains(&tenant) && (regions.is_empty() || regions.contains(&region))
+    })
+}
+
+fn points() -> impl Iterator<Item = (usize, usize)> {
+    (0..TENANTS.len()).flat_map(|t| (0..REGIONS.len()).map(move |r| (t, r)))
+}
+
+fn shows(grant: &Grant, tenant: usize, region: usize) -> bool {
+    let has = |dimension: &str, value| {
+        grant.scope().dimensions().get(dimension).is_none_or(|values| values.contains(value))
+    };
+    has("tenant", TENANTS[tenant]) && has("region", REGIONS[region])
+}
+
+fn narrowings() -> impl Strategy<Value = Option<String>> {
+    let tenants = proptest::collection::btree_set(0..TENANTS.len(), 0..=2);
+    let regions = proptest::collection::btree_set(0..REGIONS.len(), 0..=2);
+    (tenants, regions).prop_map(|(tenants, regions)| {
+        let tenants = tenants.into_iter().map(|t| format!("tenant={}", TENANTS[t]));
+        let pairs: Vec<_> =
+            tenants.chain(regions.into_iter().map(|r| format!("region={}", REGIONS[r]))).collect();
+        (!pairs.is_empty()).then(|| pairs.join(","))
+    })
+}
+
+fn ask(cells: &[Cell], header: Option<&str>) -> Result<Grant, Forbidden> {
+    let narrowing = header.map(|h| narrowing(h).unwrap().unwrap());
+    decide(&rules_of(cells), &json!({}))?.choose(narrowing.as_ref())
+}
+
+proptest! {
+    #[test]
+    fn a_whole_grant_shows_exactly_what_the_rules_let_through(cells in cells()) {
+        if let Ok(grant) = ask(&cells, None) {
+            for (tenant, region) in points() {
+                prop_assert_eq!(shows(&grant, tenant, region), lets_through(&cells, tenant, region));
+            }
+        }
+    }
+
+    #[test]
+    fn narrowing_never_widens_and_meets_the_wish_exactly(cells in cells(), header in narrowings()) {
+        let Some(header) = header else { return Ok(()) };
+        if let Ok(grant) = ask(&cells, Some(&header)) {
+            for (tenant, region) in points() {
+                let wanted = |dimension: &str, value: &str| {
+                    !header.contains(dimension) || header.split(',').any(|p| p == format!("{dimension}={value}"))
+                };
+                let asked = wanted("tenant", TENANTS[tenant]) && wanted("region", REGIONS[region]);
+                let expected = asked && lets_through(&cells, tenant, region);
+                prop_assert_eq!(shows(&grant, tenant, region), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn less_grant_never_means_more_answer(cells in cells(), lost in any::<proptest::sample::Index>(), header in narrowings()) {
+        if cells.is_empty() {
+            return Ok(());
+        }
+        let mut fewer = cells.clone();
+        fewer.remove(lost.index(cells.len()));
+        if let Ok(grant) = ask(&fewer, header.as_deref()) {
+            for (tenant, region) in points() {
+                prop_assert!(!shows(&grant, tenant, region) || lets_through(&cells, tenant, region));
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_rules_does_not_matter(cells in cells(), header in narrowings()) {
+        let mut reversed = cells.clone();
+        reversed.reverse();
+        let scope = |cells: &[Cell]| ask(cells, header.as_deref()).map(|grant| grant.scope().clone());
+        prop_assert_eq!(scope(&cells), scope(&reversed));
+    }
+
+    #[test]
+    fn reading_headers_never_panics(line in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let _ = Narrowing::from_headers([line.as_slice()], []);
+        let _ = Narrowing::from_headers([], [line.as_slice()]);
+    }
+}

@@ -1,0 +1,135 @@
+//! The one way in which a YAML file of the operator is read: strict, bounded, with the position of
+//! every fault.
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::{DuplicateKeyPolicy, Location};
+use std::fmt;
+
+/// Bytes of one configuration or policy file.
+pub const MAX_FILE_BYTES: usize = 1024 * 1024;
+
+/// What is wrong with a file of the operator, and where. Printed as `FILE:LINE:COLUMN: message`, the
+/// form that editors and CI systems link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileError {
+    file: String,
+    /// Line and column, both from 1, in characters; `None` for the file as a whole.
+    position: Option<(u64, u64)>,
+    message: String,
+}
+
+impl FileError {
+    /// A fault of the file as a whole.
+    pub fn new(file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { file: file.into(), position: None, message: message.into() }
+    }
+
+    /// A fault at a place in the file.
+    pub fn at(file: impl Into<String>, place: Location, message: impl Into<String>) -> Self {
+        let position = (place != Location::UNKNOWN).then(|| (place.line(), place.column()));
+        Self { file: file.into(), position, message: message.into() }
+    }
+
+    /// The file, as it was named to the reader.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Line and column, both from 1, in characters.
+    pub fn position(&self) -> Option<(u64, u64)> {
+        self.position
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some((line, column)) => write!(f, "{}:{line}:{column}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}
+
+/// Reads one document. Unknown keys are refused where `T` says so (every struct of this crate does);
+/// repeated keys, a second document and booleans other than `true` and `false` always are.
+///
+/// # Errors
+/// The first fault, with its position.
+pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, FileError> {
+    if text.len() > MAX_FILE_BYTES {
+        return Err(FileError::new(file, format!("over the limit of {MAX_FILE_BYTES} bytes")));
+    }
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().unwrap_or(Location::UNKNOWN);
+        FileError::at(file, place, message(&error, place))
+    })
+}
+
+/// The reader's own message, without the position that [`FileError`] prints itself.
+fn message(error: &serde_saphyr::Error, place: Location) -> String {
+    let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+    let position = format!(" at line {}, column {}", place.line(), place.column());
+    text.strip_suffix(&position).unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        name: String,
+        on: Option<bool>,
+    }
+
+    fn fault(text: &str) -> String {
+        read::<File>("f.yaml", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_fault_has_its_place_once() {
+        assert_eq!(fault("name: a\nnam: b\n"), "f.yaml:2:1: unknown field `nam`, expected one of name, on");
+        assert_eq!(
+            fault("name: a\nname: b\n"),
+            "f.yaml:2:1: duplicate mapping key `name` is not allowed here"
+        );
+        assert_eq!(fault("on: true\n"), "f.yaml:1:1: missing field `name`");
+        assert!(fault("name: a\n---\nname: b\n").starts_with("f.yaml:3:1: "));
+        assert!(fault("name: a\non: yes\n").starts_with("f.yaml:2:5: "), "only true and false are booleans");
+        assert!(fault("").starts_with("f.yaml:1:1: "));
+    }
+
+    #[test]
+    fn a_file_has_1_mib_and_not_a_byte_more() {
+        let body = "name: a\n#";
+        let fits = format!("{body}{}", "x".repeat(MAX_FILE_BYTES - body.len()));
+        assert_eq!(read::<File>("f.yaml", &fits), Ok(File { name: "a".into(), on: None }));
+        assert_eq!(fault(&format!("{fits}x")), "f.yaml: over the limit of 1048576 bytes");
+    }
+
+    #[test]
+    fn aliases_cannot_multiply() {
+        let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
+        for (this, last) in
+            ["b", "c", "d", "e", "f", "g", "h", "i"].iter().zip(["a", "b", "c", "d", "e", "f", "g", "h"])
+        {
+            bomb.push_str(&format!("{this}: &{this} [{}]\n", [format!("*{last}").as_str(); 10].join(", ")));
+        }
+        read::<serde_json::Value>("f.yaml", &bomb).unwrap_err();
+    }
+}
