@@ -70,6 +70,16 @@ pub enum Rejection {
     /// The backend gave no usable answer.
     #[error("{0}")]
     Upstream(#[from] UpstreamFault),
+    /// The backend refused the scoped request itself.
+    #[error("{text}")]
+    UpstreamRefused {
+        /// Its status, 400 to 499.
+        status: u16,
+        /// Its `errorType`, where it has one.
+        error_type: Option<String>,
+        /// Its text where the answer may pass, else a fixed one.
+        text: String,
+    },
     /// More than is taken at once.
     #[error("too many requests, try again later")]
     Overloaded,
@@ -120,6 +130,21 @@ pub enum TokenFault {
 }
 
 impl TokenFault {
+    /// Every fault.
+    pub const ALL: [Self; 11] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::Algorithm,
+        Self::Kind,
+        Self::Issuer,
+        Self::Signature,
+        Self::Audience,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Claims,
+        Self::KeysUnavailable,
+    ];
+
     /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,16 @@
-//! The endpoints of the four backends.
+//! The endpoints of the four backends: closed lists, one row an endpoint.
+//!
+//! What is not listed is refused; a parameter or header that is not listed is dropped, never
+//! forwarded. The rows say how each parameter is treated and what becomes of the answer; nothing
+//! else in the program decides that by path or name.
 
+pub mod loki;
+pub mod parameters;
+pub mod path;
+pub mod prometheus;
+pub mod tempo;
+
+use crate::lang::{Language, logql, promql, traceql};
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,6 +40,17 @@ impl Kind {
             Self::Alertmanager => "alertmanager",
         }
     }
+
+    /// The rows of this kind.
+    pub const fn endpoints(self) -> &'static [Endpoint] {
+        match self {
+            Self::Prometheus => prometheus::ENDPOINTS,
+            Self::Loki => loki::ENDPOINTS,
+            Self::Tempo => tempo::ENDPOINTS,
+            // Refused whole until silences can be owned: an alert or silence read without that leaks.
+            Self::Alertmanager => &[],
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -48,4 +70,148 @@ impl FromStr for Kind {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|k| k.name() == name).ok_or_else(|| UnknownKind(name.to_owned()))
     }
+}
+
+/// The methods that some endpoint has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET: parameters in the URL, no body.
+    Get,
+    /// POST: a form body, and parameters in the URL as well.
+    Post,
+}
+
+/// Which methods an endpoint has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Methods {
+    /// GET alone.
+    Get,
+    /// GET, and POST of a form. Such an endpoint is asked by POST, whatever the caller used.
+    GetPost,
+}
+
+impl Methods {
+    /// As the `Allow` header lists them.
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::GetPost => "GET, POST",
+        }
+    }
+
+    /// Whether `method` is among them.
+    pub const fn has(self, method: Method) -> bool {
+        matches!((self, method), (_, Method::Get) | (Self::GetPost, Method::Post))
+    }
+}
+
+/// One endpoint: a row of a backend's table.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The name in metrics and documentation.
+    pub name: &'static str,
+    /// The methods.
+    pub methods: Methods,
+    /// The path below the backend's root; a segment `{label}`, `{trace}` or `{tag}` is a variable.
+    pub path: &'static str,
+    /// The parameters that are read. All others are dropped.
+    pub parameters: &'static [Parameter],
+    /// What is done.
+    pub treatment: Treatment,
+}
+
+/// One parameter of an endpoint.
+#[derive(Debug)]
+pub struct Parameter {
+    /// The name, as the backend reads it.
+    pub name: &'static str,
+    /// How it is treated.
+    pub form: Form,
+}
+
+/// How a parameter is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A query text: scoped. Absent or empty is refused.
+    Query(Text),
+    /// A query text: scoped. Absent or empty becomes the scope alone.
+    OptionalQuery(Text),
+    /// A list of selectors, each scoped. None is refused.
+    Selectors(Text),
+    /// A list of selectors, each scoped. None becomes the scope alone.
+    OptionalSelectors(Text),
+    /// Another spelling of the parameter named.
+    Alias(&'static str),
+    /// A hint that only ever narrows; not forwarded.
+    Dropped,
+    /// A point or span of time: forwarded; must agree where it is given twice.
+    Time,
+    /// Concerns only data that is scoped already: forwarded.
+    Plain,
+    /// Refused when it is there, for the reason given.
+    Refused(&'static str),
+}
+
+/// What a query text must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// PromQL.
+    PromQl(promql::Entry),
+    /// LogQL.
+    LogQl(logql::Entry),
+    /// TraceQL.
+    TraceQl(traceql::Entry),
+}
+
+impl Text {
+    /// Its language.
+    pub const fn language(self) -> Language {
+        match self {
+            Self::PromQl(_) => Language::PromQl,
+            Self::LogQl(_) => Language::LogQl,
+            Self::TraceQl(_) => Language::TraceQl,
+        }
+    }
+}
+
+/// What is done with a request, and with its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// Parameters are scoped; the answer holds nothing else and passes.
+    Scope,
+    /// Parameters are scoped where there are any; the answer is decoded and cut.
+    Filter(Filter),
+    /// The same answer for every caller; the backend is not asked.
+    Static(Static),
+}
+
+/// How an answer is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Tempo `/api/traces/{trace}`: the caller's resource spans.
+    Trace,
+    /// Tempo `/api/v2/traces/{trace}`: the same in the newer envelope.
+    TraceV2,
+    /// Tempo search: whole-trace facts blanked, what the scope added removed.
+    Search,
+    /// Tempo tag values: several calls merged.
+    TagValues,
+    /// Tempo metrics: statistics of everyone's data removed.
+    Metrics,
+}
+
+/// A constant answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Static {
+    /// Its content type.
+    pub content_type: &'static str,
+    /// Its body.
+    pub body: &'static str,
+}
+
+/// What answers `status/buildinfo` of Prometheus and Loki: a version that Grafana's feature detection
+/// understands and nothing of the real server. It has no `features`: with them Grafana takes the
+/// server for Mimir (`pkg/promlib` of the Grafana source).
+const fn json(body: &'static str) -> Static {
+    Static { content_type: "application/json", body }
 }

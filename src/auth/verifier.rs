@@ -13,6 +13,7 @@ use http::HeaderMap;
 use moka::Expiry;
 use moka::sync::Cache;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -48,6 +49,8 @@ struct Trust {
 pub struct Verified<D> {
     caller: Arc<Caller>,
     decision: ArcSwapOption<(u64, Arc<D>)>,
+    /// A request ran under it already.
+    used: AtomicBool,
     /// The issuer's place in the configuration.
     trust: usize,
     /// The issuer's set of keys that the token was verified with.
@@ -179,6 +182,7 @@ impl<D: Send + Sync + 'static> Verifier<D> {
             fresh_for: caller.expires().duration_since(now).unwrap_or_default(),
             caller: Arc::new(caller),
             decision: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
             trust: place,
             keys: found.generation,
             weight: u32::try_from(token.len().saturating_add(ENTRY_BYTES)).unwrap_or(u32::MAX),
@@ -208,6 +212,12 @@ impl<D> Verified<D> {
     /// The caller.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller
+    }
+
+    /// Whether this is the first request under this verification, true once: later ones come from the
+    /// cache.
+    pub fn first_use(&self) -> bool {
+        !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
     }
 
     /// What `decide` says about the caller, remembered as long as the token is, and only for policies of this

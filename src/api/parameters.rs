@@ -1,0 +1,225 @@
+//! From the text of URL and body to the parameters of an endpoint.
+//!
+//! Backends differ in how they read odd pairs: some drop them, some take the first of two, some the
+//! last, some the URL's and some the body's. So whatever two readers could read differently is refused
+//! here, and the request that is sent has each parameter once (Go's `net/http` `ParseForm` and
+//! `FormValue` are what all four backends read with).
+
+use super::{Endpoint, Form};
+use crate::limits::Limits;
+use crate::rejection::Rejection;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+/// The listed parameters of one request, decoded, each scalar once.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    given: Vec<Given>,
+    /// How many pairs had a name that the endpoint does not list.
+    pub dropped: usize,
+}
+
+#[derive(Debug)]
+struct Given {
+    name: &'static str,
+    value: String,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Url,
+    Body,
+}
+
+impl Parameters {
+    /// Reads the query of the URL and the form of the body.
+    ///
+    /// A scalar twice in one place is refused. In both places: equal is fine; different is refused for
+    /// query texts and times, else the body's is taken. Lists are the union of both.
+    ///
+    /// # Errors
+    /// [`Rejection::Parameter`] or [`Rejection::Malformed`] for what two readers could read
+    /// differently, [`Rejection::TooLarge`] over the cap on pairs.
+    pub fn read(
+        endpoint: &'static Endpoint,
+        url: Option<&str>,
+        body: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Self, Rejection> {
+        let mut parameters = Self::default();
+        let mut pairs = 0;
+        // The body first: its values win, and come first in lists, as in Go.
+        for (text, place) in [(body, Place::Body), (url, Place::Url)] {
+            for pair in text.unwrap_or("").split('&').filter(|p| !p.is_empty()) {
+                pairs += 1;
+                if pairs > limits.parameter_pairs {
+                    return Err(Rejection::TooLarge { what: "parameter pairs", max: limits.parameter_pairs });
+                }
+                parameters.take(endpoint, pair, place)?;
+            }
+        }
+        Ok(parameters)
+    }
+
+    /// The value of a scalar.
+    pub fn scalar(&self, name: &str) -> Option<&str> {
+        self.given.iter().find(|g| g.name == name).map(|g| g.value.as_str())
+    }
+
+    /// The values of a list.
+    pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.given.iter().filter(move |g| g.name == name).map(|g| g.value.as_str())
+    }
+
+    fn take(&mut self, endpoint: &'static Endpoint, pair: &str, place: Place) -> Result<(), Rejection> {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        let Some((name, form)) = listed(endpoint, &name) else {
+            self.dropped += 1;
+            return Ok(());
+        };
+        if let Form::Refused(why) = form {
+            return Err(Rejection::parameter(name, why));
+        }
+        let is_list = matches!(form, Form::Selectors(_) | Form::OptionalSelectors(_));
+        if !is_list && let Some(earlier) = self.given.iter().find(|g| g.name == name) {
+            if earlier.place == place {
+                return Err(Rejection::parameter(name, "is given twice"));
+            }
+            let must_agree = matches!(form, Form::Query(_) | Form::OptionalQuery(_) | Form::Time);
+            if must_agree && earlier.value != value {
+                return Err(Rejection::parameter(name, "differs between URL and body"));
+            }
+            return Ok(());
+        }
+        self.given.push(Given { name, value: value.into_owned(), place });
+        Ok(())
+    }
+}
+
+/// The row's own name and form for `name`, through an alias if it is one.
+fn listed(endpoint: &'static Endpoint, name: &str) -> Option<(&'static str, Form)> {
+    let parameter = endpoint.parameters.iter().find(|p| p.name == name)?;
+    match parameter.form {
+        Form::Alias(of) => listed(endpoint, of),
+        form => Some((parameter.name, form)),
+    }
+}
+
+/// Decodes one name or value of a form, strictly.
+fn decoded(raw: &str) -> Result<Cow<'_, str>, Rejection> {
+    // Go drops such a pair, or fails the whole form, depending on the handler.
+    if raw.contains(';') {
+        return Err(Rejection::Malformed("a semicolon in a parameter must be written %3B"));
+    }
+    if raw.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'%' | b'+')) {
+        return Ok(Cow::Borrowed(raw));
+    }
+    if has_bad_escape(raw.as_bytes()) {
+        return Err(Rejection::Malformed("a parameter has a bad percent escape"));
+    }
+    let spaced = raw.replace('+', " ");
+    let text = percent_decode_str(&spaced)
+        .decode_utf8()
+        .map_err(|_| Rejection::Malformed("a parameter is not valid UTF-8"))?;
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
+        return Err(Rejection::Malformed("a parameter has a control character"));
+    }
+    Ok(Cow::Owned(text.into_owned()))
+}
+
+fn has_bad_escape(raw: &[u8]) -> bool {
+    let mut escapes = raw.iter().enumerate().filter(|(_, b)| **b == b'%');
+    escapes.any(|(at, _)| {
+        let digits = raw.get(at + 1..at + 3);
+        !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::api::Kind;
+    use crate::api::path::route;
+
+    fn endpoint(kind: Kind, path: &str) -> &'static Endpoint {
+        route(kind, path).unwrap().endpoint
+    }
+
+    fn read(url: &str, body: &str) -> Result<Parameters, Rejection> {
+        let query = endpoint(Kind::Prometheus, "/api/v1/query");
+        Parameters::read(query, Some(url), Some(body), &Limits::default())
+    }
+
+    #[test]
+    fn values_are_decoded_and_unlisted_names_dropped() {
+        let p = read("quer%79=a%2Bb+c%26d&x=1&extra_filters[]=y&Query=z", "").unwrap();
+        assert_eq!(p.scalar("query"), Some("a+b c&d"));
+        assert_eq!(p.dropped, 3);
+    }
+
+    #[test]
+    fn atk_07_a_scalar_twice_in_one_place_is_refused() {
+        for (url, body) in
+            [("query=&query=up", ""), ("", "query=up&query=up"), ("time=1&time=1", ""), ("query&query=x", "")]
+        {
+            assert!(matches!(read(url, body), Err(Rejection::Parameter { .. })), "{url} {body}");
+        }
+    }
+
+    #[test]
+    fn atk_08_a_query_that_differs_between_url_and_body_is_refused() {
+        assert!(read("query=up", "query=up").is_ok());
+        assert!(matches!(read("query=up", "query=down"), Err(Rejection::Parameter { .. })));
+        assert!(matches!(read("query=", "query=down"), Err(Rejection::Parameter { .. })));
+        assert!(matches!(read("time=1", "time=2"), Err(Rejection::Parameter { .. })));
+        assert_eq!(read("limit=1", "limit=2").unwrap().scalar("limit"), Some("2"));
+    }
+
+    #[test]
+    fn atk_09_0a_0b_lists_are_the_union_of_both_places_and_spellings() {
+        let series = endpoint(Kind::Loki, "/loki/api/v1/series");
+        let p =
+            Parameters::read(series, Some("match[]=a&match=b"), Some("match%5B%5D=c"), &Limits::default());
+        assert_eq!(p.unwrap().list("match[]").collect::<Vec<_>>(), ["c", "a", "b"]);
+    }
+
+    #[test]
+    fn atk_48_the_other_spelling_of_a_scalar_counts_as_the_same() {
+        let metrics = endpoint(Kind::Tempo, "/api/metrics/query_range");
+        let p = Parameters::read(metrics, Some("q=a&query=b"), None, &Limits::default());
+        assert!(matches!(p, Err(Rejection::Parameter { .. })));
+    }
+
+    #[test]
+    fn atk_49_the_legacy_search_is_refused_by_name() {
+        let search = endpoint(Kind::Tempo, "/api/search");
+        let p = Parameters::read(search, Some("tags=a%3Db"), None, &Limits::default());
+        assert!(matches!(p, Err(Rejection::Parameter { .. })));
+    }
+
+    #[test]
+    fn atk_0k_what_readers_read_differently_is_refused() {
+        for url in [
+            "a;b=1",
+            "query=a;time=1",
+            "query=%zz",
+            "query=%4",
+            "query=%ff",
+            "query=a%00",
+            "que%ry=1",
+            "query=%7f",
+        ] {
+            assert!(matches!(read(url, ""), Err(Rejection::Malformed(_))), "{url}");
+        }
+        assert!(read("query=a%0Ab%09c%0D", "").is_ok());
+    }
+
+    #[test]
+    fn pairs_are_256_and_not_257() {
+        assert!(read(&"x=1&".repeat(256), "").is_ok());
+        assert!(matches!(read(&"x=1&".repeat(256), "x=1"), Err(Rejection::TooLarge { max: 256, .. })));
+    }
+}

@@ -1,0 +1,184 @@
+//! The metrics, registered once; on the hot path only handles are touched.
+
+use super::{Outcome, TokenOutcome};
+use crate::api::Endpoint;
+use crate::rejection::TokenFault;
+use crate::scope::Backend;
+use metrics::{Counter, Histogram, counter, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use std::time::Duration;
+
+/// Upper bounds of the latency histograms, in seconds.
+const BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// All metrics of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+    backends: Vec<BackendMetrics>,
+    no_mount: Vec<Counter>,
+    token_cached: Counter,
+    token_verified: Counter,
+    token_refused: Vec<(TokenFault, Counter)>,
+    disagreements: Counter,
+}
+
+/// The metrics of one backend.
+#[derive(Clone, Debug)]
+pub struct BackendMetrics {
+    endpoints: &'static [Endpoint],
+    /// One an endpoint, and a last one for requests that match none.
+    by_endpoint: Vec<EndpointMetrics>,
+}
+
+/// The metrics of one endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointMetrics {
+    outcomes: Vec<Counter>,
+    duration: Histogram,
+    upstream: Histogram,
+    dropped: Counter,
+}
+
+impl Metrics {
+    /// Registers the metrics of `backends`, in their order.
+    ///
+    /// # Errors
+    /// Never in practice: the buckets are a constant.
+    pub fn new(backends: &[Backend]) -> Result<Self, metrics_exporter_prometheus::BuildError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)?
+            .build_recorder();
+        describe(&recorder);
+        Ok(metrics::with_local_recorder(&recorder, || {
+            Self {
+            handle: recorder.handle(),
+            backends: backends.iter().map(BackendMetrics::register).collect(),
+            no_mount: Outcome::ALL
+                .into_iter()
+                .map(|o| counter!("palisade_requests_total", "backend" => "", "endpoint" => "", "outcome" => o.name()))
+                .collect(),
+            token_cached: counter!("palisade_token_total", "outcome" => "cached"),
+            token_verified: counter!("palisade_token_total", "outcome" => "verified"),
+            token_refused: TokenFault::ALL
+                .into_iter()
+                .map(|fault| (fault, counter!("palisade_token_total", "outcome" => fault.name())))
+                .collect(),
+            disagreements: counter!("palisade_scope_disagreement_total"),
+        }
+        }))
+    }
+
+    /// The metrics of the backend at `index` of those registered.
+    pub fn backend(&self, index: usize) -> Option<&BackendMetrics> {
+        self.backends.get(index)
+    }
+
+    /// A request ended before a backend was known.
+    pub fn below_no_mount(&self, outcome: Outcome) {
+        if let Some(counter) = self.no_mount.get(outcome as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// A token was looked at.
+    pub fn token(&self, outcome: TokenOutcome) {
+        match outcome {
+            TokenOutcome::Cached => self.token_cached.increment(1),
+            TokenOutcome::Verified => self.token_verified.increment(1),
+            TokenOutcome::Refused(fault) => {
+                if let Some((_, counter)) = self.token_refused.iter().find(|(f, _)| *f == fault) {
+                    counter.increment(1);
+                }
+            }
+        }
+    }
+
+    /// A scoped text did not stand its proof. Alert on it: it is a defect of Palisade.
+    pub fn disagreement(&self) {
+        self.disagreements.increment(1);
+    }
+
+    /// The page for Prometheus.
+    pub fn render(&self) -> String {
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+
+    /// To be called every few seconds: histograms keep what they are given until then.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+impl BackendMetrics {
+    fn register(backend: &Backend) -> Self {
+        let endpoints = backend.kind.endpoints();
+        let names = endpoints.iter().map(|e| e.name).chain(["unknown"]);
+        let by_endpoint = names.map(|name| EndpointMetrics::register(&backend.name, name)).collect();
+        Self { endpoints, by_endpoint }
+    }
+
+    /// The metrics of `endpoint`, or of requests that match none.
+    pub fn endpoint(&self, endpoint: Option<&'static Endpoint>) -> Option<&EndpointMetrics> {
+        let index = endpoint.and_then(|e| self.endpoints.iter().position(|row| std::ptr::eq(row, e)));
+        self.by_endpoint.get(index.unwrap_or(self.endpoints.len()))
+    }
+}
+
+impl EndpointMetrics {
+    fn register(backend: &str, endpoint: &'static str) -> Self {
+        let backend = backend.to_owned();
+        let outcome = |o: Outcome| counter!("palisade_requests_total", "backend" => backend.clone(), "endpoint" => endpoint, "outcome" => o.name());
+        Self {
+            outcomes: Outcome::ALL.into_iter().map(outcome).collect(),
+            duration: histogram!("palisade_request_duration_seconds", "backend" => backend.clone(), "endpoint" => endpoint),
+            upstream: histogram!("palisade_upstream_duration_seconds", "backend" => backend.clone(), "endpoint" => endpoint),
+            dropped: counter!("palisade_parameters_dropped_total", "backend" => backend.clone(), "endpoint" => endpoint),
+        }
+    }
+
+    /// A request ended.
+    pub(super) fn finished(&self, outcome: Outcome, duration: Duration) {
+        if let Some(counter) = self.outcomes.get(outcome as usize) {
+            counter.increment(1);
+        }
+        self.duration.record(duration);
+    }
+
+    /// The backend answered one call.
+    pub fn upstream(&self, duration: Duration) {
+        self.upstream.record(duration);
+    }
+
+    /// Parameters that the endpoint does not list were dropped.
+    pub fn dropped(&self, pairs: usize) {
+        if pairs > 0 {
+            self.dropped.increment(pairs as u64);
+        }
+    }
+}
+
+fn describe(recorder: &PrometheusRecorder) {
+    metrics::with_local_recorder(recorder, || {
+        metrics::describe_counter!("palisade_requests_total", "Requests by backend, endpoint and outcome.");
+        metrics::describe_counter!(
+            "palisade_parameters_dropped_total",
+            "Parameters that no endpoint lists, not forwarded."
+        );
+        metrics::describe_counter!("palisade_token_total", "Bearer tokens by what became of them.");
+        metrics::describe_counter!(
+            "palisade_scope_disagreement_total",
+            "Scoped queries that did not stand their proof. Always 0; alert on it."
+        );
+        metrics::describe_histogram!(
+            "palisade_request_duration_seconds",
+            "From the head of a request to the head of its answer."
+        );
+        metrics::describe_histogram!(
+            "palisade_upstream_duration_seconds",
+            "From a call to the head of the backend's answer."
+        );
+    });
+}

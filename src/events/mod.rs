@@ -1,0 +1,186 @@
+//! What happens, each as one struct that makes its log line and its metric together.
+
+mod metrics;
+
+pub use metrics::{BackendMetrics, EndpointMetrics, Metrics};
+
+use crate::api::Endpoint;
+use crate::rejection::{Rejection, TokenFault};
+use http::StatusCode;
+use std::time::Duration;
+
+/// How a request ended; the label `outcome` of its metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered from the backend.
+    Passed,
+    /// Answered from the backend, after a cut.
+    Filtered,
+    /// Answered without the backend.
+    Static,
+    /// Nothing of the caller's was there.
+    NotFound,
+    /// Refused for its token.
+    Token,
+    /// Refused by policy.
+    Forbidden,
+    /// No such endpoint or mount.
+    UnknownEndpoint,
+    /// Refused for its shape: method, content type, parameter, encoding.
+    Malformed,
+    /// Over a cap.
+    TooLarge,
+    /// A query that cannot be scoped.
+    Query,
+    /// Refused by the backend.
+    UpstreamRefused,
+    /// No usable answer of the backend.
+    Upstream,
+    /// More than is taken at once.
+    Overloaded,
+    /// Took too long to arrive.
+    Timeout,
+    /// A fault of ours.
+    Defect,
+}
+
+impl Outcome {
+    /// Every outcome, in order.
+    pub const ALL: [Self; 15] = [
+        Self::Passed,
+        Self::Filtered,
+        Self::Static,
+        Self::NotFound,
+        Self::Token,
+        Self::Forbidden,
+        Self::UnknownEndpoint,
+        Self::Malformed,
+        Self::TooLarge,
+        Self::Query,
+        Self::UpstreamRefused,
+        Self::Upstream,
+        Self::Overloaded,
+        Self::Timeout,
+        Self::Defect,
+    ];
+
+    /// The label's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Filtered => "filtered",
+            Self::Static => "static",
+            Self::NotFound => "not_found",
+            Self::Token => "token",
+            Self::Forbidden => "forbidden",
+            Self::UnknownEndpoint => "unknown_endpoint",
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::Query => "query",
+            Self::UpstreamRefused => "upstream_refused",
+            Self::Upstream => "upstream",
+            Self::Overloaded => "overloaded",
+            Self::Timeout => "timeout",
+            Self::Defect => "defect",
+        }
+    }
+
+    /// The outcome of a refusal.
+    pub fn of(rejection: &Rejection) -> Self {
+        use crate::lang::QueryErrorKind;
+        match rejection {
+            Rejection::UnknownMount | Rejection::UnknownEndpoint => Self::UnknownEndpoint,
+            Rejection::Token(_) => Self::Token,
+            Rejection::Forbidden(_) => Self::Forbidden,
+            Rejection::Method { .. }
+            | Rejection::ContentType(_)
+            | Rejection::Parameter { .. }
+            | Rejection::Malformed(_) => Self::Malformed,
+            Rejection::TooLarge { .. } | Rejection::UrlTooLong { .. } => Self::TooLarge,
+            Rejection::Query { error, .. } => match error.kind {
+                QueryErrorKind::Defect => Self::Defect,
+                QueryErrorKind::Limit => Self::TooLarge,
+                QueryErrorKind::Syntax | QueryErrorKind::Unsupported | QueryErrorKind::Unsafe => Self::Query,
+            },
+            Rejection::UpstreamRefused { .. } => Self::UpstreamRefused,
+            Rejection::Upstream(_) => Self::Upstream,
+            Rejection::Overloaded => Self::Overloaded,
+            Rejection::Timeout => Self::Timeout,
+            Rejection::Defect(_) => Self::Defect,
+        }
+    }
+}
+
+/// What became of a bearer token; the label `outcome` of `palisade_token_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOutcome {
+    /// Known from the cache of verified tokens.
+    Cached,
+    /// Verified anew.
+    Verified,
+    /// Refused.
+    Refused(TokenFault),
+}
+
+/// A request was answered.
+#[derive(Debug)]
+pub struct RequestFinished<'a> {
+    /// The backend's name; `None` below no mount.
+    pub backend: Option<&'a str>,
+    /// The endpoint; `None` if none was matched.
+    pub endpoint: Option<&'static Endpoint>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status sent.
+    pub status: StatusCode,
+    /// From the head of the request to the head of the answer.
+    pub duration: Duration,
+    /// Who asked, if known: the token's subject.
+    pub subject: Option<&'a str>,
+    /// The trace it belongs to, if the caller said one.
+    pub trace_id: &'a str,
+    /// Why it was refused, if it was.
+    pub rejection: Option<&'a Rejection>,
+}
+
+impl RequestFinished<'_> {
+    /// Counts and logs it. Never logged: the token, the query, the body.
+    pub fn emit(&self, metrics: Option<&EndpointMetrics>) {
+        if let Some(metrics) = metrics {
+            metrics.finished(self.outcome, self.duration);
+        }
+        let (backend, endpoint) = (self.backend.unwrap_or("-"), self.endpoint.map_or("-", |e| e.name));
+        let (status, micros) = (self.status.as_u16(), self.duration.as_micros() as u64);
+        let (subject, trace_id) = (self.subject.unwrap_or("-"), self.trace_id);
+        let outcome = self.outcome.name();
+        match self.rejection {
+            None => {
+                tracing::debug!(backend, endpoint, status, outcome, micros, subject, trace_id, "request");
+            }
+            Some(rejection) if self.outcome == Outcome::Defect => {
+                let detail = rejection.detail();
+                tracing::error!(
+                    backend, endpoint, status, outcome, micros, subject, trace_id, detail, "defect"
+                );
+            }
+            Some(rejection) => {
+                let reason = reason(rejection);
+                tracing::info!(
+                    backend, endpoint, status, outcome, micros, subject, trace_id, reason, "refused"
+                );
+            }
+        }
+    }
+}
+
+/// A name for the log; the public text may quote a query.
+fn reason(rejection: &Rejection) -> &'static str {
+    match rejection {
+        Rejection::Token(fault) => fault.name(),
+        Rejection::Forbidden(forbidden) => forbidden.name(),
+        Rejection::Query { error, .. } => error.kind.name(),
+        Rejection::Upstream(fault) => fault.name(),
+        Rejection::TooLarge { what, .. } => what,
+        other => Outcome::of(other).name(),
+    }
+}

@@ -1,0 +1,120 @@
+//! One call to a backend, built from typed parts.
+
+use crate::api::{Endpoint, Form, Methods};
+use crate::lang::ScopedText;
+use crate::limits::Limits;
+use crate::rejection::Rejection;
+use form_urlencoded::Serializer;
+
+/// One parameter of a call.
+#[derive(Debug)]
+pub enum Argument {
+    /// A text that carries the scope.
+    Scoped(&'static str, ScopedText),
+    /// What concerns scoped data only.
+    Plain(&'static str, String),
+}
+
+/// The media type a backend is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// `application/json`.
+    Json,
+    /// `application/protobuf`.
+    Protobuf,
+}
+
+impl Accept {
+    /// As the header writes it.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Protobuf => "application/protobuf",
+        }
+    }
+}
+
+/// A call that is not sealed yet.
+#[derive(Debug)]
+pub struct Draft {
+    /// The path below the backend's root, encoded.
+    pub path: String,
+    /// The parameters.
+    pub arguments: Vec<Argument>,
+    /// What is asked for.
+    pub accept: Accept,
+}
+
+/// A sealed call, encoded. Made by [`super::seal`] only.
+#[derive(Debug)]
+pub struct Call {
+    target: String,
+    form: Option<String>,
+    accept: Accept,
+}
+
+impl Draft {
+    /// Encodes the call as the endpoint is asked: by POST where it has one, so that no long query meets a
+    /// limit on URLs.
+    ///
+    /// # Errors
+    /// [`Rejection::TooLarge`] over the caps, [`Rejection::Defect`] for an unscoped text in the place
+    /// of a scoped one.
+    pub(super) fn encode(self, endpoint: &Endpoint, limits: &Limits) -> Result<Call, Rejection> {
+        let mut encoded = Serializer::new(String::new());
+        for argument in &self.arguments {
+            match argument {
+                Argument::Scoped(name, text) => encoded.append_pair(name, text.as_str()),
+                Argument::Plain(name, value) if is_plain(endpoint, name) => encoded.append_pair(name, value),
+                Argument::Plain(name, _) => {
+                    return Err(Rejection::Defect(format!("`{name}` of `{}` is not scoped", endpoint.name)));
+                }
+            };
+        }
+        let encoded = encoded.finish();
+        let call = match endpoint.methods {
+            Methods::GetPost => Call { target: self.path, form: Some(encoded), accept: self.accept },
+            Methods::Get if encoded.is_empty() => Call { target: self.path, form: None, accept: self.accept },
+            Methods::Get => {
+                let target = format!("{}?{encoded}", self.path);
+                Call { target, form: None, accept: self.accept }
+            }
+        };
+        call.within(limits)
+    }
+}
+
+impl Call {
+    /// Path and query below the backend's root.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The form of a POST, taken out; `None`: a GET.
+    pub fn take_form(&mut self) -> Option<String> {
+        self.form.take()
+    }
+
+    /// The media type that is asked for.
+    pub fn accept(&self) -> Accept {
+        self.accept
+    }
+
+    fn within(self, limits: &Limits) -> Result<Self, Rejection> {
+        if self.target.len() > limits.outbound_url_bytes {
+            let what = "bytes of the scoped request's URL";
+            return Err(Rejection::TooLarge { what, max: limits.outbound_url_bytes });
+        }
+        if self.form.as_ref().is_some_and(|f| f.len() > limits.outbound_body_bytes) {
+            let what = "bytes of the scoped request's body";
+            return Err(Rejection::TooLarge { what, max: limits.outbound_body_bytes });
+        }
+        Ok(self)
+    }
+}
+
+/// Whether the row lets `name` pass as the caller wrote it.
+fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
+    let row = endpoint.parameters.iter().find(|p| p.name == name);
+    row.is_some_and(|p| matches!(p.form, Form::Plain | Form::Time))
+}

@@ -1,0 +1,62 @@
+//! The headers of a request that reach a backend, as typed parts. All others are dropped.
+
+/// What is carried from a caller's headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// The W3C trace context.
+    pub traceparent: Option<Traceparent>,
+    /// The caller takes gzip. Only asked of the backend where the answer passes as it is.
+    pub gzip: bool,
+    /// Loki's `X-Loki-Response-Encoding-Flags: categorize-labels`: entries tell structured metadata and
+    /// parsed labels apart. The only value that is passed.
+    pub categorize_labels: bool,
+}
+
+/// A `traceparent` of version 00 (W3C Trace Context, section 3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traceparent(String);
+
+impl Traceparent {
+    /// Reads `00-TRACE-PARENT-FLAGS` with 32, 16 and 2 lower-case hexadecimal digits, ids not all zero.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex = |s: &str, len| s.len() == len && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let some = |s: &str| s.bytes().any(|b| b != b'0');
+        let well_formed = version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+        (well_formed && some(trace) && some(parent) && parts.next().is_none()).then(|| Self(text.to_owned()))
+    }
+
+    /// As the header writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The trace's id, for the log.
+    pub fn trace_id(&self) -> &str {
+        self.0.get(3..35).unwrap_or("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_traceparent_is_carried() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(Traceparent::parse(good).is_some_and(|t| t.trace_id() == "0af7651916cd43dd8448eb211c80319c"));
+        for bad in [
+            "",
+            "00",
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+            "00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(Traceparent::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! From what a caller asks and may see to what is sent: the only door to a backend.
+
+pub mod call;
+pub mod carried;
+pub mod reply;
+pub mod seal;
+mod tempo;
+mod text;
+
+pub use call::{Accept, Call};
+pub use carried::Carried;
+pub use seal::Scoped;
+
+use crate::api::parameters::Parameters;
+use crate::api::path::{self, Matched};
+use crate::api::{Endpoint, Form, Kind, Static, Text, Treatment};
+use crate::lang::Features;
+use crate::limits::Limits;
+use crate::policy::Grant;
+use crate::rejection::{Forbidden, Rejection};
+use crate::tenant::ScopeMatchers;
+use call::{Argument, Draft};
+use std::collections::BTreeMap;
+
+/// What scoping must know of a backend.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The label that says each dimension.
+    pub labels: BTreeMap<String, String>,
+    /// The features that the operator declares.
+    pub features: Features,
+}
+
+impl Backend {
+    /// The caller's scope in this backend's labels.
+    ///
+    /// # Errors
+    /// [`Forbidden::ClosedBackend`] if a dimension has no label here.
+    pub fn matchers(&self, grant: &Grant) -> Result<ScopeMatchers, Forbidden> {
+        let label_of = |dimension: &str| self.labels.get(dimension).map(String::as_str);
+        grant.scope().in_labels(label_of).map_err(|_| Forbidden::ClosedBackend)
+    }
+}
+
+/// A request to an endpoint, read and not scoped yet.
+#[derive(Debug)]
+pub struct Asked {
+    /// The endpoint and the variable of its path.
+    pub matched: Matched,
+    /// The parameters.
+    pub parameters: Parameters,
+    /// What the caller accepts; matters to endpoints that answer in two forms.
+    pub accept: Accept,
+    /// What else of the request reaches the backend.
+    pub carried: Carried,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Plan {
+    /// Answered without the backend.
+    Answer(Static),
+    /// Sent.
+    Send(Scoped),
+}
+
+/// Scopes `asked` for the caller of `grant`.
+///
+/// # Errors
+/// Whatever cannot be scoped without a doubt; see [`Rejection`].
+pub fn scope(grant: &Grant, backend: &Backend, asked: &Asked, limits: &Limits) -> Result<Plan, Rejection> {
+    let matchers = backend.matchers(grant)?;
+    let endpoint = asked.matched.endpoint;
+    let (drafts, cut) = match endpoint.treatment {
+        Treatment::Static(answer) => return Ok(Plan::Answer(answer)),
+        Treatment::Scope => (vec![draft(backend, asked, &matchers, limits)?], None),
+        Treatment::Filter(filter) => tempo::drafts(filter, backend, asked, &matchers, limits)?,
+    };
+    Ok(Plan::Send(seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?))
+}
+
+/// The call that asks what the caller asked, each parameter as its row says.
+fn draft(
+    backend: &Backend,
+    asked: &Asked,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+) -> Result<Draft, Rejection> {
+    let endpoint = asked.matched.endpoint;
+    let mut arguments = Vec::with_capacity(endpoint.parameters.len());
+    for parameter in endpoint.parameters {
+        let name = parameter.name;
+        let given = asked.parameters.scalar(name).filter(|v| !v.is_empty());
+        match (parameter.form, given) {
+            (Form::Query(text) | Form::OptionalQuery(text), Some(query)) => {
+                arguments
+                    .push(Argument::Scoped(name, text::scope_text(text, query, backend, matchers, limits)?));
+            }
+            (Form::OptionalQuery(text), None) => {
+                arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
+            }
+            (Form::Query(_), None) => return Err(Rejection::parameter(name, "is missing")),
+            (Form::Selectors(text), _) => {
+                let scoped = selectors(text, name, backend, asked, matchers, limits)?;
+                if scoped.is_empty() {
+                    return Err(Rejection::parameter(name, "is missing"));
+                }
+                arguments.extend(scoped);
+            }
+            (Form::OptionalSelectors(text), _) => {
+                let scoped = selectors(text, name, backend, asked, matchers, limits)?;
+                if scoped.is_empty() {
+                    arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
+                }
+                arguments.extend(scoped);
+            }
+            (Form::Time | Form::Plain, Some(value)) => {
+                arguments.push(Argument::Plain(name, value.to_owned()));
+            }
+            (Form::Time | Form::Plain, None) => {}
+            (Form::Alias(_) | Form::Dropped | Form::Refused(_), _) => {}
+        }
+    }
+    Ok(Draft { path: draft_path(endpoint, &asked.matched.variable)?, arguments, accept: Accept::Json })
+}
+
+/// Each selector of the list `name`, scoped. A lone `{}` counts as none: Loki's `series` reads it as
+/// every stream (`pkg/loghttp/series.go`), and Prometheus refuses it.
+fn selectors(
+    text: Text,
+    name: &'static str,
+    backend: &Backend,
+    asked: &Asked,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+) -> Result<Vec<Argument>, Rejection> {
+    let given: Vec<&str> = asked.parameters.list(name).collect();
+    let everything = |s: &&str| s.bytes().filter(|b| !b.is_ascii_whitespace()).eq(*b"{}");
+    if backend.kind == Kind::Loki && given.len() == 1 && given.iter().all(everything) {
+        return Ok(Vec::new());
+    }
+    let scoped = |query: &str| text::scope_text(text, query, backend, matchers, limits);
+    given.into_iter().map(|query| Ok(Argument::Scoped(name, scoped(query)?))).collect()
+}
+
+/// The endpoint's path with a label name as its variable, if it has one.
+fn draft_path(endpoint: &Endpoint, label: &str) -> Result<String, Rejection> {
+    if !endpoint.path.contains("{label}") {
+        return Ok(endpoint.path.to_owned());
+    }
+    if !path::is_label_name(label) {
+        return Err(Rejection::parameter("label", "is no label name"));
+    }
+    Ok(endpoint.path.replace("{label}", label))
+}

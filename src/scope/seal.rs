@@ -1,0 +1,60 @@
+//! The seal: what may be sent to a backend.
+//!
+//! [`Scoped`] is the only thing that the upstream client takes, and [`seal`] is the only place that
+//! makes one. Whoever changes this file changes what can leak.
+
+use super::call::{Argument, Call, Draft};
+use super::carried::Carried;
+use super::reply::Cut;
+use crate::api::{Endpoint, Filter, Treatment};
+use crate::limits::Limits;
+use crate::policy::Grant;
+use crate::rejection::Rejection;
+
+/// A request that carries the caller's scope everywhere, with the cut that its answer needs.
+#[derive(Debug)]
+pub struct Scoped {
+    endpoint: &'static Endpoint,
+    calls: Vec<Call>,
+    carried: Carried,
+    cut: Option<Cut>,
+}
+
+impl Scoped {
+    /// The endpoint that was asked.
+    pub fn endpoint(&self) -> &'static Endpoint {
+        self.endpoint
+    }
+
+    /// The calls to make, the headers they have, and how their answers are cut; `None`: the answer passes.
+    pub fn into_parts(self) -> (Vec<Call>, Carried, Option<Cut>) {
+        (self.calls, self.carried, self.cut)
+    }
+}
+
+/// Seals `drafts`. The grant is the permit: without one there is no caller to scope for.
+///
+/// # Errors
+/// [`Rejection::Defect`] if a draft has no scoped text where the endpoint's treatment needs one, or no
+/// cut where it needs one; over the caps on what is sent, [`Rejection::TooLarge`].
+pub(super) fn seal(
+    _permit: &Grant,
+    endpoint: &'static Endpoint,
+    drafts: Vec<Draft>,
+    carried: Carried,
+    cut: Option<Cut>,
+    limits: &Limits,
+) -> Result<Scoped, Rejection> {
+    let (needs_text, needs_cut) = match endpoint.treatment {
+        Treatment::Scope => (true, false),
+        Treatment::Filter(Filter::Trace | Filter::TraceV2) => (false, true),
+        Treatment::Filter(Filter::Search | Filter::TagValues | Filter::Metrics) => (true, true),
+        Treatment::Static(_) => return Err(Rejection::Defect("a static answer is never sent".into())),
+    };
+    let has_text = |d: &Draft| d.arguments.iter().any(|a| matches!(a, Argument::Scoped(..)));
+    if drafts.is_empty() || needs_cut != cut.is_some() || (needs_text && !drafts.iter().all(has_text)) {
+        return Err(Rejection::Defect(format!("`{}` is not scoped in full", endpoint.name)));
+    }
+    let calls = drafts.into_iter().map(|d| d.encode(endpoint, limits)).collect::<Result<_, _>>()?;
+    Ok(Scoped { endpoint, calls, carried, cut })
+}

@@ -1,0 +1,52 @@
+//! The whole request path, on one screen.
+
+use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mounts, Scope, panicked};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use tower::{Service, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// The stages of one listener. Each is cheap to clone.
+#[derive(Clone)]
+pub struct Stages {
+    /// Which backends are served, and where.
+    pub mounts: Mounts,
+    /// Who is asking.
+    pub authenticate: Authenticate,
+    /// What they may see.
+    pub authorize: Authorize,
+    /// Their scope into the request.
+    pub scope: Scope,
+    /// To the backend and back.
+    pub forward: Forward,
+    /// Answer and event.
+    pub conclude: Conclude,
+}
+
+/// The request path. Every layer but the first changes the request's type, so their order is checked by the compiler.
+pub fn stack(
+    stages: &Stages,
+) -> impl Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
+    ServiceBuilder::new()
+        // A panic costs one request a 500, and no other anything.
+        .layer(CatchPanicLayer::custom(panicked))
+        // Reply or refusal → answer in the backend's shape, one event.
+        .layer(stages.conclude.clone())
+        // http → Raw: which backend. 404 below no mount.
+        .layer(stages.mounts.clone())
+        // Raw → Authenticated: whose token. 401.
+        .layer(stages.authenticate.clone())
+        // Authenticated → Authorized: what the caller may see here. 403.
+        .layer(stages.authorize.clone())
+        // Authorized → Scoped: read, scoped, proven, sealed. 404, 405, 415, 413, 400.
+        .layer(stages.scope.clone())
+        // Scoped → the backend; its answer passes, or is cut. 502, 504.
+        .service(stages.forward.clone())
+}
+
+/// The body that [`CatchPanicLayer`] makes of ours.
+pub type Answered = tower_http::body::UnsyncBoxBody<bytes::Bytes, tower_http::BoxError>;

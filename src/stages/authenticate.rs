@@ -1,0 +1,68 @@
+//! Who is asking.
+
+use super::{Answering, Authenticated, Decision, Raw, Refused, Reply};
+use crate::auth::Verifier;
+use crate::events::{Metrics, TokenOutcome};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::{Layer, Service};
+
+/// Lets through callers with a token of a configured issuer.
+#[derive(Clone)]
+pub struct Authenticate {
+    /// Verifies tokens.
+    pub verifier: Arc<Verifier<Decision>>,
+    /// Counts them.
+    pub metrics: Arc<Metrics>,
+}
+
+impl<S> Layer<S> for Authenticate {
+    type Service = Authenticating<S>;
+
+    fn layer(&self, next: S) -> Authenticating<S> {
+        Authenticating { stage: self.clone(), next }
+    }
+}
+
+/// The service of [`Authenticate`].
+#[derive(Clone)]
+pub struct Authenticating<S> {
+    stage: Authenticate,
+    next: S,
+}
+
+impl<S> Service<Raw> for Authenticating<S>
+where
+    S: Service<Authenticated, Response = Reply, Error = Refused> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Refused;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, raw: Raw) -> Answering {
+        let (stage, mut next) = (self.stage.clone(), self.next.clone());
+        Box::pin(async move { next.call(stage.authenticate(raw).await?).await })
+    }
+}
+
+impl Authenticate {
+    async fn authenticate(&self, mut raw: Raw) -> Result<Authenticated, Refused> {
+        match self.verifier.verify(&raw.headers).await {
+            Ok(verified) => {
+                let first = verified.first_use();
+                self.metrics.token(if first { TokenOutcome::Verified } else { TokenOutcome::Cached });
+                raw.told.caller = Some(Arc::clone(verified.caller()));
+                Ok(Authenticated { raw, verified })
+            }
+            Err(fault) => {
+                self.metrics.token(TokenOutcome::Refused(fault));
+                Err(raw.told.refuse(fault))
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What the caller may see.
+
+use super::{Authenticated, Authorized, Refused, Reply};
+use crate::policy::{Grant, Narrowing, Policies, SCOPE_HEADER, TENANT_HEADER};
+use crate::rejection::Forbidden;
+use futures_util::future::{Either, Ready, ready};
+use http::HeaderMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::{Layer, Service};
+
+/// Lets through what a policy rule grants.
+#[derive(Clone)]
+pub struct Authorize {
+    /// The rules.
+    pub policies: Arc<Policies>,
+    /// Which rules these are: a decision made by others does not count.
+    pub generation: u64,
+}
+
+impl<S> Layer<S> for Authorize {
+    type Service = Authorizing<S>;
+
+    fn layer(&self, next: S) -> Authorizing<S> {
+        Authorizing { stage: self.clone(), next }
+    }
+}
+
+/// The service of [`Authorize`].
+#[derive(Clone)]
+pub struct Authorizing<S> {
+    stage: Authorize,
+    next: S,
+}
+
+impl<S> Service<Authenticated> for Authorizing<S>
+where
+    S: Service<Authorized, Response = Reply, Error = Refused>,
+{
+    type Response = Reply;
+    type Error = Refused;
+    type Future = Either<Ready<Result<Reply, Refused>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Authenticated) -> Self::Future {
+        match self.stage.authorize(request) {
+            Ok(authorized) => Either::Right(self.next.call(authorized)),
+            Err(refused) => Either::Left(ready(Err(*refused))),
+        }
+    }
+}
+
+impl Authorize {
+    fn authorize(&self, request: Authenticated) -> Result<Authorized, Box<Refused>> {
+        let Authenticated { raw, verified } = request;
+        let decision = verified.decision(self.generation, |caller| self.policies.decide(caller.claims()));
+        let granted = match &*decision {
+            Ok(grants) => narrowing(&raw.headers).and_then(|wish| grants.choose(wish.as_ref())),
+            Err(forbidden) => Err(*forbidden),
+        };
+        // A backend that cannot say a dimension is closed, whatever is asked of it.
+        let open = |grant: Grant| raw.mount.backend.matchers(&grant).map(|_| grant);
+        match granted.and_then(open) {
+            Ok(grant) => Ok(Authorized { raw, grant }),
+            Err(forbidden) => Err(Box::new(raw.told.refuse(forbidden))),
+        }
+    }
+}
+
+fn narrowing(headers: &HeaderMap) -> Result<Option<Narrowing>, Forbidden> {
+    let lines = |name| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
+    Narrowing::from_headers(lines(SCOPE_HEADER), lines(TENANT_HEADER))
+}

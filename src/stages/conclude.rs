@@ -1,0 +1,106 @@
+//! The end of every request: an answer, and one event.
+
+use super::{Refused, Reply, Told};
+use crate::api::Kind;
+use crate::events::{Metrics, Outcome, RequestFinished};
+use crate::rejection::Rejection;
+use crate::respond::{Body, refuse};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::sync::Semaphore;
+use tower::{Layer, Service};
+
+/// Turns replies and refusals into answers, counts and logs them, and takes only so many at once.
+#[derive(Clone)]
+pub struct Conclude {
+    /// Counts requests.
+    pub metrics: Arc<Metrics>,
+    /// One permit for each request that is worked on.
+    pub permits: Arc<Semaphore>,
+}
+
+impl<S> Layer<S> for Conclude {
+    type Service = Concluding<S>;
+
+    fn layer(&self, next: S) -> Concluding<S> {
+        Concluding { stage: self.clone(), next }
+    }
+}
+
+/// The service of [`Conclude`].
+#[derive(Clone)]
+pub struct Concluding<S> {
+    stage: Conclude,
+    next: S,
+}
+
+impl<S> Service<Request<Incoming>> for Concluding<S>
+where
+    S: Service<Request<Incoming>, Response = Reply, Error = Refused>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let started = Instant::now();
+        let stage = self.stage.clone();
+        let permit = stage.permits.clone().try_acquire_owned().ok();
+        let answering = permit.is_some().then(|| self.next.call(request));
+        Box::pin(async move {
+            let result = match answering {
+                Some(answering) => answering.await,
+                None => Err(Told::default().refuse(Rejection::Overloaded)),
+            };
+            drop(permit);
+            Ok(stage.conclude(result, started))
+        })
+    }
+}
+
+impl Conclude {
+    fn conclude(&self, result: Result<Reply, Refused>, started: Instant) -> Response<Body> {
+        let (response, outcome, told, rejection) = match result {
+            Ok(Reply { response, outcome, told }) => (response, outcome, told, None),
+            Err(Refused { rejection, told }) => {
+                let kind = told.mount.as_ref().map(|m| m.backend.kind);
+                (refuse(kind, &rejection), Outcome::of(&rejection), told, Some(rejection))
+            }
+        };
+        let mount = told.mount.as_deref();
+        let metrics =
+            mount.and_then(|m| self.metrics.backend(m.index)).and_then(|b| b.endpoint(told.endpoint));
+        if mount.is_none() {
+            self.metrics.below_no_mount(outcome);
+        }
+        RequestFinished {
+            backend: mount.map(|m| m.backend.name.as_str()),
+            endpoint: told.endpoint,
+            outcome,
+            status: response.status(),
+            duration: started.elapsed(),
+            subject: told.caller.as_ref().and_then(|c| c.subject()),
+            trace_id: told.trace_id.as_deref().unwrap_or("-"),
+            rejection: rejection.as_ref(),
+        }
+        .emit(metrics);
+        response
+    }
+}
+
+/// The answer to a request whose handling panicked: 500 for it alone.
+pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    tracing::error!("a request's handling panicked");
+    refuse(None::<Kind>, &Rejection::Defect(String::new()))
+}

@@ -1,0 +1,208 @@
+//! Sending what is sealed, and passing or cutting what comes back.
+
+use super::{Answering, Mount, Refused, Reply, Told};
+use crate::api::Kind;
+use crate::events::{Metrics, Outcome};
+use crate::limits::Limits;
+use crate::rejection::{Rejection, UpstreamFault};
+use crate::respond::{Body, answer, full};
+use crate::scope::reply::{Answer, Cut, Filtered};
+use crate::scope::{Call, Carried, Scoped};
+use crate::upstream::{DecodeFault, collect};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tower::Service;
+use tower_http::timeout::TimeoutBody;
+
+/// Bytes of a backend's error text that are read.
+const ERROR_BYTES: usize = 64 * 1024;
+
+/// A sealed request on its way.
+#[derive(Debug)]
+pub struct Sealed {
+    pub(super) mount: Arc<Mount>,
+    pub(super) scoped: Scoped,
+    pub(super) told: Told,
+}
+
+/// The last stage: takes sealed requests only.
+#[derive(Clone)]
+pub struct Forward {
+    /// The caps.
+    pub limits: Arc<Limits>,
+    /// Counts the backends' latency.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Service<Sealed> for Forward {
+    type Response = Reply;
+    type Error = Refused;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, sealed: Sealed) -> Answering {
+        let stage = self.clone();
+        Box::pin(async move {
+            let Sealed { mount, scoped, told } = sealed;
+            match stage.forward(&mount, scoped).await {
+                Ok((response, outcome)) => Ok(Reply { response, outcome, told }),
+                Err(rejection) => Err(told.refuse(rejection)),
+            }
+        })
+    }
+}
+
+impl Forward {
+    async fn forward(&self, mount: &Mount, scoped: Scoped) -> Result<(Response<Body>, Outcome), Rejection> {
+        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint() };
+        let (calls, carried, cut) = scoped.into_parts();
+        match cut {
+            Some(cut) => exchange.filtered(calls, &carried, &cut).await,
+            None => exchange.passed(calls, &carried).await,
+        }
+    }
+}
+
+/// One request's exchange with its backend.
+struct Exchange<'a> {
+    stage: &'a Forward,
+    mount: &'a Mount,
+    endpoint: &'static crate::api::Endpoint,
+}
+
+impl Exchange<'_> {
+    /// The answer holds nothing but the caller's: it streams through as it comes.
+    async fn passed(
+        &self,
+        calls: Vec<Call>,
+        carried: &Carried,
+    ) -> Result<(Response<Body>, Outcome), Rejection> {
+        let [call]: [Call; 1] =
+            calls.try_into().map_err(|_| Rejection::Defect("an answer passes for one call".into()))?;
+        let upstream = self.send(call, carried, carried.gzip).await?;
+        match upstream.status() {
+            StatusCode::OK => self.stream(upstream).map(|response| (response, Outcome::Passed)),
+            StatusCode::NO_CONTENT => Ok((no_content(), Outcome::Passed)),
+            status => Err(self.refusal(status, Some(upstream)).await),
+        }
+    }
+
+    fn stream(&self, upstream: Response<Incoming>) -> Result<Response<Body>, Rejection> {
+        let (head, body) = upstream.into_parts();
+        // The three backends answer these endpoints in JSON only: anything else is not what was asked.
+        let content_type =
+            head.headers.get(CONTENT_TYPE).filter(|v| v.as_bytes().starts_with(b"application/json"));
+        let content_type = content_type.cloned().ok_or(UpstreamFault::Unexpected)?;
+        let body = TimeoutBody::new(self.mount.upstream.timeout(), body).boxed_unsync();
+        let mut response = answer(StatusCode::OK, content_type, body);
+        if let Some(encoding) = head.headers.get(CONTENT_ENCODING) {
+            response.headers_mut().insert(CONTENT_ENCODING, encoding.clone());
+        }
+        Ok(response)
+    }
+
+    /// The answers are read whole and cut.
+    async fn filtered(
+        &self,
+        calls: Vec<Call>,
+        carried: &Carried,
+        cut: &Cut,
+    ) -> Result<(Response<Body>, Outcome), Rejection> {
+        let mut answers = Vec::with_capacity(calls.len());
+        for call in calls {
+            let upstream = self.send(call, carried, false).await?;
+            match upstream.status() {
+                StatusCode::OK => answers.push(Some(self.whole(upstream).await?)),
+                StatusCode::NOT_FOUND => answers.push(None),
+                // What a backend says of data that is not all the caller's is not passed on.
+                status => return Err(self.refusal(status, None).await),
+            }
+        }
+        match cut.apply(&answers)? {
+            Filtered::Found { content_type, body } => {
+                let content_type = HeaderValue::from_static(content_type);
+                Ok((answer(StatusCode::OK, content_type, full(body)), Outcome::Filtered))
+            }
+            Filtered::NotFound => {
+                let text = HeaderValue::from_static("text/plain; charset=utf-8");
+                let body = full("trace not found");
+                Ok((answer(StatusCode::NOT_FOUND, text, body), Outcome::NotFound))
+            }
+        }
+    }
+
+    async fn send(&self, call: Call, carried: &Carried, gzip: bool) -> Result<Response<Incoming>, Rejection> {
+        let started = Instant::now();
+        let response = self.mount.upstream.send(call, carried, gzip).await?;
+        let metrics = self.stage.metrics.backend(self.mount.index);
+        if let Some(metrics) = metrics.and_then(|b| b.endpoint(Some(self.endpoint))) {
+            metrics.upstream(started.elapsed());
+        }
+        Ok(response)
+    }
+
+    async fn whole(&self, upstream: Response<Incoming>) -> Result<Answer, Rejection> {
+        let content_type = upstream.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        let max = self.stage.limits.filtered_answer_bytes;
+        let body =
+            collect(upstream, max, self.mount.upstream.timeout()).await.map_err(|fault| match fault {
+                DecodeFault::TooLarge => UpstreamFault::TooLarge,
+                DecodeFault::Broken => UpstreamFault::Undecodable,
+                DecodeFault::Timeout => UpstreamFault::Timeout,
+            })?;
+        Ok(Answer { content_type, body })
+    }
+
+    /// What a status other than success becomes. Redirects are never followed nor passed.
+    async fn refusal(&self, status: StatusCode, upstream: Option<Response<Incoming>>) -> Rejection {
+        match status {
+            s if s.is_client_error() => self.client_error(s, upstream).await,
+            StatusCode::SERVICE_UNAVAILABLE => UpstreamFault::Unready.into(),
+            StatusCode::GATEWAY_TIMEOUT => UpstreamFault::Timeout.into(),
+            _ => UpstreamFault::Unexpected.into(),
+        }
+    }
+
+    /// The backend's own words about a query that is all the caller's pass; others do not.
+    async fn client_error(&self, status: StatusCode, upstream: Option<Response<Incoming>>) -> Rejection {
+        let mut error_type = None;
+        let mut text = "the backend refused the request".to_owned();
+        if let Some(upstream) = upstream
+            && let Ok(body) = collect(upstream, ERROR_BYTES, self.mount.upstream.timeout()).await
+        {
+            match self.mount.backend.kind {
+                Kind::Prometheus | Kind::Alertmanager => {
+                    if let Ok(error) = serde_json::from_slice::<PrometheusError>(&body) {
+                        (error_type, text) = (Some(error.error_type), error.error);
+                    }
+                }
+                Kind::Loki | Kind::Tempo => text = String::from_utf8_lossy(&body).trim_end().to_owned(),
+            }
+        }
+        Rejection::UpstreamRefused { status: status.as_u16(), error_type, text }
+    }
+}
+
+/// The error shape of Prometheus (`web/api/v1/api.go`).
+#[derive(serde::Deserialize)]
+struct PrometheusError {
+    #[serde(rename = "errorType")]
+    error_type: String,
+    error: String,
+}
+
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(full(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}

@@ -1,0 +1,77 @@
+//! The stages of a request, each a tower layer that changes the request's type.
+//!
+//! `Raw → Authenticated → Authorized → Scoped`: a stage that is skipped or swapped does not compile,
+//! because the next one takes only what the one before it makes.
+
+mod authenticate;
+mod authorize;
+mod conclude;
+mod forward;
+mod mount;
+mod scope;
+
+pub use authenticate::Authenticate;
+pub use authorize::Authorize;
+pub use conclude::{Conclude, panicked};
+pub use forward::{Forward, Sealed};
+pub use mount::{Mount, Mounts, Raw};
+pub use scope::Scope;
+
+use crate::api::Endpoint;
+use crate::auth::{Caller, Verified};
+use crate::events::Outcome;
+use crate::policy::{Grant, Grants};
+use crate::rejection::{Forbidden, Rejection};
+use crate::respond::Body;
+use http::Response;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What policy says about a caller, kept beside the verified token.
+pub type Decision = Result<Grants, Forbidden>;
+
+/// A request whose caller is known.
+pub struct Authenticated {
+    raw: Raw,
+    verified: Arc<Verified<Decision>>,
+}
+
+/// A request whose caller may see something of this backend.
+pub struct Authorized {
+    raw: Raw,
+    grant: Grant,
+}
+
+/// An answer with what is told of it.
+#[derive(Debug)]
+pub struct Reply {
+    response: Response<Body>,
+    outcome: Outcome,
+    told: Told,
+}
+
+/// A refusal with what is told of it.
+#[derive(Debug)]
+pub struct Refused {
+    rejection: Rejection,
+    told: Told,
+}
+
+/// What the event of a request tells.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    mount: Option<Arc<Mount>>,
+    endpoint: Option<&'static Endpoint>,
+    caller: Option<Arc<Caller>>,
+    trace_id: Option<String>,
+}
+
+impl Told {
+    fn refuse(self, rejection: impl Into<Rejection>) -> Refused {
+        Refused { rejection: rejection.into(), told: self }
+    }
+}
+
+/// The future of a stage.
+type Answering = Pin<Box<dyn Future<Output = Result<Reply, Refused>> + Send>>;

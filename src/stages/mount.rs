@@ -1,0 +1,108 @@
+//! Which backend a path belongs to.
+
+use super::{Answering, Refused, Reply, Told};
+use crate::rejection::Rejection;
+use crate::scope::Backend;
+use crate::scope::carried::Traceparent;
+use crate::upstream::Upstream;
+use futures_util::future::{Either, Ready, ready};
+use http::{HeaderMap, Method, Request};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::{Layer, Service};
+
+/// A backend where a listener serves it.
+#[derive(Debug)]
+pub struct Mount {
+    /// What scoping knows of it.
+    pub backend: Backend,
+    /// How it is reached.
+    pub upstream: Upstream,
+    /// Its place among the metrics.
+    pub index: usize,
+}
+
+/// A request below a backend's mount, nothing of it believed yet.
+#[derive(Debug)]
+pub struct Raw {
+    pub(super) mount: Arc<Mount>,
+    pub(super) method: Method,
+    /// The path below the mount, as it was sent.
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Incoming,
+    pub(super) told: Told,
+}
+
+/// What one listener serves.
+#[derive(Clone, Debug)]
+pub enum Mounts {
+    /// Each backend below `/NAME`.
+    ByName(Arc<[Arc<Mount>]>),
+    /// One backend at the root.
+    Root(Arc<Mount>),
+}
+
+impl Mounts {
+    /// The mount of `path`, with the path below it.
+    fn find<'p>(&self, path: &'p str) -> Option<(Arc<Mount>, &'p str)> {
+        match self {
+            Self::Root(mount) => Some((mount.clone(), path)),
+            Self::ByName(mounts) => {
+                let below_root = path.strip_prefix('/')?;
+                let end = below_root.find('/').unwrap_or(below_root.len());
+                let (name, below) = below_root.split_at(end);
+                let mount = mounts.iter().find(|m| m.backend.name == name)?;
+                Some((mount.clone(), below))
+            }
+        }
+    }
+}
+
+impl<S> Layer<S> for Mounts {
+    type Service = Mounted<S>;
+
+    fn layer(&self, next: S) -> Mounted<S> {
+        Mounted { mounts: self.clone(), next }
+    }
+}
+
+/// The service of [`Mounts`].
+#[derive(Clone, Debug)]
+pub struct Mounted<S> {
+    mounts: Mounts,
+    next: S,
+}
+
+impl<S> Service<Request<Incoming>> for Mounted<S>
+where
+    S: Service<Raw, Response = Reply, Error = Refused, Future = Answering>,
+{
+    type Response = Reply;
+    type Error = Refused;
+    type Future = Either<Ready<Result<Reply, Refused>>, Answering>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let Some((mount, path)) = self.mounts.find(request.uri().path()) else {
+            return Either::Left(ready(Err(Told::default().refuse(Rejection::UnknownMount))));
+        };
+        let (path, query) = (path.to_owned(), request.uri().query().map(str::to_owned));
+        let trace_id = trace_id(request.headers());
+        let told = Told { mount: Some(mount.clone()), trace_id, ..Told::default() };
+        let (head, body) = request.into_parts();
+        let raw = Raw { mount, method: head.method, path, query, headers: head.headers, body, told };
+        Either::Right(self.next.call(raw))
+    }
+}
+
+/// The trace that the caller says the request belongs to, for the log.
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let traceparent = Traceparent::parse(headers.get("traceparent")?.to_str().ok()?)?;
+    Some(traceparent.trace_id().to_owned())
+}

@@ -1,0 +1,195 @@
+//! Reading the request, and the scope into it.
+
+use super::{Answering, Authorized, Raw, Refused, Reply, Sealed};
+use crate::api::parameters::Parameters;
+use crate::api::path::{Matched, route};
+use crate::api::{self, Endpoint};
+use crate::events::{Metrics, Outcome};
+use crate::lang::QueryErrorKind;
+use crate::limits::Limits;
+use crate::policy::Grant;
+use crate::rejection::Rejection;
+use crate::respond::{answer, full};
+use crate::scope::{Accept, Asked, Carried, Plan, carried::Traceparent, scope};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tower::{Layer, Service};
+
+/// How long the body of a request may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Lets through requests that carry the scope everywhere.
+#[derive(Clone)]
+pub struct Scope {
+    /// The caps.
+    pub limits: Arc<Limits>,
+    /// Counts dropped parameters and failed proofs.
+    pub metrics: Arc<Metrics>,
+}
+
+impl<S> Layer<S> for Scope {
+    type Service = Scoping<S>;
+
+    fn layer(&self, next: S) -> Scoping<S> {
+        Scoping { stage: self.clone(), next }
+    }
+}
+
+/// The service of [`Scope`].
+#[derive(Clone)]
+pub struct Scoping<S> {
+    stage: Scope,
+    next: S,
+}
+
+impl<S> Service<Authorized> for Scoping<S>
+where
+    S: Service<Sealed, Response = Reply, Error = Refused> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Refused;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Authorized) -> Answering {
+        let (stage, mut next) = (self.stage.clone(), self.next.clone());
+        Box::pin(async move {
+            let Authorized { mut raw, grant } = request;
+            let told = std::mem::take(&mut raw.told);
+            let mount = Arc::clone(&raw.mount);
+            let mut endpoint = None;
+            let plan = stage.plan(raw, &grant, &mut endpoint).await;
+            let told = super::Told { endpoint, ..told };
+            match plan {
+                Ok(Plan::Send(scoped)) => next.call(Sealed { mount, scoped, told }).await,
+                Ok(Plan::Answer(fixed)) => {
+                    let content_type = HeaderValue::from_static(fixed.content_type);
+                    let response = answer(StatusCode::OK, content_type, full(fixed.body));
+                    Ok(Reply { response, outcome: Outcome::Static, told })
+                }
+                Err(rejection) => Err(told.refuse(rejection)),
+            }
+        })
+    }
+}
+
+impl Scope {
+    /// The order is a contract: path, method, content type, size, parameters.
+    async fn plan(
+        &self,
+        raw: Raw,
+        grant: &Grant,
+        endpoint: &mut Option<&'static Endpoint>,
+    ) -> Result<Plan, Rejection> {
+        let backend = &raw.mount.backend;
+        let matched = route(backend.kind, &raw.path)?;
+        *endpoint = Some(matched.endpoint);
+        let method = method(&raw.method, &matched)?;
+        let carried = carried(&raw.headers);
+        let accept = accept(&raw.headers);
+        let form = self.form(method, &raw.headers, raw.body).await?;
+        let parameters =
+            Parameters::read(matched.endpoint, raw.query.as_deref(), form.as_deref(), &self.limits)?;
+        if let Some(metrics) = self.metrics.backend(raw.mount.index).and_then(|b| b.endpoint(*endpoint)) {
+            metrics.dropped(parameters.dropped);
+        }
+        let asked = Asked { matched, parameters, accept, carried };
+        scope(grant, backend, &asked, &self.limits).inspect_err(|rejection| {
+            if matches!(rejection, Rejection::Query { error, .. } if error.kind == QueryErrorKind::Defect) {
+                self.metrics.disagreement();
+            }
+        })
+    }
+
+    /// The form of a POST, read whole; a GET has none.
+    async fn form(
+        &self,
+        method: api::Method,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<Option<String>, Rejection> {
+        if method == api::Method::Get {
+            return match body.is_end_stream() {
+                true => Ok(None),
+                false => Err(Rejection::Malformed("a GET has no body")),
+            };
+        }
+        form_type(headers)?;
+        let max = self.limits.body_bytes;
+        let too_large = || Rejection::TooLarge { what: "bytes of the body", max };
+        if body.size_hint().lower() > max as u64 {
+            return Err(too_large());
+        }
+        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await;
+        let bytes = read.map_err(|_| Rejection::Timeout)?.map_err(|error| {
+            let over = error.is::<LengthLimitError>();
+            if over { too_large() } else { Rejection::Malformed("the body is broken") }
+        })?;
+        let text = String::from_utf8(bytes.to_bytes().into());
+        text.map(Some).map_err(|_| Rejection::Malformed("the body is not valid UTF-8"))
+    }
+}
+
+fn method(given: &Method, matched: &Matched) -> Result<api::Method, Rejection> {
+    let methods = matched.endpoint.methods;
+    let known = match *given {
+        Method::GET => Some(api::Method::Get),
+        Method::POST => Some(api::Method::Post),
+        _ => None,
+    };
+    known.filter(|m| methods.has(*m)).ok_or(Rejection::Method { allow: methods.allow() })
+}
+
+/// Accepts `application/x-www-form-urlencoded`, with `charset=utf-8` at most, not compressed. Whatever
+/// else a backend might read as a form, or might not, is refused.
+fn form_type(headers: &HeaderMap) -> Result<(), Rejection> {
+    let refused = Rejection::ContentType("send `Content-Type: application/x-www-form-urlencoded`");
+    let mut given = headers.get_all(CONTENT_TYPE).into_iter();
+    let (Some(first), None) = (given.next(), given.next()) else { return Err(refused) };
+    let text = first.to_str().unwrap_or("").to_ascii_lowercase();
+    let (media_type, parameter) = text.split_once(';').unwrap_or((&text, ""));
+    let accepted = media_type.trim() == "application/x-www-form-urlencoded"
+        && matches!(parameter.trim(), "" | "charset=utf-8" | "charset=\"utf-8\"");
+    let plain = headers.get_all(CONTENT_ENCODING).into_iter().all(|v| v == "identity");
+    match (accepted, plain) {
+        (true, true) => Ok(()),
+        (true, false) => Err(Rejection::ContentType("send the body without `Content-Encoding`")),
+        (false, _) => Err(refused),
+    }
+}
+
+fn carried(headers: &HeaderMap) -> Carried {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    Carried {
+        traceparent: text("traceparent").and_then(Traceparent::parse),
+        gzip: accepts_gzip(headers),
+        categorize_labels: text("x-loki-response-encoding-flags") == Some("categorize-labels"),
+    }
+}
+
+/// Whether `Accept-Encoding` lists gzip without `q=0` (RFC 9110, section 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|v| v.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim_matches(['0', '.']).is_empty());
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
+}
+
+/// Tempo answers traces as protobuf to who asks for it (`pkg/api/http.go`), and as JSON to all others.
+fn accept(headers: &HeaderMap) -> Accept {
+    let types = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let protobuf =
+        types.split(',').any(|t| t.split(';').next().unwrap_or("").trim() == "application/protobuf");
+    if protobuf { Accept::Protobuf } else { Accept::Json }
+}

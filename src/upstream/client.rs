@@ -1,0 +1,127 @@
+//! A pooled HTTP client that sends nothing but sealed calls.
+
+use crate::rejection::UpstreamFault;
+use crate::scope::{Call, Carried};
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::{HeaderName, Method, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls_platform_verifier::ConfigVerifierExt;
+use std::time::Duration;
+
+const AGENT: &str = concat!("palisade/", env!("CARGO_PKG_VERSION"));
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// `pkg/util/httpreq/encoding_flags.go` of Loki.
+const LOKI_FLAGS: HeaderName = HeaderName::from_static("x-loki-response-encoding-flags");
+
+/// One pool of connections for all backends.
+#[derive(Clone, Debug)]
+pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+impl Client {
+    /// A client with the platform's trusted roots.
+    ///
+    /// # Errors
+    /// If the platform's trust store cannot be read.
+    pub fn new() -> Result<Self, rustls::Error> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(Duration::from_secs(5)));
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(rustls::ClientConfig::with_platform_verifier()?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_timer(TokioTimer::new())
+            .build(https);
+        Ok(Self(client))
+    }
+}
+
+/// One backend, as it is reached.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    client: Client,
+    /// Scheme, authority and path prefix, without a slash at the end.
+    base: String,
+    timeout: Duration,
+}
+
+impl Upstream {
+    /// The backend at `base`; `timeout` bounds the wait for the head of an answer.
+    pub fn new(client: Client, base: &str, timeout: Duration) -> Self {
+        Self { client, base: base.trim_end_matches('/').to_owned(), timeout }
+    }
+
+    /// How long an answer may take, and how long its body may pause.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends `call`. Redirects are answers like others: never followed.
+    ///
+    /// # Errors
+    /// [`UpstreamFault::Unreachable`] or [`UpstreamFault::Timeout`].
+    pub async fn send(
+        &self,
+        call: Call,
+        carried: &Carried,
+        gzip: bool,
+    ) -> Result<Response<Incoming>, UpstreamFault> {
+        let request = self.request(call, carried, gzip).ok_or(UpstreamFault::Unreachable)?;
+        match tokio::time::timeout(self.timeout, self.client.0.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %ErrorChain(&error), "backend cannot be reached");
+                Err(UpstreamFault::Unreachable)
+            }
+            Err(_) => Err(UpstreamFault::Timeout),
+        }
+    }
+
+    /// The request, with a fixed set of headers and none of the caller's but those carried.
+    fn request(&self, mut call: Call, carried: &Carried, gzip: bool) -> Option<Request<Full<Bytes>>> {
+        let form = call.take_form();
+        let uri = Uri::try_from([self.base.as_str(), call.target()].concat()).ok()?;
+        let mut request = Request::new(Full::new(form.clone().map_or(Bytes::new(), Bytes::from)));
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static(call.accept().media_type()));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(if gzip { "gzip" } else { "identity" }));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if let Some(traceparent) = &carried.traceparent {
+            headers.insert(TRACEPARENT, HeaderValue::from_str(traceparent.as_str()).ok()?);
+        }
+        if carried.categorize_labels {
+            headers.insert(LOKI_FLAGS, HeaderValue::from_static("categorize-labels"));
+        }
+        if form.is_some() {
+            headers.insert(CONTENT_TYPE, FORM);
+            *request.method_mut() = Method::POST;
+        }
+        Some(request)
+    }
+}
+
+/// An error with its causes: hyper's own text leaves them out.
+struct ErrorChain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! The client side: sealed calls go out, answers come back.
+
+mod client;
+mod decode;
+
+pub use client::{Client, Upstream};
+pub use decode::{DecodeFault, collect};
