@@ -4,6 +4,8 @@ pub mod api;
 #[cfg(feature = "proxy")]
 pub mod auth;
 #[cfg(feature = "proxy")]
+pub mod demo;
+#[cfg(feature = "proxy")]
 pub mod events;
 pub mod lang;
 pub mod limits;

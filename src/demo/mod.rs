@@ -1,0 +1,9 @@
+//! `palisade demo`: an issuer, backends with two tenants' data, and Palisade in front of them.
+
+pub mod data;
+pub mod http;
+pub mod issuer;
+pub mod select;
+pub mod spans;
+pub mod time;
+pub mod vector;
