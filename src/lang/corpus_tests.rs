@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::{Feature, Features, QueryError, ScopedText};
+use crate::limits::QueryLimits;
 use crate::tenant::{Scope, ScopeMatchers, ScopeValue, Values};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -171,4 +172,17 @@ fn a_wrong_outcome_is_a_complaint_and_can_be_written_back() {
     assert_eq!(case.complaint(&outcome), None);
     let limit = Err(QueryError::limit("bytes", 1, None));
     assert!(Case::read(FILE).complaint(&limit).is_some());
+}
+
+#[test]
+fn promql() {
+    use super::promql::{Entry, scope};
+    run("promql", |case| {
+        let entry = match case.entry.as_str() {
+            "" | "expression" => Entry::Expression,
+            "selector" => Entry::Selector,
+            other => panic!("unknown entry `{other}`"),
+        };
+        scope(&case.query, entry, case.features, &QueryLimits::default(), &case.scope())
+    });
 }

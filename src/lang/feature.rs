@@ -9,10 +9,6 @@ use std::str::FromStr;
 pub enum Feature {
     /// `promql-experimental-functions`: Prometheus' own flag of that name.
     PromqlExperimentalFunctions,
-    /// `promql-duration-expr`: Prometheus' flag before 3.16, always on since; on here only if named.
-    PromqlDurationExpr,
-    /// `promql-extended-range-selectors`: `anchored` and `smoothed`; as above.
-    PromqlExtendedRangeSelectors,
     /// `promql-binop-fill-modifiers`: Prometheus' own flag of that name.
     PromqlBinopFillModifiers,
     /// `variants`: Loki's experimental `variants(…) of (…)`.
@@ -26,10 +22,8 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 5] = [
         Self::PromqlExperimentalFunctions,
-        Self::PromqlDurationExpr,
-        Self::PromqlExtendedRangeSelectors,
         Self::PromqlBinopFillModifiers,
         Self::Variants,
         Self::Tempo3,
@@ -40,8 +34,6 @@ impl Feature {
     pub const fn name(self) -> &'static str {
         match self {
             Self::PromqlExperimentalFunctions => "promql-experimental-functions",
-            Self::PromqlDurationExpr => "promql-duration-expr",
-            Self::PromqlExtendedRangeSelectors => "promql-extended-range-selectors",
             Self::PromqlBinopFillModifiers => "promql-binop-fill-modifiers",
             Self::Variants => "variants",
             Self::Tempo3 => "tempo-3",

@@ -1,36 +1,29 @@
-//! The language of Prometheus. Nothing is read yet, so every text is refused.
+//! PromQL: read, scoped, proven.
+//!
+//! The language is that of Prometheus 3.16, whose parser takes duration expressions and `anchored`
+//! and `smoothed` always; older servers refuse them themselves. Experimental functions and fill
+//! modifiers need their [`Feature`](crate::lang::Feature), as there. `info` is refused: it reads
+//! series that no selector names.
 
-use crate::lang::{Features, QueryError, ScopedText};
-use crate::limits::QueryLimits;
-use crate::tenant::ScopeMatchers;
+pub mod function;
+pub mod lex;
+pub mod number;
+pub mod parse;
+mod prove;
+mod scan;
+pub mod scope;
+pub mod tree;
+pub mod word;
+
+pub use parse::parse;
+pub use scope::{scope, scope_selector};
+pub use tree::Tree;
 
 /// What a whole text must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// Any expression.
+    /// An expression of any type, as in `query`.
     Expression,
-    /// One selector.
+    /// One instant vector selector without modifiers, as in `match[]`.
     Selector,
-}
-
-/// `text` with the scope at every selector, proven.
-///
-/// # Errors
-/// Always, until the reader is there.
-pub fn scope(
-    _text: &str,
-    _entry: Entry,
-    _features: Features,
-    _limits: &QueryLimits,
-    _matchers: &ScopeMatchers,
-) -> Result<ScopedText, QueryError> {
-    Err(QueryError::defect("no reader"))
-}
-
-/// The scope alone.
-///
-/// # Errors
-/// Always, until the reader is there.
-pub fn scope_selector(_matchers: &ScopeMatchers, _limits: &QueryLimits) -> Result<ScopedText, QueryError> {
-    Err(QueryError::defect("no reader"))
 }

@@ -1,0 +1,199 @@
+//! Writing the scope into every selector.
+//!
+//! A matcher is put directly after `{`, or in braces after a bare name. All matchers of a selector
+//! must hold, so one more confines it whatever the caller's own say, also about the same label.
+//!
+//! `absent` and `absent_over_time` make labels of their selector's equality matchers. There one value
+//! is written as a pattern, which makes none, so that the answer is that of a backend without our
+//! matcher. A caller's own `label="value"` with a value of the scope is left to stand for ours there.
+
+use super::lex::Kind;
+use super::parse::{self, Around, Place, Read};
+use super::{Entry, prove, scan};
+use crate::lang::core::emit::{Insertion, emit};
+use crate::lang::core::quote;
+use crate::lang::{Features, QueryError, ScopedText};
+use crate::limits::QueryLimits;
+use crate::tenant::{ScopeMatcher, ScopeMatchers};
+use std::borrow::Cow;
+
+/// Puts `scope` into every selector of `text`, which must be an `entry` as a whole, and proves it.
+///
+/// # Errors
+/// What [`parse()`](parse::parse) refuses; `limit` if the scoped text is over its cap; `defect` if it
+/// does not stand the proof.
+pub fn scope(
+    text: &str,
+    entry: Entry,
+    features: Features,
+    limits: &QueryLimits,
+    scope: &ScopeMatchers,
+) -> Result<ScopedText, QueryError> {
+    let read = parse::read(text, entry, features, limits)?;
+    parse::check_selectors(&read.tree)?;
+    write(text, &read, entry, features, limits, scope)
+}
+
+/// The selector of everything in `scope`, for requests that may have none: `{tenant="a"}`.
+///
+/// # Errors
+/// `limit` if it is over the cap on scoped texts, `defect` if it does not stand the proof.
+pub fn scope_selector(scope: &ScopeMatchers, limits: &QueryLimits) -> Result<ScopedText, QueryError> {
+    // Read without the check for empty selectors, which the scope is about to cure.
+    let read = parse::read(EVERYTHING, Entry::Selector, Features::NONE, limits)?;
+    write(EVERYTHING, &read, Entry::Selector, Features::NONE, limits, scope)
+}
+
+const EVERYTHING: &str = "{}";
+
+/// What one selector of the scoped text must carry.
+pub(super) struct Carried {
+    /// It is the argument of `absent` or `absent_over_time`.
+    pub absent: bool,
+    /// The matchers of the scope, by index, for which the caller's own stand.
+    pub own: Vec<usize>,
+}
+
+fn write(
+    text: &str,
+    read: &Read<'_>,
+    entry: Entry,
+    features: Features,
+    limits: &QueryLimits,
+    scope: &ScopeMatchers,
+) -> Result<ScopedText, QueryError> {
+    let carried: Vec<Carried> = read.places.iter().map(|place| carried(text, read, place, scope)).collect();
+    let usual = Written::of(scope, false, &[]);
+    let in_absent = carried.iter().any(|c| c.absent).then(|| Written::of(scope, true, &[]));
+    let insertions: Vec<Insertion<'_>> = read
+        .places
+        .iter()
+        .zip(&carried)
+        .filter_map(|(place, carried)| {
+            let text = match &in_absent {
+                _ if !carried.own.is_empty() => {
+                    Cow::Owned(Written::of(scope, true, &carried.own).around(place.around).to_owned())
+                }
+                Some(in_absent) if carried.absent => Cow::Borrowed(in_absent.around(place.around)),
+                _ => Cow::Borrowed(usual.around(place.around)),
+            };
+            (!text.is_empty()).then_some(Insertion { at: place.at, text })
+        })
+        .collect();
+    check_length(text, read, &insertions, limits)?;
+    let emitted = emit(text, &read.tokens, &insertions);
+    prove::prove(read, &carried, &emitted.text, (entry, features), limits, scope)?;
+    scan::scan(&emitted.text, carried.len(), scope)
+        .map_err(|fault| QueryError::defect(format!("scan: {fault}")))?;
+    Ok(ScopedText::proven(emitted.text, carried.len(), emitted.insertions))
+}
+
+/// Refuses a scoped text over its cap before it is written.
+fn check_length(
+    text: &str,
+    read: &Read<'_>,
+    insertions: &[Insertion<'_>],
+    limits: &QueryLimits,
+) -> Result<(), QueryError> {
+    let inserted: usize = insertions.iter().map(|i| i.text.len()).sum();
+    let max = limits.scoped_promql_bytes;
+    if text.len() + inserted <= max {
+        return Ok(());
+    }
+    let kept: usize = read.tokens.iter().map(|t| t.span.of(text).len() + usize::from(t.spaced)).sum();
+    if kept + inserted > max {
+        return Err(QueryError::limit("bytes once scoped", max, None));
+    }
+    Ok(())
+}
+
+/// What the selector at `place` must carry.
+fn carried(text: &str, read: &Read<'_>, place: &Place, scope: &ScopeMatchers) -> Carried {
+    let mut own = Vec::new();
+    if place.absent && place.around == Around::Matchers {
+        own.extend(scope.iter().enumerate().filter(|(_, m)| has_own(text, read, place, m)).map(|(i, _)| i));
+    }
+    Carried { absent: place.absent, own }
+}
+
+/// Whether the caller wrote `label="value"` with a value of the scope, in just this spelling.
+fn has_own(text: &str, read: &Read<'_>, place: &Place, matcher: &ScopeMatcher) -> bool {
+    let tokens = read.tokens.get(place.at..).unwrap_or_default();
+    let end = tokens.iter().position(|t| t.kind == Kind::RightBrace).unwrap_or(tokens.len());
+    tokens.get(..end).unwrap_or_default().windows(3).any(|three| match three {
+        [name, is, value] => {
+            let quoted = value.span.of(text);
+            name.kind == Kind::Name
+                && name.span.of(text) == &*matcher.label
+                && is.kind == Kind::Is
+                && quoted
+                    .strip_prefix('"')
+                    .and_then(|v| v.strip_suffix('"'))
+                    .is_some_and(|v| matcher.values.contains(v))
+        }
+        _ => false,
+    })
+}
+
+/// The matchers of a scope, written.
+struct Written {
+    /// `{matchers}`
+    braced: String,
+    /// `matchers,`
+    followed: String,
+}
+
+impl Written {
+    /// Writes `scope` without the matchers `left_out`; with `patterns` also single values as such.
+    fn of(scope: &ScopeMatchers, patterns: bool, left_out: &[usize]) -> Self {
+        let mut braced = String::with_capacity(64);
+        braced.push('{');
+        for (index, matcher) in scope.iter().enumerate() {
+            if left_out.contains(&index) {
+                continue;
+            }
+            if braced.len() > 1 {
+                braced.push(',');
+            }
+            push_matcher(&mut braced, matcher, patterns);
+        }
+        let mut followed = String::with_capacity(braced.len());
+        if let Some(matchers) = braced.get(1..).filter(|m| !m.is_empty()) {
+            followed.push_str(matchers);
+            followed.push(',');
+        }
+        braced.push('}');
+        Self { braced, followed }
+    }
+
+    /// The text for a place with `around` around it.
+    fn around(&self, around: Around) -> &str {
+        match around {
+            Around::Nothing => &self.braced,
+            Around::EmptyBraces => self.followed.strip_suffix(',').unwrap_or_default(),
+            Around::Matchers => &self.followed,
+        }
+    }
+}
+
+/// Writes `label="value"`, or `label=~"value|value"` with the values escaped as patterns.
+fn push_matcher(out: &mut String, matcher: &ScopeMatcher, pattern: bool) {
+    out.push_str(&matcher.label);
+    match matcher.values.single().filter(|_| !pattern) {
+        Some(value) => {
+            out.push('=');
+            quote::push_quoted(out, value.as_str());
+        }
+        None => {
+            let mut joined = String::new();
+            for value in matcher.values.iter() {
+                if !joined.is_empty() {
+                    joined.push('|');
+                }
+                quote::push_pattern(&mut joined, value.as_str());
+            }
+            out.push_str("=~");
+            quote::push_quoted(out, &joined);
+        }
+    }
+}
