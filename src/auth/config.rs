@@ -196,7 +196,7 @@ impl Issuer {
 
 /// Whether a URL's host can only be this machine: the name `localhost` (RFC 6761, section 6.3) or a
 /// loopback address.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
 }

@@ -1,0 +1,389 @@
+//! From the file's shape to a [`Config`]: every rule that a type cannot hold.
+
+use super::file::{BackendFile, ConfigFile, IssuerFile, LimitsFile, ListenFile, QueryLimitsFile};
+use super::value::{Version, backend_name, base_url, duration, fits, label};
+use super::{Admin, Backend, Config, ConfigError, Labels, Listener, Tls};
+use crate::api::Kind;
+use crate::auth::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, IssuerFault, KeySource};
+use crate::lang::{Feature, Features};
+use crate::limits::{Limits, QueryLimits};
+use crate::policy::is_dimension;
+use serde_saphyr::{Location, Spanned};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long one request may take in all: a little more than a backend, so that its timeout is told.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(125);
+/// How long a backend may take: Prometheus' own default for a query is 2 minutes.
+pub(super) const BACKEND_TIMEOUT: Duration = Duration::from_secs(120);
+/// Requests served at once.
+pub(super) const CONCURRENT_REQUESTS: usize = 1024;
+/// The longest timeout that can be configured.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The check of one file.
+pub(super) struct Check<'a> {
+    /// The file's name, for messages.
+    pub file: &'a str,
+    /// What relative paths in it are relative to.
+    pub folder: &'a Path,
+}
+
+impl Check<'_> {
+    fn fault(&self, place: Location, message: impl Into<String>) -> ConfigError {
+        ConfigError::at(self.file, place, message)
+    }
+
+    /// The value that `read` makes of the text at `key`.
+    fn read<T>(
+        &self,
+        key: &str,
+        text: &Spanned<String>,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        read(&text.value).map_err(|fault| self.fault(text.referenced, format!("`{key}`: {fault}")))
+    }
+
+    fn path(&self, key: &str, text: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+        self.read(key, text, |text| match text {
+            "" => Err("an empty path".to_owned()),
+            some => Ok(self.folder.join(some)),
+        })
+    }
+
+    pub fn config(&self, file: ConfigFile) -> Result<Config, ConfigError> {
+        let (limits, request_timeout, concurrent_requests) = self.limits(&file.limits)?;
+        if file.backends.value.is_empty() {
+            return Err(self.fault(file.backends.referenced, "`backends`: at least one is needed"));
+        }
+        let backends = file.backends.value.into_iter();
+        let backends = backends.map(|(name, backend)| self.backend(name, backend, request_timeout));
+        let backends = backends.collect::<Result<Vec<_>, _>>()?;
+        let admin = Admin { address: self.address("admin.address", &file.admin.address)? };
+        Ok(Config {
+            listen: self.listen(file.listen, &backends, admin.address)?,
+            admin,
+            issuers: self.issuers(file.issuers)?,
+            backends,
+            policies: self.path("policies", &file.policies)?,
+            limits,
+            request_timeout,
+            concurrent_requests,
+        })
+    }
+
+    fn address(&self, key: &str, text: &Spanned<String>) -> Result<SocketAddr, ConfigError> {
+        self.read(key, text, |text| {
+            text.parse().map_err(|_| format!("`{text}` is no address, write IP:PORT, such as 127.0.0.1:8080"))
+        })
+    }
+
+    fn listen(
+        &self,
+        listen: Spanned<Vec<ListenFile>>,
+        backends: &[Backend],
+        admin: SocketAddr,
+    ) -> Result<Vec<Listener>, ConfigError> {
+        if listen.value.is_empty() {
+            return Err(self.fault(listen.referenced, "`listen`: at least one address is needed"));
+        }
+        let mut taken = BTreeSet::from([admin]);
+        listen.value.into_iter().map(|one| self.listener(one, backends, &mut taken)).collect()
+    }
+
+    fn listener(
+        &self,
+        file: ListenFile,
+        backends: &[Backend],
+        taken: &mut BTreeSet<SocketAddr>,
+    ) -> Result<Listener, ConfigError> {
+        let address = self.address("listen[].address", &file.address)?;
+        // The system gives out port 0 anew each time.
+        if address.port() != 0 && !taken.insert(address) {
+            let message = format!("`listen[].address`: `{address}` is taken by another listener");
+            return Err(self.fault(file.address.referenced, message));
+        }
+        let known = |name: &str| match backends.iter().any(|backend| backend.name == name) {
+            true => Ok(name.to_owned()),
+            false => Err(format!("`{name}` is no backend of this file")),
+        };
+        let backend =
+            file.backend.as_ref().map(|name| self.read("listen[].backend", name, known)).transpose()?;
+        let tls = file.tls.as_ref().map(|tls| {
+            Ok(Tls {
+                cert: self.path("listen[].tls.cert", &tls.cert)?,
+                key: self.path("listen[].tls.key", &tls.key)?,
+            })
+        });
+        Ok(Listener { address, backend, tls: tls.transpose()? })
+    }
+
+    fn issuers(&self, issuers: Spanned<Vec<Spanned<IssuerFile>>>) -> Result<Vec<Issuer>, ConfigError> {
+        if issuers.value.is_empty() {
+            return Err(self.fault(issuers.referenced, "`issuers`: at least one is needed"));
+        }
+        let mut urls = BTreeSet::new();
+        let mut checked = Vec::with_capacity(issuers.value.len());
+        for file in issuers.value {
+            let place = file.value.url.referenced;
+            let issuer = self.issuer(file)?;
+            if !urls.insert(issuer.url.clone()) {
+                let message = format!("`issuers[].url`: `{}` is listed twice", issuer.url);
+                return Err(self.fault(place, message));
+            }
+            checked.push(issuer);
+        }
+        Ok(checked)
+    }
+
+    fn issuer(&self, file: Spanned<IssuerFile>) -> Result<Issuer, ConfigError> {
+        let place = file.referenced;
+        let file = file.value;
+        let keys = match (&file.jwks_url, &file.jwks_file) {
+            (None, None) => KeySource::Discovery,
+            (Some(url), None) => KeySource::JwksUrl(url.value.clone()),
+            (None, Some(path)) => KeySource::JwksFile(self.path("issuers[].jwks_file", path)?),
+            (Some(_), Some(path)) => {
+                let message = "`issuers[].jwks_file`: `jwks_url` is given too, only one can be";
+                return Err(self.fault(path.referenced, message));
+            }
+        };
+        let algorithms = match &file.algorithms {
+            None => DEFAULT_ALGORITHMS.to_vec(),
+            Some(names) => {
+                let parse = |name: &Spanned<String>| {
+                    let parse = |name: &str| name.parse().map_err(|fault: IssuerFault| fault.to_string());
+                    self.read("issuers[].algorithms", name, parse)
+                };
+                names.value.iter().map(parse).collect::<Result<_, _>>()?
+            }
+        };
+        let skew = file.skew.as_ref().map(|text| self.read("issuers[].skew", text, duration)).transpose()?;
+        let texts = |list: &[Spanned<String>]| list.iter().map(|text| text.value.clone()).collect();
+        let issuer = Issuer {
+            url: file.url.value.clone(),
+            keys,
+            audiences: texts(&file.audiences),
+            authorized_parties: texts(&file.authorized_parties),
+            algorithms,
+            skew: skew.unwrap_or(DEFAULT_SKEW),
+            insecure_http: file.insecure_http,
+        };
+        match issuer.check() {
+            Ok(()) => Ok(issuer),
+            Err(fault) => {
+                let (key, place) = blamed(&fault, &file, place);
+                Err(self.fault(place, format!("`issuers[].{key}`: {fault}")))
+            }
+        }
+    }
+
+    fn backend(
+        &self,
+        name: String,
+        file: Spanned<BackendFile>,
+        request_timeout: Duration,
+    ) -> Result<Backend, ConfigError> {
+        let place = file.referenced;
+        let file = file.value;
+        backend_name(&name).map_err(|fault| self.fault(place, fault))?;
+        let key = |key: &str| format!("backends.{name}.{key}");
+        let kind: Kind = match &file.kind {
+            Some(kind) => self.read(&key("kind"), kind, |text| {
+                text.parse().map_err(|e: crate::api::UnknownKind| e.to_string())
+            })?,
+            None => name.parse().map_err(|_| {
+                let message = format!("`{}`: needed, as the name is none of the kinds", key("kind"));
+                self.fault(place, message)
+            })?,
+        };
+        let timeout = file.timeout.as_ref().map(|text| {
+            self.read(&key("timeout"), text, |text| match duration(text)? {
+                zero if zero.is_zero() => Err("must not be zero".to_owned()),
+                long if long > request_timeout => Err("over `limits.request_timeout`".to_owned()),
+                fine => Ok(fine),
+            })
+        });
+        Ok(Backend {
+            url: self.read(&key("url"), &file.url, |text| base_url(text, file.insecure_http))?,
+            labels: self.labels(&key("labels"), kind, &file.labels)?,
+            features: self.features(&key("features"), kind, &file.features)?,
+            version: file
+                .version
+                .map(|text| self.read(&key("version"), &text, Version::parse))
+                .transpose()?,
+            timeout: timeout.transpose()?.unwrap_or(BACKEND_TIMEOUT.min(request_timeout)),
+            name,
+            kind,
+        })
+    }
+
+    fn labels(
+        &self,
+        key: &str,
+        kind: Kind,
+        labels: &Spanned<BTreeMap<String, Spanned<String>>>,
+    ) -> Result<Labels, ConfigError> {
+        if labels.value.is_empty() {
+            return Err(self.fault(labels.referenced, format!("`{key}`: at least one dimension is needed")));
+        }
+        let mut checked = BTreeMap::new();
+        for (dimension, text) in &labels.value {
+            let key = format!("{key}.{dimension}");
+            if !is_dimension(dimension) {
+                return Err(self.fault(text.referenced, format!("`{key}`: `{dimension}` is no dimension")));
+            }
+            self.read(&key, text, |text| label(kind, text))?;
+            let label = text.value.as_str().into();
+            if checked.values().any(|other| *other == label) {
+                let message = format!("`{key}`: label `{label}` already says another dimension");
+                return Err(self.fault(text.referenced, message));
+            }
+            checked.insert(dimension.clone(), label);
+        }
+        Ok(Labels(checked))
+    }
+
+    fn features(&self, key: &str, kind: Kind, features: &[Spanned<String>]) -> Result<Features, ConfigError> {
+        let parse = |text: &Spanned<String>| {
+            self.read(key, text, |name| {
+                let feature: Feature = name.parse().map_err(|_| unknown_feature(name, kind))?;
+                if fits(feature, kind) {
+                    Ok(feature)
+                } else {
+                    Err(format!("`{feature}` is no feature of {kind}"))
+                }
+            })
+        };
+        features.iter().map(parse).collect()
+    }
+
+    fn limits(&self, file: &LimitsFile) -> Result<(Limits, Duration, usize), ConfigError> {
+        let default = Limits::default();
+        let take = |key, value, default, max| self.limit(key, value, default, max);
+        let limits = Limits {
+            token_bytes: take("token_bytes", &file.token_bytes, default.token_bytes, MIB)?,
+            tenants: take("tenants", &file.tenants, default.tenants, 16 * KIB)?,
+            body_bytes: take("body_bytes", &file.body_bytes, default.body_bytes, 64 * MIB)?,
+            parameter_pairs: take(
+                "parameter_pairs",
+                &file.parameter_pairs,
+                default.parameter_pairs,
+                16 * KIB,
+            )?,
+            filtered_answer_bytes: take(
+                "filtered_answer_bytes",
+                &file.filtered_answer_bytes,
+                default.filtered_answer_bytes,
+                1024 * MIB,
+            )?,
+            outbound_body_bytes: take(
+                "outbound_body_bytes",
+                &file.outbound_body_bytes,
+                default.outbound_body_bytes,
+                64 * MIB,
+            )?,
+            // `http::Uri` holds at most 65,534 bytes, scheme and authority among them.
+            outbound_url_bytes: take(
+                "outbound_url_bytes",
+                &file.outbound_url_bytes,
+                default.outbound_url_bytes,
+                60 * KIB,
+            )?,
+            query: self.query_limits(&file.query)?,
+        };
+        let request_timeout = file.request_timeout.as_ref().map(|text| {
+            self.read("limits.request_timeout", text, |text| match duration(text)? {
+                zero if zero.is_zero() => Err("must not be zero".to_owned()),
+                long if long > MAX_TIMEOUT => Err("over the limit of 1h".to_owned()),
+                fine => Ok(fine),
+            })
+        });
+        let concurrent = &file.concurrent_requests;
+        let concurrent = take("concurrent_requests", concurrent, CONCURRENT_REQUESTS, 1024 * KIB)?;
+        Ok((limits, request_timeout.transpose()?.unwrap_or(REQUEST_TIMEOUT), concurrent))
+    }
+
+    fn query_limits(&self, file: &QueryLimitsFile) -> Result<QueryLimits, ConfigError> {
+        let default = QueryLimits::default();
+        let take = |key: &str, value, default, max| self.limit(&format!("query.{key}"), value, default, max);
+        Ok(QueryLimits {
+            bytes: take("bytes", &file.bytes, default.bytes, MIB)?,
+            tokens: take("tokens", &file.tokens, default.tokens, 256 * KIB)?,
+            // The readers recurse: their stack is proven for the default and no further.
+            nesting: take("nesting", &file.nesting, default.nesting, default.nesting)?,
+            selectors: take("selectors", &file.selectors, default.selectors, 16 * KIB)?,
+            scoped_promql_bytes: take(
+                "scoped_promql_bytes",
+                &file.scoped_promql_bytes,
+                default.scoped_promql_bytes,
+                16 * MIB,
+            )?,
+            // Over what the backend takes, the cap would cap nothing.
+            scoped_logql_bytes: take(
+                "scoped_logql_bytes",
+                &file.scoped_logql_bytes,
+                default.scoped_logql_bytes,
+                131_071,
+            )?,
+            scoped_traceql_bytes: take(
+                "scoped_traceql_bytes",
+                &file.scoped_traceql_bytes,
+                default.scoped_traceql_bytes,
+                127_999,
+            )?,
+        })
+    }
+
+    fn limit(
+        &self,
+        key: &str,
+        value: &Option<Spanned<u64>>,
+        default: usize,
+        max: usize,
+    ) -> Result<usize, ConfigError> {
+        let Some(value) = value else { return Ok(default) };
+        match usize::try_from(value.value) {
+            Ok(fine) if (1..=max).contains(&fine) => Ok(fine),
+            _ => Err(self.fault(value.referenced, format!("`limits.{key}`: must be 1 to {max}"))),
+        }
+    }
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// The key that a fault of an issuer's settings is about.
+fn blamed<'a>(fault: &IssuerFault, file: &'a IssuerFile, place: Location) -> (&'a str, Location) {
+    let at = |text: &Option<Spanned<String>>| text.as_ref().map_or(place, |text| text.referenced);
+    match fault {
+        IssuerFault::UnknownAlgorithm(_) | IssuerFault::UnsafeAlgorithm(_) | IssuerFault::NoAlgorithm => {
+            ("algorithms", file.algorithms.as_ref().map_or(place, |names| names.referenced))
+        }
+        IssuerFault::NoAudience => ("audiences", place),
+        IssuerFault::EmptyAudience => {
+            let empty =
+                |list: &[Spanned<String>]| list.iter().find(|t| t.value.is_empty()).map(|t| t.referenced);
+            match (empty(&file.audiences), empty(&file.authorized_parties)) {
+                (None, Some(there)) => ("authorized_parties", there),
+                (there, _) => ("audiences", there.unwrap_or(place)),
+            }
+        }
+        IssuerFault::Skew => ("skew", at(&file.skew)),
+        IssuerFault::NoUrl => ("url", file.url.referenced),
+        IssuerFault::Url(_) | IssuerFault::PlainHttp(_) if file.jwks_url.is_some() => {
+            ("jwks_url", at(&file.jwks_url))
+        }
+        IssuerFault::Url(_) | IssuerFault::PlainHttp(_) => ("url", file.url.referenced),
+    }
+}
+
+fn unknown_feature(name: &str, kind: Kind) -> String {
+    let known: Vec<_> = Feature::ALL.into_iter().filter(|f| fits(*f, kind)).map(Feature::name).collect();
+    match known.as_slice() {
+        [] => format!("unknown feature `{name}`, {kind} has none"),
+        some => format!("unknown feature `{name}`, {kind} has {}", some.join(", ")),
+    }
+}

@@ -1,0 +1,149 @@
+//! The shape of the configuration file. What each key means and what it defaults to is also said in
+//! [`super::reference`], which a test holds against these structs.
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    /// Where callers are served.
+    pub listen: Spanned<Vec<ListenFile>>,
+    /// Health and metrics.
+    pub admin: AdminFile,
+    /// Whose tokens are taken.
+    pub issuers: Spanned<Vec<Spanned<IssuerFile>>>,
+    /// What is served, by name.
+    pub backends: Spanned<BTreeMap<String, Spanned<BackendFile>>>,
+    /// The folder of the policy files, relative to this file.
+    pub policies: Spanned<String>,
+    /// Caps; each has a default.
+    #[serde(default)]
+    pub limits: LimitsFile,
+}
+
+/// One entry of `listen`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListenFile {
+    /// IP address and port.
+    pub address: Spanned<String>,
+    /// Serve this backend at the root, instead of every backend below its mount.
+    pub backend: Option<Spanned<String>>,
+    /// Serve over TLS.
+    pub tls: Option<TlsFile>,
+}
+
+/// `listen[].tls`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsFile {
+    /// PEM file of the certificate chain, relative to the configuration file.
+    pub cert: Spanned<String>,
+    /// PEM file of the private key, relative to the configuration file.
+    pub key: Spanned<String>,
+}
+
+/// `admin`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminFile {
+    /// IP address and port of `/healthz`, `/readyz` and `/metrics`.
+    pub address: Spanned<String>,
+}
+
+/// One entry of `issuers`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerFile {
+    /// What the `iss` claim must be, byte for byte; keys are discovered below it.
+    pub url: Spanned<String>,
+    /// Keys come from this JWK Set instead of discovery.
+    pub jwks_url: Option<Spanned<String>>,
+    /// Keys come from this JWK Set file instead of discovery, relative to the configuration file.
+    pub jwks_file: Option<Spanned<String>>,
+    /// A token is taken if its `aud` claim has one of these.
+    #[serde(default)]
+    pub audiences: Vec<Spanned<String>>,
+    /// A token is also taken if its `azp` claim is one of these.
+    #[serde(default)]
+    pub authorized_parties: Vec<Spanned<String>>,
+    /// The signature algorithms that are taken.
+    pub algorithms: Option<Spanned<Vec<Spanned<String>>>>,
+    /// How far the issuer's clock may be from ours.
+    pub skew: Option<Spanned<String>>,
+    /// Fetch keys over plain HTTP from a host that is not loopback.
+    #[serde(default)]
+    pub insecure_http: bool,
+}
+
+/// One entry of `backends`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackendFile {
+    /// What it is.
+    pub kind: Option<Spanned<String>>,
+    /// Its base URL; a path prefix is kept.
+    pub url: Spanned<String>,
+    /// For each dimension of a scope the label in which this backend says it.
+    pub labels: Spanned<BTreeMap<String, Spanned<String>>>,
+    /// What the operator declares of it.
+    #[serde(default)]
+    pub features: Vec<Spanned<String>>,
+    /// Its version.
+    pub version: Option<Spanned<String>>,
+    /// Use plain HTTP to a host that is not loopback.
+    #[serde(default)]
+    pub insecure_http: bool,
+    /// How long it may take for one answer.
+    pub timeout: Option<Spanned<String>>,
+}
+
+/// `limits`. See [`crate::limits::Limits`] for what each caps.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsFile {
+    /// Bytes of one bearer token.
+    pub token_bytes: Option<Spanned<u64>>,
+    /// Values of one dimension of a scope.
+    pub tenants: Option<Spanned<u64>>,
+    /// Bytes of a request body.
+    pub body_bytes: Option<Spanned<u64>>,
+    /// Parameter pairs of one request.
+    pub parameter_pairs: Option<Spanned<u64>>,
+    /// Bytes of an answer that must be filtered.
+    pub filtered_answer_bytes: Option<Spanned<u64>>,
+    /// Bytes of a body sent to a backend.
+    pub outbound_body_bytes: Option<Spanned<u64>>,
+    /// Bytes of a path and query sent to a backend.
+    pub outbound_url_bytes: Option<Spanned<u64>>,
+    /// Caps on one query text.
+    #[serde(default)]
+    pub query: QueryLimitsFile,
+    /// How long one request may take in all.
+    pub request_timeout: Option<Spanned<String>>,
+    /// Requests served at once.
+    pub concurrent_requests: Option<Spanned<u64>>,
+}
+
+/// `limits.query`. See [`crate::limits::QueryLimits`] for what each caps.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QueryLimitsFile {
+    /// Bytes of the caller's text.
+    pub bytes: Option<Spanned<u64>>,
+    /// Tokens of the caller's text.
+    pub tokens: Option<Spanned<u64>>,
+    /// Depth of nesting.
+    pub nesting: Option<Spanned<u64>>,
+    /// Selectors.
+    pub selectors: Option<Spanned<u64>>,
+    /// Bytes of a scoped PromQL text.
+    pub scoped_promql_bytes: Option<Spanned<u64>>,
+    /// Bytes of a scoped LogQL text.
+    pub scoped_logql_bytes: Option<Spanned<u64>>,
+    /// Bytes of a scoped TraceQL text.
+    pub scoped_traceql_bytes: Option<Spanned<u64>>,
+}

@@ -1,0 +1,137 @@
+//! The configuration: one YAML file, read strictly and checked whole before anything is started.
+//!
+//! `file` is its shape, `check` turns that into [`Config`], whose types say what was checked, `value`
+//! reads single values, and [`reference`] is the table of all keys from which the README's is made.
+
+mod check;
+mod file;
+pub mod reference;
+mod value;
+
+pub use crate::yaml::FileError as ConfigError;
+pub use value::Version;
+
+use crate::api::Kind;
+use crate::auth::config::Issuer;
+use crate::lang::Features;
+use crate::limits::Limits;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A configuration that was checked. Paths are absolute or relative to the working directory, no longer
+/// to the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where callers are served; at least one.
+    pub listen: Vec<Listener>,
+    /// Health and metrics.
+    pub admin: Admin,
+    /// Whose tokens are taken; at least one, each checked.
+    pub issuers: Vec<Issuer>,
+    /// What is served, in the order of the names; at least one, names are unique.
+    pub backends: Vec<Backend>,
+    /// The folder of the policy files.
+    pub policies: PathBuf,
+    /// Caps on what a caller may send.
+    pub limits: Limits,
+    /// How long one request may take in all.
+    pub request_timeout: Duration,
+    /// Requests served at once; more are refused.
+    pub concurrent_requests: usize,
+}
+
+/// One address on which callers are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// The name of the one backend that is served here at the root; `None` serves every backend below
+    /// its mount.
+    pub backend: Option<String>,
+    /// Served over TLS.
+    pub tls: Option<Tls>,
+}
+
+/// The files of a server certificate, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// The listener for health and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// The address; port 0 lets the system choose.
+    pub address: SocketAddr,
+}
+
+/// One backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Its name, also its mount: `/NAME`.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Its base URL: scheme, authority and a path prefix without a slash at its end (`/` if there is no
+    /// prefix). Plain HTTP only to loopback or by explicit choice.
+    pub url: http::Uri,
+    /// How it says each dimension of a scope; at least one.
+    pub labels: Labels,
+    /// What the operator declares of it.
+    pub features: Features,
+    /// Its version, where the operator tells it.
+    pub version: Option<Version>,
+    /// How long it may take for one answer.
+    pub timeout: Duration,
+}
+
+/// The label in which a backend says each dimension of a scope; labels are distinct.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels(BTreeMap<String, Arc<str>>);
+
+impl Labels {
+    /// The label of `dimension`; `None` if this backend cannot say it.
+    pub fn of(&self, dimension: &str) -> Option<&str> {
+        self.0.get(dimension).map(|label| &**label)
+    }
+
+    /// Dimension and label, in the order of the dimensions.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(dimension, label)| (dimension.as_str(), &**label))
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// The first fault, printed as `FILE:LINE:COLUMN: message`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::new(&file, error.to_string()))?;
+        Self::parse(&file, &text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Checks `text`, the content of `file`; relative paths in it are relative to `folder`.
+    ///
+    /// # Errors
+    /// The first fault, with its place.
+    pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Self, ConfigError> {
+        check::Check { file, folder }.config(crate::yaml::read(file, text)?)
+    }
+
+    /// The backend of that name.
+    pub fn backend(&self, name: &str) -> Option<&Backend> {
+        self.backends.iter().find(|backend| backend.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! The table of all keys of the configuration file, for the README and for whoever writes one.
+
+/// One key: its path (`[]` for each entry of a list, `NAME` for a name of the operator's), its default,
+/// and what it is.
+pub type Key = (&'static str, &'static str, &'static str);
+
+/// Every key, in the order of the file.
+pub const KEYS: &[Key] = &[
+    (
+        "listen",
+        "required",
+        "addresses on which callers are served; without `backend`, every backend below `/NAME`",
+    ),
+    ("listen[].address", "required", "IP address and port"),
+    ("listen[].backend", "none", "serve this one backend, at the root"),
+    ("listen[].tls", "none", "serve over TLS"),
+    ("listen[].tls.cert", "required", "PEM file of the certificate chain, relative to this file"),
+    ("listen[].tls.key", "required", "PEM file of the private key, relative to this file"),
+    ("admin", "required", "the listener for `/healthz`, `/readyz` and `/metrics`"),
+    ("admin.address", "required", "IP address and port"),
+    ("issuers", "required", "whose tokens are taken"),
+    (
+        "issuers[].url",
+        "required",
+        "what the `iss` claim must be, byte for byte; without `jwks_url` and `jwks_file`, keys are discovered below it",
+    ),
+    ("issuers[].jwks_url", "none", "URL of the JWK Set, instead of discovery"),
+    ("issuers[].jwks_file", "none", "file with the JWK Set, instead of discovery, relative to this file"),
+    (
+        "issuers[].audiences",
+        "`[]`",
+        "a token is taken if its `aud` claim has one of these; these or `authorized_parties` must not be empty",
+    ),
+    ("issuers[].authorized_parties", "`[]`", "a token is also taken if its `azp` claim is one of these"),
+    (
+        "issuers[].algorithms",
+        "`[RS256]`",
+        "signature algorithms that are taken: RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA",
+    ),
+    ("issuers[].skew", "`30s`", "how far the issuer's clock may be from ours, at most `120s`"),
+    ("issuers[].insecure_http", "`false`", "fetch keys over plain HTTP from a host that is not loopback"),
+    (
+        "backends",
+        "required",
+        "what is served, by name; NAME matches `[a-z0-9][a-z0-9-]*` and is the mount `/NAME`",
+    ),
+    (
+        "backends.NAME.kind",
+        "NAME",
+        "`prometheus`, `loki`, `tempo` or `alertmanager`; needed if NAME is none of these",
+    ),
+    ("backends.NAME.url", "required", "base URL; a path prefix is kept"),
+    (
+        "backends.NAME.labels",
+        "required",
+        "for each dimension of a scope the label that says it: an identifier, in Tempo `resource.NAME`; \
+         a caller whose scope has another dimension is refused",
+    ),
+    (
+        "backends.NAME.features",
+        "`[]`",
+        "the backend's feature flags and what else is declared of it: Prometheus \
+         `promql-experimental-functions`, `promql-duration-expr`, `promql-extended-range-selectors`, \
+         `promql-binop-fill-modifiers`; Loki `variants`; Tempo `tempo-3`, `traces_never_mix_tenants`",
+    ),
+    ("backends.NAME.version", "none", "its version, such as `2.9.0`"),
+    ("backends.NAME.insecure_http", "`false`", "use plain HTTP to a host that is not loopback"),
+    (
+        "backends.NAME.timeout",
+        "`120s`",
+        "how long it may take for one answer; not over `limits.request_timeout`, which also lowers the default",
+    ),
+    ("policies", "required", "folder of the policy files (`*.yaml`), relative to this file"),
+    ("limits", "`{}`", "caps; over one of them a request is refused and nothing is sent"),
+    ("limits.token_bytes", "`65536`", "bytes of one bearer token"),
+    ("limits.tenants", "`1024`", "values of one dimension of a scope"),
+    ("limits.body_bytes", "`1048576`", "bytes of a request body"),
+    ("limits.parameter_pairs", "`256`", "parameters of one request, URL and body together"),
+    (
+        "limits.filtered_answer_bytes",
+        "`67108864`",
+        "bytes of an answer that must be filtered, after decompression",
+    ),
+    ("limits.outbound_body_bytes", "`4194304`", "bytes of an encoded body sent to a backend"),
+    ("limits.outbound_url_bytes", "`16384`", "bytes of a path and query sent to a backend"),
+    ("limits.query", "`{}`", "caps on one query text"),
+    ("limits.query.bytes", "`65536`", "bytes of the caller's text"),
+    ("limits.query.tokens", "`16384`", "tokens of the caller's text"),
+    (
+        "limits.query.nesting",
+        "`128`",
+        "depth of parentheses, braces, brackets and unary operators; can only be lowered",
+    ),
+    ("limits.query.selectors", "`1024`", "selectors; in TraceQL, spanset filters"),
+    ("limits.query.scoped_promql_bytes", "`2097152`", "bytes of a scoped PromQL text"),
+    ("limits.query.scoped_logql_bytes", "`122880`", "bytes of a scoped LogQL text, at most 131071"),
+    ("limits.query.scoped_traceql_bytes", "`122880`", "bytes of a scoped TraceQL text, at most 127999"),
+    ("limits.request_timeout", "`125s`", "how long one request may take in all, at most `1h`"),
+    ("limits.concurrent_requests", "`1024`", "requests served at once; more are refused"),
+];
+
+/// The table as Markdown.
+pub fn markdown() -> String {
+    let mut table = String::from("| key | default | what it is |\n| --- | --- | --- |\n");
+    for (key, default, what) in KEYS {
+        table.push_str(&format!("| `{key}` | {default} | {what} |\n"));
+    }
+    table
+}

@@ -1,0 +1,325 @@
+//! Single values of the configuration: each function reads one and says what is wrong with it.
+
+use crate::api::Kind;
+use crate::lang::Feature;
+use std::fmt;
+use std::time::Duration;
+
+/// A backend's version, as far as it decides anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// The first number.
+    pub major: u32,
+    /// The second number.
+    pub minor: u32,
+}
+
+impl Version {
+    /// Reads `MAJOR.MINOR` with anything after another dot, an optional `v` before it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{text}` is no version, write MAJOR.MINOR.PATCH");
+        let number = |part: Option<&str>| {
+            let part = part.filter(|p| p.len() <= 6 && p.bytes().all(|b| b.is_ascii_digit()));
+            part.and_then(|p| p.parse().ok()).ok_or_else(bad)
+        };
+        let mut parts = text.strip_prefix('v').unwrap_or(text).splitn(3, '.');
+        Ok(Self { major: number(parts.next())?, minor: number(parts.next())? })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// Reads a whole number with one of the units `ms`, `s`, `m`, `h`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is no duration, write a whole number and one of ms, s, m, h");
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(bad)
+}
+
+/// Reads a backend's base URL. The path prefix may hold only characters that mean themselves in a path,
+/// because the path of a request is put after it.
+pub(super) fn base_url(text: &str, insecure_http: bool) -> Result<http::Uri, String> {
+    let bad = |why: &str| Err(format!("`{text}` {why}"));
+    // `http::Uri` drops a fragment in silence.
+    if text.contains('#') || text.contains('?') {
+        return bad("has a query or a fragment, a backend's url has none");
+    }
+    let Ok(uri) = text.parse::<http::Uri>() else { return bad("is no url") };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return bad("is no absolute http or https url");
+    };
+    if authority.as_str().contains('@') {
+        return bad("has a user, a backend's url has none");
+    }
+    if authority.host().is_empty() {
+        return bad("has no host");
+    }
+    match scheme {
+        "https" => {}
+        "http" if insecure_http || crate::auth::config::is_loopback(authority.host()) => {}
+        "http" => {
+            return bad(
+                "is plain http to a host that is not loopback, use https or set `insecure_http: true`",
+            );
+        }
+        _ => return bad("is no http or https url"),
+    }
+    let prefix = uri.path().trim_end_matches('/');
+    if !prefix.is_empty() && !prefix.split('/').skip(1).all(is_segment) {
+        return bad("has a path with more than plain segments");
+    }
+    let whole = format!("{scheme}://{authority}{}", if prefix.is_empty() { "/" } else { prefix });
+    whole.parse().or_else(|_| bad("is no url"))
+}
+
+/// A path segment of unreserved characters (RFC 3986 §2.3) that is neither empty nor a step up.
+fn is_segment(segment: &str) -> bool {
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(unreserved)
+}
+
+/// Holds a backend's name to `[a-z0-9][a-z0-9-]{0,62}`: it is a path segment and a metric label.
+pub(super) fn backend_name(name: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let first = name.bytes().next().is_some_and(plain);
+    if first && name.len() <= 63 && name.bytes().all(|b| plain(b) || b == b'-') {
+        Ok(())
+    } else {
+        Err(format!("backend name `{name}` must match [a-z0-9][a-z0-9-]{{0,62}}"))
+    }
+}
+
+/// Holds a scope's label to what the backend's language can say bare.
+pub(super) fn label(kind: Kind, label: &str) -> Result<(), String> {
+    let usable = match kind {
+        Kind::Prometheus | Kind::Alertmanager => is_identifier(label),
+        // A single letter is read as something else by some versions of Loki's lexer.
+        Kind::Loki => is_identifier(label) && label.len() > 1 && !is_logql_keyword(label),
+        Kind::Tempo => label
+            .strip_prefix("resource.")
+            .is_some_and(|name| name.len() <= MAX_LABEL_BYTES && name.split('.').all(is_identifier)),
+    };
+    if usable {
+        return Ok(());
+    }
+    Err(match kind {
+        Kind::Prometheus | Kind::Alertmanager => {
+            format!("`{label}` cannot be a scope's label, use an identifier that does not start with `__`")
+        }
+        Kind::Loki => format!(
+            "`{label}` cannot be a scope's label in Loki, use an identifier of two bytes or more that does not \
+             start with `__` and is no LogQL keyword"
+        ),
+        Kind::Tempo => format!(
+            "`{label}` cannot be a scope's label in Tempo, use `resource.NAME` where NAME is identifiers joined \
+             by dots"
+        ),
+    })
+}
+
+const MAX_LABEL_BYTES: usize = 128;
+
+/// An identifier of ASCII that is not reserved: names that start with `__` are the backends' own
+/// (<https://prometheus.io/docs/concepts/data_model/>), among them `__name__`.
+fn is_identifier(text: &str) -> bool {
+    let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let rest = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    first && rest && text.len() <= MAX_LABEL_BYTES && !text.starts_with("__")
+}
+
+/// The words that are keywords of LogQL in any case, wherever they stand (Loki, `pkg/logql/syntax/lex.go`).
+const LOGQL_KEYWORDS: [&str; 24] = [
+    "and",
+    "bool",
+    "by",
+    "decolorize",
+    "distinct",
+    "drop",
+    "group_left",
+    "group_right",
+    "ignoring",
+    "json",
+    "keep",
+    "label_format",
+    "line_format",
+    "logfmt",
+    "of",
+    "offset",
+    "on",
+    "or",
+    "pattern",
+    "regexp",
+    "unless",
+    "unpack",
+    "unwrap",
+    "without",
+];
+
+fn is_logql_keyword(label: &str) -> bool {
+    label.eq_ignore_ascii_case("variants")
+        || LOGQL_KEYWORDS.iter().any(|word| label.eq_ignore_ascii_case(word))
+}
+
+/// Whether a feature says something about a backend of this kind.
+pub(super) fn fits(feature: Feature, kind: Kind) -> bool {
+    match feature {
+        Feature::PromqlExperimentalFunctions
+        | Feature::PromqlDurationExpr
+        | Feature::PromqlExtendedRangeSelectors
+        | Feature::PromqlBinopFillModifiers => kind == Kind::Prometheus,
+        Feature::Variants => kind == Kind::Loki,
+        Feature::Tempo3 | Feature::TracesNeverMixTenants => kind == Kind::Tempo,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_a_whole_number_and_a_unit() {
+        for (text, millis) in [("30s", 30_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in
+            ["", "30", "s", "1.5s", "-1s", "+1s", "1 s", "1S", "1d", "1m30s", "18446744073709551615h", "١s"]
+        {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert_eq!(Version::parse("2.10.1"), Ok(Version { major: 2, minor: 10 }));
+        assert_eq!(Version::parse("v3.0"), Ok(Version { major: 3, minor: 0 }));
+        assert!(Version::parse("2.7").unwrap() < Version::parse("2.10").unwrap());
+        for bad in ["", "2", "2.", "x.1", "2.x", "latest", "-1.0", "2.9999999"] {
+            assert!(Version::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_keeps_its_prefix_without_a_slash_at_its_end() {
+        for (text, expected) in [
+            ("http://127.0.0.1:9090", "http://127.0.0.1:9090/"),
+            ("http://[::1]:9090/", "http://[::1]:9090/"),
+            ("https://metrics.example.org/prometheus/", "https://metrics.example.org/prometheus"),
+            ("https://metrics.example.org/a/b-c_d.e~f", "https://metrics.example.org/a/b-c_d.e~f"),
+        ] {
+            assert_eq!(base_url(text, false).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_base_url_has_nothing_that_could_change_a_request() {
+        for bad in [
+            "",
+            "127.0.0.1:9090",
+            "/prometheus",
+            "ftp://127.0.0.1/",
+            "file:///etc",
+            "https://",
+            "https://u:p@h/",
+            "https://u@h/",
+            "https://h/?a=b",
+            "https://h?",
+            "https://h/#f",
+            "https://h/#",
+            "https://h/a/../b",
+            "https://h/.",
+            "https://h//a",
+            "https://h/a//b",
+            "https://h/%2e%2e/",
+            "https://h/a b",
+            "https://h/a;b",
+            "https://h/a\\b",
+            " https://h/",
+            "https://h/\n",
+        ] {
+            assert!(base_url(bad, true).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_or_by_choice() {
+        for text in ["http://prometheus:9090", "http://10.0.0.1/", "http://127.0.0.1.example.org/"] {
+            assert!(base_url(text, false).unwrap_err().contains("insecure_http"), "{text}");
+            assert!(base_url(text, true).is_ok(), "{text}");
+        }
+        assert!(base_url("http://localhost:9090", false).is_ok());
+    }
+
+    #[test]
+    fn a_backends_name_is_a_path_segment_of_63_bytes_and_not_64() {
+        for good in ["prometheus", "0", "loki-eu-1", &"a".repeat(63)] {
+            assert_eq!(backend_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", "-a", "A", "a_b", "a/b", "a.b", "..", "a b", "ä", &"a".repeat(64)] {
+            assert!(backend_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_what_the_language_can_say_bare() {
+        for (kind, good) in [
+            (Kind::Prometheus, "tenant"),
+            (Kind::Prometheus, "by"),
+            (Kind::Prometheus, "_t"),
+            (Kind::Alertmanager, "t"),
+            (Kind::Loki, "tenant"),
+            (Kind::Loki, "sum"),
+            (Kind::Tempo, "resource.tenant"),
+            (Kind::Tempo, "resource.k8s.namespace.name"),
+        ] {
+            assert_eq!(label(kind, good), Ok(()), "{kind} {good}");
+        }
+        for (kind, bad) in [
+            (Kind::Prometheus, "__name__"),
+            (Kind::Prometheus, "tenant.id"),
+            (Kind::Prometheus, "9t"),
+            (Kind::Prometheus, ""),
+            (Kind::Prometheus, "a-b"),
+            (Kind::Prometheus, "a\"b"),
+            (Kind::Prometheus, "tënant"),
+            (Kind::Alertmanager, "__tenant"),
+            (Kind::Loki, "__name__"),
+            (Kind::Loki, "t"),
+            (Kind::Loki, "BY"),
+            (Kind::Loki, "json"),
+            (Kind::Loki, "variants"),
+            (Kind::Loki, "tenant.id"),
+            (Kind::Tempo, "tenant"),
+            (Kind::Tempo, ".tenant"),
+            (Kind::Tempo, "span.tenant"),
+            (Kind::Tempo, "resource."),
+            (Kind::Tempo, "resource.a..b"),
+            (Kind::Tempo, "resource.a b"),
+            (Kind::Tempo, "resource.a=b"),
+            (Kind::Tempo, "resource.\"a\""),
+        ] {
+            assert!(label(kind, bad).is_err(), "{kind} {bad}");
+        }
+    }
+
+    #[test]
+    fn every_feature_fits_one_kind() {
+        for feature in Feature::ALL {
+            assert_eq!(Kind::ALL.into_iter().filter(|kind| fits(feature, *kind)).count(), 1, "{feature}");
+        }
+    }
+}
