@@ -8,14 +8,14 @@ use http::header::ACCEPT;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::TokioExecutor;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde_json::Value;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The most bytes of a discovery document or a key set. Keycloak's have about 10 kB.
 const MAX_BYTES: usize = 256 * 1024;
@@ -50,20 +50,16 @@ pub(super) enum FetchFault {
 /// A small HTTP client: GET, no redirects, no compression, no cookies, a capped body.
 pub(super) struct Fetcher {
     plain: Client<HttpConnector, Empty<Bytes>>,
-    /// Absent with the reason where the machine has no trust anchors; plain loopback still works there.
-    tls: Result<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, String>,
+    /// Made when first needed: reading this machine's trust anchors takes a while, and where there are none plain
+    /// loopback still works.
+    tls: OnceLock<Result<TlsClient, String>>,
 }
+
+type TlsClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 impl Fetcher {
     pub(super) fn new() -> Self {
-        let mut builder = Client::builder(TokioExecutor::new());
-        // Minutes lie between two fetches; no connection is worth keeping.
-        builder.pool_max_idle_per_host(0);
-        let tls = tls_config().map(|config| {
-            let https = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1();
-            builder.build(https.build())
-        });
-        Self { plain: builder.build(HttpConnector::new()), tls: tls.map_err(|fault| fault.to_string()) }
+        Self { plain: builder().build(HttpConnector::new()), tls: OnceLock::new() }
     }
 
     /// The keys of `issuer` as its source has them now.
@@ -97,10 +93,11 @@ impl Fetcher {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = uri;
         request.headers_mut().insert(ACCEPT, http::HeaderValue::from_static("application/json"));
-        let sent = match (tls, &self.tls) {
-            (false, _) => self.plain.request(request),
-            (true, Ok(client)) => client.request(request),
-            (true, Err(reason)) => return Err(FetchFault::Tls(reason.clone())),
+        let sent = if tls {
+            let client = self.tls.get_or_init(|| tls_client().map_err(|fault| fault.to_string()));
+            client.as_ref().map_err(|reason| FetchFault::Tls(reason.clone()))?.request(request)
+        } else {
+            self.plain.request(request)
         };
         let answer = sent.await.map_err(|fault| FetchFault::Unreachable(chain(&fault)))?;
         if answer.status() != StatusCode::OK {
@@ -115,11 +112,20 @@ impl Fetcher {
 }
 
 /// TLS 1.2 and 1.3 by aws-lc, with this machine's trust anchors.
-fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
+fn tls_client() -> Result<TlsClient, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder =
+    let config =
         rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder.with_platform_verifier()?.with_no_client_auth())
+    let config = config.with_platform_verifier()?.with_no_client_auth();
+    let https = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1();
+    Ok(builder().build(https.build()))
+}
+
+/// Minutes lie between two fetches, so no connection is worth keeping.
+fn builder() -> Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_max_idle_per_host(0);
+    builder
 }
 
 async fn read_file(path: PathBuf) -> Result<Bytes, FetchFault> {

@@ -178,3 +178,7 @@ impl From<Algorithm> for jsonwebtoken::Algorithm {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;

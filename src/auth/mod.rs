@@ -16,3 +16,10 @@ mod verifier;
 pub use caller::{Caller, Digest};
 pub use keys::KeyTiming;
 pub use verifier::{Verified, Verifier, VerifierFault};
+
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../tests/it/support/signing.rs"]
+mod signing;
+#[cfg(test)]
+mod tests;

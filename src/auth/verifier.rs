@@ -252,3 +252,7 @@ impl<D> Expiry<Digest, Arc<Verified<D>>> for UntilExpiry {
         Some(entry.fresh_for)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;

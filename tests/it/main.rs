@@ -1,1 +1,4 @@
-//! it
+//! Integration tests: everything that needs a socket, in one binary.
+
+mod auth;
+mod support;

@@ -1,0 +1,6 @@
+//! Servers and tokens that the tests make for themselves.
+
+pub mod issuer;
+// The library's unit tests use it too, and other parts of it.
+#[allow(dead_code)]
+pub mod signing;
