@@ -60,8 +60,7 @@ pub const KEYS: &[Key] = &[
         "backends.NAME.features",
         "`[]`",
         "the backend's feature flags and what else is declared of it: Prometheus \
-         `promql-experimental-functions`, `promql-duration-expr`, `promql-extended-range-selectors`, \
-         `promql-binop-fill-modifiers`; Loki `variants`; Tempo `tempo-3`, `traces_never_mix_tenants`",
+         `promql-experimental-functions`, `promql-binop-fill-modifiers`; Loki `variants`; Tempo `tempo-3`, `traces_never_mix_tenants`",
     ),
     ("backends.NAME.version", "none", "its version, such as `2.9.0`"),
     ("backends.NAME.insecure_http", "`false`", "use plain HTTP to a host that is not loopback"),

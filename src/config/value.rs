@@ -176,10 +176,7 @@ fn is_logql_keyword(label: &str) -> bool {
 /// Whether a feature says something about a backend of this kind.
 pub(super) fn fits(feature: Feature, kind: Kind) -> bool {
     match feature {
-        Feature::PromqlExperimentalFunctions
-        | Feature::PromqlDurationExpr
-        | Feature::PromqlExtendedRangeSelectors
-        | Feature::PromqlBinopFillModifiers => kind == Kind::Prometheus,
+        Feature::PromqlExperimentalFunctions | Feature::PromqlBinopFillModifiers => kind == Kind::Prometheus,
         Feature::Variants => kind == Kind::Loki,
         Feature::Tempo3 | Feature::TracesNeverMixTenants => kind == Kind::Tempo,
     }
