@@ -1,36 +1,25 @@
-//! The language of Tempo. Nothing is read yet, so every text is refused.
+//! TraceQL: read, scoped, proven.
+//!
+//! Beyond what every language does, the proof reads a long text as Tempo's own scanner does, in chunks
+//! of 1,024 bytes ([`chunk`]), after laying it out so that this makes no difference ([`layout`]).
 
-use crate::lang::{Features, QueryError, ScopedText};
-use crate::limits::QueryLimits;
-use crate::tenant::ScopeMatchers;
+pub mod chunk;
+pub mod intrinsic;
+pub mod layout;
+pub mod lex;
+mod literal;
+pub mod parse;
+mod prove;
+mod scan;
+pub mod scope;
+pub mod tag;
+pub mod tree;
 
-/// What a whole text must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// A search.
-    Query,
-    /// A query that ends in a metrics stage.
-    Metrics,
-}
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod invariants;
+#[cfg(test)]
+mod tests;
 
-/// `text` with the scope at every selector, proven.
-///
-/// # Errors
-/// Always, until the reader is there.
-pub fn scope(
-    _text: &str,
-    _entry: Entry,
-    _features: Features,
-    _limits: &QueryLimits,
-    _matchers: &ScopeMatchers,
-) -> Result<ScopedText, QueryError> {
-    Err(QueryError::defect("no reader"))
-}
-
-/// The scope alone.
-///
-/// # Errors
-/// Always, until the reader is there.
-pub fn scope_selector(_matchers: &ScopeMatchers, _limits: &QueryLimits) -> Result<ScopedText, QueryError> {
-    Err(QueryError::defect("no reader"))
-}
+pub use parse::{Entry, parse};
+pub use scope::{scope, scope_selector};
+pub use tag::{Tag, parse_tag};

@@ -1,0 +1,241 @@
+//! The proof of a scoped text: it is read afresh, and must say what the caller's text said, with the
+//! scope in every filter and nothing else.
+
+use super::chunk;
+use super::lex::{Kind, lex};
+use super::parse::{Entry, parse_tokens};
+use super::scan;
+use super::scope::{Comparison, Condition};
+use super::tree::{Attribute, AttributeScope, FieldOp, NodeId, NodeKind, Static, Tree};
+use crate::lang::core::emit::Emitted;
+use crate::lang::core::token::Token;
+use crate::lang::{Features, QueryError};
+use crate::limits::QueryLimits;
+
+/// What the caller's text said, and what was to be added.
+pub(super) struct Proof<'p, 'a> {
+    pub text: &'p str,
+    /// Its tokens, without the `true` of `{ true }`.
+    pub kept: &'p [Token<Kind>],
+    pub tree: &'p Tree<'a>,
+    pub condition: &'p Condition,
+    pub entry: Entry,
+    pub features: Features,
+    pub limits: &'p QueryLimits,
+}
+
+/// Proves `output`.
+///
+/// # Errors
+/// `defect`, naming the step that failed.
+pub(super) fn prove(proof: &Proof<'_, '_>, output: &Emitted) -> Result<(), QueryError> {
+    // The caller's text was under the caps; ours is deeper by the parentheses that we added.
+    let limits = QueryLimits {
+        bytes: usize::MAX,
+        tokens: usize::MAX,
+        selectors: usize::MAX,
+        nesting: proof.limits.nesting + 1,
+        ..*proof.limits
+    };
+    let defect = |_| QueryError::defect("the scoped text could not be read again");
+    let tokens = lex(&output.text, &limits).map_err(defect)?;
+    if !same_tokens(proof, output, &tokens) {
+        return Err(QueryError::defect("the scoped text has other tokens than were sent"));
+    }
+    let tree = parse_tokens(&output.text, &tokens, proof.entry, proof.features, &limits).map_err(defect)?;
+    if !same_tree(proof, &tree) {
+        return Err(QueryError::defect("the scoped text says something else than was sent"));
+    }
+    let filters = proof.tree.sites.filters.len() + proof.tree.sites.bare.len();
+    if scan::filters(&output.text, &proof.condition.text) != Some(filters) {
+        return Err(QueryError::defect("a spanset filter of the scoped text lacks the scope"));
+    }
+    if output.text.len() > chunk::BYTES && !chunk::agrees(&output.text, &tokens) {
+        return Err(QueryError::defect("the scoped text reads differently in chunks"));
+    }
+    Ok(())
+}
+
+/// Outside our insertions: the caller's tokens, in order, byte for byte.
+fn same_tokens(proof: &Proof<'_, '_>, output: &Emitted, tokens: &[Token<Kind>]) -> bool {
+    let mut inserted = output.insertions.iter().peekable();
+    let mut kept = proof.kept.iter();
+    for token in tokens {
+        while inserted.next_if(|i| i.to <= token.span.from).is_some() {}
+        if let Some(insertion) = inserted.peek()
+            && insertion.from < token.span.to
+        {
+            if insertion.from <= token.span.from && token.span.to <= insertion.to {
+                continue;
+            }
+            return false;
+        }
+        let same = kept
+            .next()
+            .is_some_and(|k| k.kind == token.kind && k.span.of(proof.text) == token.span.of(&output.text));
+        if !same {
+            return false;
+        }
+    }
+    kept.next().is_none()
+}
+
+/// Whether `out` is the caller's tree plus the scope. A walk of both with a stack of its own: nothing
+/// here recurses with the text.
+fn same_tree(proof: &Proof<'_, '_>, out: &Tree<'_>) -> bool {
+    let input = proof.tree;
+    if input.hints != out.hints {
+        return false;
+    }
+    let comparisons = &proof.condition.comparisons;
+    let mut pairs = vec![(input.root, out.root)];
+    while let Some((a, b)) = pairs.pop() {
+        let same = match (input.kind(a), out.kind(b)) {
+            (NodeKind::Filter(theirs), NodeKind::Filter(Some(ours))) => match theirs {
+                None => is_scope(out, *ours, comparisons),
+                Some(theirs) => match scoped_operand(out, *ours, comparisons) {
+                    Some(operand) => {
+                        pairs.push((*theirs, operand));
+                        true
+                    }
+                    None => false,
+                },
+            },
+            (NodeKind::Pipeline(theirs), NodeKind::Pipeline(ours)) => {
+                let (theirs, mut ours) = (input.list(*theirs), out.list(*ours));
+                let bare = theirs.first().is_some_and(|first| is_bare(input.kind(*first)));
+                if bare {
+                    let Some((first, rest)) = ours.split_first() else { return false };
+                    match out.kind(*first) {
+                        NodeKind::Filter(Some(condition)) if is_scope(out, *condition, comparisons) => {}
+                        _ => return false,
+                    }
+                    ours = rest;
+                }
+                pair_up(&mut pairs, theirs, ours)
+            }
+            (theirs, ours) => same_node(input, theirs, out, ours, &mut pairs),
+        };
+        if !same {
+            return false;
+        }
+    }
+    true
+}
+
+/// A stage that does not read from a filter of its own.
+fn is_bare(stage: &NodeKind<'_>) -> bool {
+    !matches!(stage, NodeKind::Filter(_) | NodeKind::Spansets { .. } | NodeKind::Pipeline(_))
+}
+
+/// `T && operand`: the operand.
+fn scoped_operand(tree: &Tree<'_>, id: NodeId, comparisons: &[Comparison]) -> Option<NodeId> {
+    match tree.kind(id) {
+        NodeKind::Binary { op: FieldOp::And, left, right } if is_scope(tree, *left, comparisons) => {
+            Some(*right)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the node is `T`: the comparisons joined by `&&`, to the left.
+fn is_scope(tree: &Tree<'_>, id: NodeId, comparisons: &[Comparison]) -> bool {
+    let (mut id, mut rest) = (id, comparisons);
+    while let Some((last, before)) = rest.split_last() {
+        let compared = if before.is_empty() {
+            id
+        } else {
+            let NodeKind::Binary { op: FieldOp::And, left, right } = tree.kind(id) else { return false };
+            id = *left;
+            *right
+        };
+        if !is_comparison(tree, compared, last) {
+            return false;
+        }
+        rest = before;
+    }
+    !comparisons.is_empty()
+}
+
+fn is_comparison(tree: &Tree<'_>, id: NodeId, expected: &Comparison) -> bool {
+    let NodeKind::Binary { op, left, right } = tree.kind(id) else { return false };
+    let named = matches!(tree.kind(*left), NodeKind::Attribute(Attribute::Named {
+        scope: AttributeScope::Resource,
+        name,
+    }) if *name == expected.name);
+    let valued = matches!(tree.kind(*right), NodeKind::Static(Static::String(value))
+        if **value == *expected.value.as_bytes());
+    *op == expected.op && named && valued
+}
+
+fn pair_up(pairs: &mut Vec<(NodeId, NodeId)>, theirs: &[NodeId], ours: &[NodeId]) -> bool {
+    pairs.extend(theirs.iter().copied().zip(ours.iter().copied()));
+    theirs.len() == ours.len()
+}
+
+/// Compares two nodes but for what is below them, which is put on `pairs`.
+#[rustfmt::skip] // one line a pair
+fn same_node(
+    input: &Tree<'_>, theirs: &NodeKind<'_>,
+    out: &Tree<'_>, ours: &NodeKind<'_>,
+    pairs: &mut Vec<(NodeId, NodeId)>,
+) -> bool {
+    use NodeKind as N;
+    let mut lists = |a, b| pair_up(pairs, input.list(a), out.list(b));
+    match (theirs, ours) {
+        (N::Coalesce, N::Coalesce) => true,
+        (N::Static(a), N::Static(b)) => a == b,
+        (N::Attribute(a), N::Attribute(b)) => a == b,
+        (N::Top { bottom: a, limit: x }, N::Top { bottom: b, limit: y }) => a == b && x == y,
+        (N::Select(a), N::Select(b)) => lists(*a, *b),
+        (N::Group(a), N::Group(b)) | (N::Negate(a), N::Negate(b)) | (N::Not(a), N::Not(b))
+        | (N::Exists(a), N::Exists(b)) | (N::Absent(a), N::Absent(b)) => {
+            pairs.push((*a, *b));
+            true
+        }
+        (N::Spansets { op: a, left: l, right: r }, N::Spansets { op: b, left: m, right: s }) => {
+            pairs.extend([(*l, *m), (*r, *s)]);
+            a == b
+        }
+        (N::ScalarFilter { op: a, aggregate: l, value: r }, N::ScalarFilter { op: b, aggregate: m, value: s })
+        | (N::MetricsArithmetic { op: a, left: l, right: r }, N::MetricsArithmetic { op: b, left: m, right: s })
+        | (N::Binary { op: a, left: l, right: r }, N::Binary { op: b, left: m, right: s }) => {
+            pairs.extend([(*l, *m), (*r, *s)]);
+            a == b
+        }
+        (N::MetricsFilter { op: a, value: l }, N::MetricsFilter { op: b, value: m }) => {
+            pairs.push((*l, *m));
+            a == b
+        }
+        (N::Aggregate { function: f, of: a }, N::Aggregate { function: g, of: b }) => {
+            pairs.extend(a.zip(*b));
+            f == g && a.is_some() == b.is_some()
+        }
+        (N::Metrics { pipeline: p, first: a, second: x }, N::Metrics { pipeline: q, first: b, second: y }) => {
+            let same = lists(*x, *y);
+            pairs.extend([(*p, *q), (*a, *b)]);
+            same
+        }
+        (N::MetricsStages { metrics: a, second: x }, N::MetricsStages { metrics: b, second: y }) => {
+            let same = lists(*x, *y);
+            pairs.push((*a, *b));
+            same
+        }
+        (
+            N::MetricsStage { function: f, of: a, quantiles: q, by: x },
+            N::MetricsStage { function: g, of: b, quantiles: r, by: y },
+        ) => {
+            let same = lists(*q, *r) && lists(*x, *y);
+            pairs.extend(a.zip(*b));
+            same && f == g && a.is_some() == b.is_some()
+        }
+        (
+            N::Compare { selection: a, top: x, window: v },
+            N::Compare { selection: b, top: y, window: w },
+        ) => {
+            pairs.push((*a, *b));
+            x == y && v == w
+        }
+        _ => false,
+    }
+}

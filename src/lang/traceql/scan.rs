@@ -1,0 +1,143 @@
+//! A second reader, for the proof only. It shares no code with the first and knows strings, comments,
+//! braces and parentheses: it finds every spanset filter and what stands at the start of every
+//! pipeline, and requires the scope there.
+
+/// How many spanset filters `text` has, if each begins with `condition` and keeps the rest of it in
+/// one pair of parentheses, and every pipeline begins with a filter. Words of `condition` may be
+/// further apart than by one space: a long text is padded.
+pub(super) fn filters(text: &str, condition: &str) -> Option<usize> {
+    let mut scan = Scan { rest: text.as_bytes() };
+    let mut found = 0;
+    // A pipeline begins here; the last thing was a word; parentheses of a call that are open.
+    let (mut begins, mut after_word, mut call) = (true, false, 0_usize);
+    while let Some((&byte, after)) = scan.rest.split_first() {
+        match byte {
+            b' ' => {
+                scan.rest = after;
+                continue;
+            }
+            b'{' => {
+                scan.filter(condition)?;
+                found += 1;
+                (begins, after_word) = (false, false);
+                continue;
+            }
+            b'(' if call > 0 || after_word => call += 1,
+            b'(' => begins = true,
+            _ if begins => return None,
+            b')' => call = call.saturating_sub(1),
+            b'"' | b'`' => {
+                scan.string()?;
+                after_word = false;
+                continue;
+            }
+            b'}' => return None,
+            b'/' if matches!(after.first(), Some(b'/' | b'*')) => return None,
+            _ => {}
+        }
+        after_word = byte.is_ascii_alphanumeric() || byte == b'_';
+        scan.rest = after;
+    }
+    (!begins && call == 0).then_some(found)
+}
+
+struct Scan<'a> {
+    rest: &'a [u8],
+}
+
+impl Scan<'_> {
+    fn spaces(&mut self) {
+        self.rest = self.rest.trim_ascii_start();
+    }
+
+    fn take(&mut self, word: &str) -> Option<()> {
+        self.rest = self.rest.strip_prefix(word.as_bytes())?;
+        Some(())
+    }
+
+    /// `{ condition }` or `{ condition && ( … ) }`.
+    fn filter(&mut self, condition: &str) -> Option<()> {
+        self.take("{")?;
+        for word in condition.split(' ') {
+            self.take(" ")?;
+            self.spaces();
+            self.take(word)?;
+        }
+        self.spaces();
+        if self.take("}").is_some() {
+            return Some(());
+        }
+        self.take("&&")?;
+        self.spaces();
+        self.take("(")?;
+        let mut open = 1_usize;
+        while open > 0 {
+            let (&byte, after) = self.rest.split_first()?;
+            match byte {
+                b'"' | b'`' => {
+                    self.string()?;
+                    continue;
+                }
+                b'(' => open += 1,
+                b')' => open -= 1,
+                b'{' | b'}' => return None,
+                b'/' if matches!(after.first(), Some(b'/' | b'*')) => return None,
+                _ => {}
+            }
+            self.rest = after;
+        }
+        self.spaces();
+        self.take("}")
+    }
+
+    /// A string, escapes skipped in `"…"`.
+    fn string(&mut self) -> Option<()> {
+        let (&quote, mut rest) = self.rest.split_first()?;
+        loop {
+            let (&byte, after) = rest.split_first()?;
+            rest = after;
+            if byte == quote {
+                self.rest = rest;
+                return Some(());
+            }
+            if byte == b'\\' && quote == b'"' {
+                rest = rest.get(1..)?;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filters;
+
+    const T: &str = r#"resource.tenant = "a""#;
+
+    #[test]
+    fn every_filter_must_carry_the_scope() {
+        for (text, found) in [
+            (r#"{ resource.tenant = "a" }"#, Some(1)),
+            (r#"{ resource.tenant   =  "a"   && (  .b = "} {" || (.c) ) }"#, Some(1)),
+            (r#"({ resource.tenant = "a" } | by((.a + 1) * 2)) && ({ resource.tenant = "a" })"#, Some(2)),
+            (r#"{ resource.tenant = "a" } | compare({ resource.tenant = "a" && ( .a`}` ) }, 10)"#, Some(2)),
+            (r#"{ resource.tenant = "a" } | by(."}\"{") | max((1 + .a) * 2) > 1"#, Some(1)),
+            (r#"{ resource.tenant = "b" }"#, None),
+            (r#"{ resource.tenant = "a" && .b }"#, None),
+            (r#"{ resource.tenant = "a" && ( .b ) || ( .c ) }"#, None),
+            (r#"{ resource.tenant = "a" && ( .b ) || .c }"#, None),
+            (r#"{ resource.tenant = "a" || ( .b ) }"#, None),
+            (r#"{resource.tenant = "a" }"#, None),
+            (r#"{ span.tenant = "a" }"#, None),
+            (r#"{ resource.tenant = "a" } && {}"#, None),
+            (r#"count() > 1"#, None),
+            (r#"(count() > 1) && ({ resource.tenant = "a" })"#, None),
+            (r#"({ resource.tenant = "a" }) && (by(.a))"#, None),
+            (r#"{ resource.tenant = "a" } // "#, None),
+            (r#"{ resource.tenant = "a" && ( .b // ) }"#, None),
+            (r#"{ resource.tenant = "a" && ( .b = "c ) }"#, None),
+            ("", None),
+        ] {
+            assert_eq!(filters(text, T), found, "{text}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Putting the scope into every spanset filter.
+//!
+//! `{ user }` becomes `{ T && ( user ) }`, since `&&` and `||` have one precedence in TraceQL; `{}` and
+//! `{ true }` become `{ T }`; a pipeline that begins with another stage reads every span and gets
+//! `{ T } | ` in front.
+
+use super::layout;
+use super::lex::{Kind, lex};
+use super::parse::{Entry, parse_tokens};
+use super::prove::{Proof, prove};
+use super::tree::{FieldOp, Tree};
+use crate::lang::core::emit::{Insertion, emit};
+use crate::lang::core::quote::{push_pattern, push_quoted};
+use crate::lang::core::token::Token;
+use crate::lang::{Feature, Features, QueryError, ScopedText};
+use crate::limits::QueryLimits;
+use crate::tenant::{ScopeMatcher, ScopeMatchers};
+use std::borrow::Cow;
+
+/// Scopes `text`, which must be an `entry`.
+///
+/// # Errors
+/// What [`super::parse`] refuses; `unsafe` for what reads other tenants' spans of a shared trace
+/// (unless `features` say that none is shared), and for a long text that cannot be laid out; `limit`
+/// for a scoped text over its cap; `defect` if the proof fails.
+pub fn scope(
+    text: &str,
+    entry: Entry,
+    features: Features,
+    limits: &QueryLimits,
+    matchers: &ScopeMatchers,
+) -> Result<ScopedText, QueryError> {
+    let tokens = lex(text, limits)?;
+    let tree = parse_tokens(text, &tokens, entry, features, limits)?;
+    refuse_shared(text, &tree, features)?;
+    let condition = Condition::new(matchers)?;
+    let filters = tree.sites.filters.len() + tree.sites.bare.len();
+    let most = limits.scoped_traceql_bytes;
+    // Before anything is written: so many copies of a long scope would be large.
+    check_scoped_bytes(filters.saturating_mul(condition.text.len()), most)?;
+
+    let kept = without_true(&tokens, &tree);
+    let insertions = insertions(&tokens, &tree, &condition);
+    let emitted = layout::lay_out(emit(text, &kept, &insertions))?;
+    check_scoped_bytes(emitted.text.len(), most)?;
+    prove(
+        &Proof { text, kept: &kept, tree: &tree, condition: &condition, entry, features, limits },
+        &emitted,
+    )?;
+    Ok(ScopedText::proven(emitted.text, filters, emitted.insertions))
+}
+
+/// The scope alone: `{ T }`.
+///
+/// # Errors
+/// `limit` if the scope has so many values that the text is over its cap, `defect` if its label is no
+/// resource attribute.
+pub fn scope_selector(matchers: &ScopeMatchers, limits: &QueryLimits) -> Result<ScopedText, QueryError> {
+    scope("{}", Entry::Query, Features::NONE, limits, matchers)
+}
+
+fn check_scoped_bytes(bytes: usize, most: usize) -> Result<(), QueryError> {
+    if bytes > most { Err(QueryError::limit("bytes of scoped query", most, None)) } else { Ok(()) }
+}
+
+/// Refuses what depends on spans of other tenants in the same trace, whatever the filters say.
+fn refuse_shared(text: &str, tree: &Tree<'_>, features: Features) -> Result<(), QueryError> {
+    let Some(span) = tree.sites.shared.first() else { return Ok(()) };
+    if features.has(Feature::TracesNeverMixTenants) {
+        return Ok(());
+    }
+    let what = span.of(text);
+    Err(QueryError::unsafe_(
+        *span,
+        format!(
+            "`{what}` reads the whole trace, and not all of its spans need be yours; feature `traces_never_mix_tenants` allows it"
+        ),
+    ))
+}
+
+/// The condition that says the scope.
+pub(super) struct Condition {
+    /// `resource.tenant = "a" && …`: words between single spaces.
+    pub text: String,
+    /// Its comparisons, in order.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// One dimension of the scope.
+pub(super) struct Comparison {
+    /// The attribute's name, of scope `resource`.
+    pub name: String,
+    /// `=` for one value, `=~` for several.
+    pub op: FieldOp,
+    /// The value or pattern, unquoted.
+    pub value: String,
+}
+
+impl Condition {
+    fn new(matchers: &ScopeMatchers) -> Result<Self, QueryError> {
+        let mut condition = Self { text: String::with_capacity(64), comparisons: Vec::new() };
+        for matcher in matchers.iter() {
+            let comparison = Comparison::new(matcher)?;
+            if !condition.text.is_empty() {
+                condition.text.push_str(" && ");
+            }
+            condition.text.push_str(&matcher.label);
+            condition.text.push_str(if comparison.op == FieldOp::Equal { " = " } else { " =~ " });
+            push_quoted(&mut condition.text, &comparison.value);
+            condition.comparisons.push(comparison);
+        }
+        if condition.comparisons.is_empty() {
+            return Err(QueryError::defect("a scope without a dimension"));
+        }
+        Ok(condition)
+    }
+}
+
+impl Comparison {
+    /// Only `resource.` is the ingest side's to set: a span attribute of the same name is the sender's.
+    fn new(matcher: &ScopeMatcher) -> Result<Self, QueryError> {
+        let bare = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        let name = matcher
+            .label
+            .strip_prefix("resource.")
+            .filter(|name| !name.is_empty() && name.bytes().all(bare))
+            .ok_or_else(|| QueryError::defect("the scope's label is no plain resource attribute"))?;
+        let (op, value) = match matcher.values.single() {
+            Some(one) => (FieldOp::Equal, one.as_str().to_owned()),
+            // Anchored by ourselves: Tempo before 2.7 matched parts of values.
+            None => {
+                let mut pattern = String::from("^(?:");
+                for (index, value) in matcher.values.iter().enumerate() {
+                    if index > 0 {
+                        pattern.push('|');
+                    }
+                    push_pattern(&mut pattern, value.as_str());
+                }
+                pattern.push_str(")$");
+                (FieldOp::Matches, pattern)
+            }
+        };
+        Ok(Self { name: name.to_owned(), op, value })
+    }
+}
+
+/// The tokens without the `true` of each `{ true }`.
+fn without_true<'t>(tokens: &'t [Token<Kind>], tree: &Tree<'_>) -> Cow<'t, [Token<Kind>]> {
+    let mut drops = tree.sites.filters.iter().filter(|f| f.empty && f.close > f.open + 1).peekable();
+    if drops.peek().is_none() {
+        return Cow::Borrowed(tokens);
+    }
+    let mut kept = Vec::with_capacity(tokens.len());
+    for (index, token) in tokens.iter().enumerate() {
+        match drops.next_if(|f| f.open + 1 == index) {
+            Some(_) => {}
+            None => kept.push(*token),
+        }
+    }
+    Cow::Owned(kept)
+}
+
+/// What goes where, counted in kept tokens. Inside a filter the text is the same whatever the
+/// caller's spacing: a space that the next token brings is not written twice.
+fn insertions<'s>(tokens: &[Token<Kind>], tree: &Tree<'_>, condition: &'s Condition) -> Vec<Insertion<'s>> {
+    let text = condition.text.as_str();
+    let spaced = |index: usize| tokens.get(index).is_some_and(|t| t.spaced);
+    let mut made: Vec<Insertion<'s>> = Vec::with_capacity(2 * tree.sites.filters.len() + 1);
+    let mut bare = tree.sites.bare.iter().copied().peekable();
+    let mut dropped = 0;
+    let lead = |start: usize, dropped: usize| {
+        let (before, after) = if spaced(start) { (" ", "") } else { ("", " ") };
+        Insertion { at: start - dropped, text: Cow::Owned(format!("{before}{{ {text} }} |{after}")) }
+    };
+    for filter in &tree.sites.filters {
+        while let Some(start) = bare.next_if(|start| *start < filter.open) {
+            made.push(lead(start, dropped));
+        }
+        let at = filter.open + 1 - dropped;
+        if filter.empty {
+            dropped += filter.close - filter.open - 1;
+            let after = if spaced(filter.close) { "" } else { " " };
+            made.push(Insertion { at, text: Cow::Owned([" ", text, after].concat()) });
+        } else {
+            let head = if spaced(filter.open + 1) { " && (" } else { " && ( " };
+            made.push(Insertion { at, text: Cow::Owned([" ", text, head].concat()) });
+            let tail = if spaced(filter.close) { " )" } else { " ) " };
+            made.push(Insertion { at: filter.close - dropped, text: Cow::Borrowed(tail) });
+        }
+    }
+    made.extend(bare.map(|start| lead(start, dropped)));
+    made
+}
