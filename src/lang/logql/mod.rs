@@ -1,38 +1,23 @@
-//! The language of Loki. Nothing is read yet, so every text is refused.
+//! LogQL: read, scoped, proven.
+//!
+//! The grammar is that of Loki 3.7. [`parse()`] gives a [`tree::Tree`] that can be evaluated; [`scope()`]
+//! puts a caller's scope into every stream selector of a text.
 
-use crate::lang::{Features, QueryError, ScopedText};
-use crate::limits::QueryLimits;
-use crate::tenant::ScopeMatchers;
+pub mod lex;
+mod number;
+mod parse;
+mod prove;
+mod scan;
+mod scope;
+pub mod tree;
+mod word;
 
-/// What a whole text must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// Any expression.
-    Expression,
-    /// A selector with its pipeline.
-    LogQuery,
-    /// One selector.
-    Selector,
-}
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod invariants;
 
-/// `text` with the scope at every selector, proven.
-///
-/// # Errors
-/// Always, until the reader is there.
-pub fn scope(
-    _text: &str,
-    _entry: Entry,
-    _features: Features,
-    _limits: &QueryLimits,
-    _matchers: &ScopeMatchers,
-) -> Result<ScopedText, QueryError> {
-    Err(QueryError::defect("no reader"))
-}
+pub use self::parse::{Entry, parse};
+pub use self::scope::{scope, scope_selector};
+pub use self::word::label_usable;
 
-/// The scope alone.
-///
-/// # Errors
-/// Always, until the reader is there.
-pub fn scope_selector(_matchers: &ScopeMatchers, _limits: &QueryLimits) -> Result<ScopedText, QueryError> {
-    Err(QueryError::defect("no reader"))
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! A second look at a scoped text that shares no code with the reader.
+//!
+//! It knows strings, braces and brackets, and the one word `absent_over_time`. The text is ours: there
+//! is no comment in it, so anything that could begin one is a failure, as is all else that this scanner
+//! does not know.
+
+use super::scope::Demand;
+
+/// How many stream selectors `text` has, if each carries the scope: our exact bytes directly after the
+/// brace. Within `absent_over_time` a dimension may instead be carried by an equality with one of its
+/// values. `None` if one does not, or if the text is not understood.
+pub(super) fn scoped_selectors(text: &str, demands: &[Demand<'_>]) -> Option<usize> {
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
+    let mut selectors = 0;
+    // The last word, as long as nothing but parentheses and spaces stands after it.
+    let mut word = "";
+    while let Some(&byte) = scanner.bytes.get(scanner.at) {
+        match byte {
+            b'{' => {
+                scanner.selector(word.eq_ignore_ascii_case("absent_over_time"), demands)?;
+                selectors += 1;
+                word = "";
+            }
+            b'"' | b'`' => {
+                scanner.string(byte)?;
+                word = "";
+            }
+            b'[' => {
+                scanner.range()?;
+                word = "";
+            }
+            b'#' | b'\'' | b'}' | b']' | b'\\' | 0..=31 | 127.. if !scanner.micro() => return None,
+            b'/' if matches!(scanner.bytes.get(scanner.at + 1), Some(b'/' | b'*')) => return None,
+            b'(' | b' ' => scanner.at += 1,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => word = scanner.word(),
+            _ => {
+                scanner.at += 1;
+                word = "";
+            }
+        }
+    }
+    Some(selectors)
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// Takes a selector, which must carry every demand.
+    fn selector(&mut self, absent: bool, demands: &[Demand<'_>]) -> Option<()> {
+        self.at += 1;
+        let mut missing = Vec::new();
+        for demand in demands {
+            let bytes = if absent { &demand.absent } else { &demand.plain };
+            let rest = self.text.get(self.at..)?;
+            match rest.strip_prefix(bytes.as_str()).and_then(|after| after.bytes().next()) {
+                Some(b',') => self.at += bytes.len() + 1,
+                Some(b'}') => self.at += bytes.len(),
+                _ if absent => missing.push(demand),
+                _ => return None,
+            }
+        }
+        let mut item = self.at;
+        loop {
+            match *self.bytes.get(self.at)? {
+                b'}' => break,
+                quote @ (b'"' | b'`') => {
+                    let from = self.at;
+                    self.string(quote)?;
+                    let (name, value) = (self.text.get(item..from)?, self.text.get(from + 1..self.at - 1)?);
+                    missing.retain(|demand| !equals_one(name, value, demand));
+                }
+                b',' => {
+                    self.at += 1;
+                    item = self.at;
+                }
+                b'{' | b'(' | b')' | b'[' | b']' | b'|' | b'#' | b'/' | b'\'' | b'\\' | 127.. => return None,
+                _ => self.at += 1,
+            }
+        }
+        self.at += 1;
+        missing.is_empty().then_some(())
+    }
+
+    /// Takes a string literal that begins here.
+    fn string(&mut self, quote: u8) -> Option<()> {
+        self.at += 1;
+        loop {
+            match *self.bytes.get(self.at)? {
+                b'\\' if quote == b'"' => self.at += 2,
+                byte => {
+                    self.at += 1;
+                    if byte == quote {
+                        return Some(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes `[…]`, in which a duration stands and nothing else.
+    fn range(&mut self) -> Option<()> {
+        self.at += 1;
+        while self.bytes.get(self.at)?.is_ascii_alphanumeric() {
+            self.at += 1;
+        }
+        (*self.bytes.get(self.at)? == b']').then(|| self.at += 1)
+    }
+
+    fn word(&mut self) -> &'a str {
+        let from = self.at;
+        while self.bytes.get(self.at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_') {
+            self.at += 1;
+        }
+        self.text.get(from..self.at).unwrap_or("")
+    }
+
+    /// Whether `µ` of a duration stands here, the one character beyond ASCII outside strings.
+    fn micro(&self) -> bool {
+        let micro = [0xc2, 0xb5];
+        self.bytes.get(self.at..self.at + 2) == Some(&micro)
+            || self.at.checked_sub(1).and_then(|from| self.bytes.get(from..from + 2)) == Some(&micro)
+    }
+}
+
+/// Whether `name` and the literal's inside `value` say that the label is one of the demand's values.
+fn equals_one(name: &str, value: &str, demand: &Demand<'_>) -> bool {
+    let label = name.trim_end_matches(' ').strip_suffix('=').map(|l| l.trim_matches(' '));
+    label == Some(&*demand.matcher.label) && demand.matcher.values.contains(value)
+}
+
+#[cfg(test)]
+mod tests;
