@@ -4,6 +4,8 @@ pub mod api;
 #[cfg(feature = "proxy")]
 pub mod auth;
 #[cfg(feature = "proxy")]
+pub mod cli;
+#[cfg(feature = "proxy")]
 pub mod config;
 #[cfg(feature = "proxy")]
 pub mod demo;

@@ -1,2 +1,8 @@
-//! palisade.
-fn main() {}
+//! The `palisade` command.
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    palisade::cli::run(palisade::cli::Arguments::parse())
+}

@@ -56,7 +56,7 @@ pub async fn serve<S, B>(
                     continue;
                 }
             },
-            _ = shutdown.wait_for(|down| *down) => break,
+            () = asked(&mut shutdown) => break,
         };
         let _ = stream.set_nodelay(true);
         let (builder, service, watcher) =
@@ -81,6 +81,11 @@ pub async fn serve<S, B>(
     if tokio::time::timeout(DRAIN_TIMEOUT, draining.shutdown()).await.is_err() {
         tracing::warn!("requests were still in flight at the end");
     }
+}
+
+/// Returns when a shutdown is asked for, or nobody is left to ask.
+async fn asked(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|down| *down).await;
 }
 
 async fn handshake(

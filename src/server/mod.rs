@@ -1,5 +1,150 @@
 //! Listeners and the stack of stages behind them.
 
-pub mod admin;
-pub mod listen;
+mod admin;
+mod listen;
 pub mod stack;
+mod tls;
+
+pub use tls::TlsFault;
+
+use crate::auth::{Verifier, VerifierFault};
+use crate::config::{self, Config};
+use crate::events::Metrics;
+use crate::policy::Policies;
+use crate::scope::Backend;
+use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mount, Mounts, Scope};
+use crate::upstream::{Client, Upstream};
+use admin::Admin;
+use stack::{Stages, stack};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// How often the histograms are tidied when nobody reads them.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// An address cannot be bound.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// An issuer cannot be used.
+    #[error(transparent)]
+    Issuer(#[from] VerifierFault),
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
+    /// The platform's trusted roots cannot be read.
+    #[error("cannot read the platform's trusted roots: {0}")]
+    Roots(#[from] rustls::Error),
+    /// The metrics cannot be set up.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// A server that runs until it is dropped or [`Running::stop`]ped.
+#[derive(Debug)]
+pub struct Running {
+    /// Where callers are served, in the order of the configuration.
+    pub addresses: Vec<SocketAddr>,
+    /// Where health and metrics are.
+    pub admin: SocketAddr,
+    shutdown: watch::Sender<bool>,
+    serving: JoinSet<()>,
+}
+
+impl Running {
+    /// Takes no more connections, and returns when the requests in flight have ended.
+    pub async fn stop(mut self) {
+        let _ = self.shutdown.send(true);
+        while self.serving.join_next().await.is_some() {}
+    }
+}
+
+/// Binds every address, and serves.
+///
+/// # Errors
+/// The first thing that cannot be had. Nothing is served then.
+pub async fn start(config: &Config, policies: Policies) -> Result<Running, StartFault> {
+    let limits = Arc::new(config.limits.clone());
+    let backends: Vec<Backend> = config.backends.iter().map(backend).collect();
+    let metrics = Arc::new(Metrics::new(&backends)?);
+    let verifier = Arc::new(Verifier::new(config.issuers.clone(), &limits)?);
+    let mounts = mounts(config, backends)?;
+    let permits = Arc::new(Semaphore::new(config.concurrent_requests));
+    let policies = Arc::new(policies);
+    let stages = |mounts| Stages {
+        mounts: Mounts { served: mounts, timeout: config.request_timeout },
+        authenticate: Authenticate { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) },
+        authorize: Authorize { policies: Arc::clone(&policies), generation: 0 },
+        scope: Scope { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics) },
+        forward: Forward { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics) },
+        conclude: Conclude { metrics: Arc::clone(&metrics), permits: Arc::clone(&permits) },
+    };
+    let (shutdown, down) = watch::channel(false);
+    let mut serving = JoinSet::new();
+    let mut addresses = Vec::with_capacity(config.listen.len());
+    let mut listeners = Vec::with_capacity(config.listen.len());
+    for listen in &config.listen {
+        let tls = listen.tls.as_ref().map(tls::load).transpose()?;
+        listeners.push((bind(listen.address, &mut addresses).await?, tls, served(listen, &mounts)));
+    }
+    let mut admin = Vec::new();
+    let admin_listener = bind(config.admin.address, &mut admin).await?;
+    for (listener, tls, served) in listeners {
+        serving.spawn(listen::serve(listener, tls, stack(&stages(served)), down.clone()));
+    }
+    serving.spawn(upkeep(Arc::clone(&metrics), down.clone()));
+    let admin_service = Admin { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) };
+    serving.spawn(listen::serve(admin_listener, None, admin_service, down));
+    let admin = admin.first().copied().unwrap_or(config.admin.address);
+    Ok(Running { addresses, admin, shutdown, serving })
+}
+
+fn backend(backend: &config::Backend) -> Backend {
+    Backend {
+        name: backend.name.clone(),
+        kind: backend.kind,
+        labels: backend.labels.iter().map(|(d, l)| (d.to_owned(), l.to_owned())).collect(),
+        features: backend.features,
+    }
+}
+
+fn mounts(config: &Config, backends: Vec<Backend>) -> Result<Arc<[Arc<Mount>]>, StartFault> {
+    let client = Client::new()?;
+    let mount = |(index, (backend, configured)): (usize, (Backend, &config::Backend))| {
+        let upstream = Upstream::new(client.clone(), &configured.url.to_string(), configured.timeout);
+        Arc::new(Mount { backend, upstream, index })
+    };
+    Ok(backends.into_iter().zip(&config.backends).enumerate().map(mount).collect())
+}
+
+/// What a listener serves: the one backend it names, or all.
+fn served(listen: &config::Listener, mounts: &Arc<[Arc<Mount>]>) -> crate::stages::Served {
+    use crate::stages::Served;
+    let named = listen.backend.as_ref();
+    let root = named.and_then(|name| mounts.iter().find(|m| m.backend.name == *name));
+    root.map_or_else(|| Served::ByName(Arc::clone(mounts)), |mount| Served::Root(Arc::clone(mount)))
+}
+
+async fn bind(address: SocketAddr, bound: &mut Vec<SocketAddr>) -> Result<TcpListener, StartFault> {
+    let listen = |error| StartFault::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    bound.push(listener.local_addr().map_err(listen)?);
+    Ok(listener)
+}
+
+async fn upkeep(metrics: Arc<Metrics>, mut down: watch::Receiver<bool>) {
+    while tokio::time::timeout(UPKEEP, down.wait_for(|down| *down)).await.is_err() {
+        metrics.upkeep();
+    }
+}

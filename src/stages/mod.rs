@@ -14,7 +14,7 @@ pub use authenticate::Authenticate;
 pub use authorize::Authorize;
 pub use conclude::{Conclude, panicked};
 pub use forward::{Forward, Sealed};
-pub use mount::{Mount, Mounts, Raw};
+pub use mount::{Mount, Mounts, Raw, Served};
 pub use scope::Scope;
 
 use crate::api::Endpoint;

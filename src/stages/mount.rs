@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tower::{Layer, Service};
 
 /// A backend where a listener serves it.
@@ -36,16 +37,25 @@ pub struct Raw {
     pub(super) told: Told,
 }
 
+/// Finds the backend that a request is for, and bounds the request's time.
+#[derive(Clone, Debug)]
+pub struct Mounts {
+    /// What is served.
+    pub served: Served,
+    /// How long one request may take, to the head of its answer.
+    pub timeout: Duration,
+}
+
 /// What one listener serves.
 #[derive(Clone, Debug)]
-pub enum Mounts {
+pub enum Served {
     /// Each backend below `/NAME`.
     ByName(Arc<[Arc<Mount>]>),
     /// One backend at the root.
     Root(Arc<Mount>),
 }
 
-impl Mounts {
+impl Served {
     /// The mount of `path`, with the path below it.
     fn find<'p>(&self, path: &'p str) -> Option<(Arc<Mount>, &'p str)> {
         match self {
@@ -78,7 +88,8 @@ pub struct Mounted<S> {
 
 impl<S> Service<Request<Incoming>> for Mounted<S>
 where
-    S: Service<Raw, Response = Reply, Error = Refused, Future = Answering>,
+    S: Service<Raw, Response = Reply, Error = Refused>,
+    S::Future: Send + 'static,
 {
     type Response = Reply;
     type Error = Refused;
@@ -89,15 +100,19 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Some((mount, path)) = self.mounts.find(request.uri().path()) else {
+        let Some((mount, path)) = self.mounts.served.find(request.uri().path()) else {
             return Either::Left(ready(Err(Told::default().refuse(Rejection::UnknownMount))));
         };
         let (path, query) = (path.to_owned(), request.uri().query().map(str::to_owned));
         let trace_id = trace_id(request.headers());
         let told = Told { mount: Some(mount.clone()), trace_id, ..Told::default() };
+        let late = told.clone();
         let (head, body) = request.into_parts();
         let raw = Raw { mount, method: head.method, path, query, headers: head.headers, body, told };
-        Either::Right(self.next.call(raw))
+        let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
+        Either::Right(Box::pin(async move {
+            answering.await.unwrap_or_else(|_| Err(late.refuse(Rejection::Timeout)))
+        }))
     }
 }
 
