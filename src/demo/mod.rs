@@ -3,6 +3,7 @@
 pub mod data;
 pub mod http;
 pub mod issuer;
+pub mod loki;
 pub mod prometheus;
 pub mod select;
 pub mod spans;

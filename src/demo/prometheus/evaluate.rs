@@ -28,6 +28,13 @@ pub struct Evaluation<'t> {
     window: (f64, f64, f64),
 }
 
+/// Each series with its samples in a window, and the window's ends.
+struct Window {
+    series: Vec<(Labels, Points)>,
+    from: f64,
+    until: f64,
+}
+
 /// The samples of one series.
 pub type Points = Vec<(f64, f64)>;
 
@@ -60,7 +67,7 @@ impl<'t> Evaluation<'t> {
     /// The samples of a range vector, if the whole text is one.
     pub fn range(&self, time: f64) -> Option<Vec<(Labels, Points)>> {
         match self.tree.node(self.tree.root()).expr {
-            Expr::Range { selector, range } => Some(self.points(selector, range, time).ok()?.0),
+            Expr::Range { selector, range } => Some(self.points(selector, range, time).ok()?.series),
             _ => None,
         }
     }
@@ -125,7 +132,7 @@ impl<'t> Evaluation<'t> {
                 let Expr::Range { selector, range } = self.tree.node(*argument).expr else {
                     return Err(unknown("subqueries"));
                 };
-                let (series, from, until) = self.points(selector, range, time)?;
+                let Window { series, from, until } = self.points(selector, range, time)?;
                 let samples = series.into_iter().filter_map(|(labels, points)| {
                     let change = change(&points, from, until, name != "delta")?;
                     let value = if name == "rate" { change / (until - from) } else { change };
@@ -149,12 +156,7 @@ impl<'t> Evaluation<'t> {
     }
 
     /// The samples in `(time - range, time]` of each selected series, and these bounds.
-    fn points(
-        &self,
-        id: SelectorId,
-        range: DurationId,
-        time: f64,
-    ) -> Result<(Vec<(Labels, Points)>, f64, f64), String> {
+    fn points(&self, id: SelectorId, range: DurationId, time: f64) -> Result<Window, String> {
         let until = self.shifted(id, time)?;
         let from = until - self.seconds(range);
         let series = self.series(id).iter().filter_map(|s| {
@@ -162,7 +164,7 @@ impl<'t> Evaluation<'t> {
                 self.store.samples(s, from, until).into_iter().map(|(t, v)| (t as f64, v)).collect();
             (!points.is_empty()).then(|| (s.labels.clone(), points))
         });
-        Ok((series.collect(), from, until))
+        Ok(Window { series: series.collect(), from, until })
     }
 
     fn series(&self, id: SelectorId) -> &[Series] {
