@@ -5,7 +5,7 @@
 //! The expression is the operator's, the claims are not: what an evaluation may cost is bounded when the
 //! expression is compiled, and a panic of the crate is an evaluation error like others.
 
-use cel::common::ast::{EntryExpr, Expr, operators};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
@@ -24,6 +24,12 @@ const READER_STACK_BYTES: usize = 32 * 1024 * 1024;
 /// Macros (`filter`, `exists`, …) within one another. Each multiplies the work by the length of a list
 /// in the token.
 const MAX_LOOPS: usize = 2;
+/// Steps of macros that the longest list of a token may cause in one expression.
+const MAX_STEPS: usize = 1_000_000;
+/// What a step counts where the expression has a `matches`: the crate compiles the pattern each time.
+const MATCHES_STEPS: usize = 100;
+/// Bytes of the pattern of a `matches`.
+const MAX_PATTERN_BYTES: usize = 256;
 
 /// The only variable that an expression has.
 const CLAIMS: &str = "claims";
@@ -73,7 +79,13 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().with_op
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(super) struct Expression(IdedExpr);
+pub(super) struct Expression {
+    tree: IdedExpr,
+    /// How deep macros nest.
+    loops: u32,
+    /// Whether a pattern is matched somewhere.
+    matches: bool,
+}
 
 /// What an expression yields, as far as rules tell results apart.
 #[derive(Debug, PartialEq)]
@@ -89,13 +101,26 @@ pub(super) enum Answer {
 }
 
 /// A token's claims, ready for any number of expressions.
-pub(super) struct Claims(Context<'static, 'static>);
+pub(super) struct Claims {
+    context: Context<'static, 'static>,
+    /// Elements of the longest list or map.
+    longest: usize,
+}
 
 impl Claims {
     pub fn new(claims: &Map<String, Json>) -> Self {
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.add_variable_from_value(CLAIMS, object(claims));
-        Self(context)
+        let inner = claims.values().map(longest).max().unwrap_or(0);
+        Self { context, longest: claims.len().max(inner) }
+    }
+}
+
+fn longest(json: &Json) -> usize {
+    match json {
+        Json::Array(items) => items.iter().map(longest).max().unwrap_or(0).max(items.len()),
+        Json::Object(members) => members.values().map(longest).max().unwrap_or(0).max(members.len()),
+        _ => 0,
     }
 }
 
@@ -143,8 +168,12 @@ impl Expression {
     /// # Errors
     /// Why there is no result. The text holds names of the expression, never values of the token.
     pub fn evaluate(&self, claims: &Claims) -> Result<Answer, String> {
+        let step = if self.matches { MATCHES_STEPS } else { 1 };
+        if self.loops > 0 && claims.longest.saturating_pow(self.loops).saturating_mul(step) > MAX_STEPS {
+            return Err("the token's lists are too long for the macros of this expression".to_owned());
+        }
         // Unwind safety: neither the tree nor the context is changed by an evaluation.
-        let result = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.0, &claims.0)))
+        let result = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.tree, &claims.context)))
             .map_err(|_| "the evaluation panicked".to_owned())?
             .map_err(|error| fault(&error))?;
         Ok(match result {
@@ -165,8 +194,10 @@ fn read(text: &str) -> Result<Expression, String> {
         Some(error) => format!("{} (at {}:{} of the expression)", error.msg, error.pos.0, error.pos.1),
         None => "expression cannot be read".to_owned(),
     })?;
-    Check { bound: Vec::new() }.expression(&tree, 0, false)?;
-    Ok(Expression(tree))
+    let mut check = Check { bound: Vec::new(), loops: 0, matches: false };
+    check.expression(&tree, 0, false)?;
+    let (loops, matches) = (check.loops, check.matches);
+    Ok(Expression { tree, loops, matches })
 }
 
 /// The elements, if all are strings.
@@ -199,6 +230,10 @@ fn fault(error: &ExecutionError) -> String {
 struct Check<'a> {
     /// The variables of the macros around, innermost last.
     bound: Vec<&'a str>,
+    /// The deepest nesting of macros so far.
+    loops: u32,
+    /// Whether there was a `matches`.
+    matches: bool,
 }
 
 impl<'a> Check<'a> {
@@ -227,6 +262,10 @@ impl<'a> Check<'a> {
                 let expanded = function == operators::NOT_STRICTLY_FALSE;
                 if !OPERATORS.contains(&function) && !FUNCTIONS.contains(&function) && !expanded {
                     return Err(format!("unknown function `{function}`"));
+                }
+                if function == "matches" {
+                    self.matches = true;
+                    call.args.last().map_or(Ok(()), pattern)?;
                 }
                 if function == "type" && !compared {
                     return Err("`type(…)` can only be compared with `==` or `!=`".to_owned());
@@ -262,6 +301,7 @@ impl<'a> Check<'a> {
             return Err(format!("`{CLAIMS}` cannot be the variable of a macro"));
         }
         self.bound.push(variable);
+        self.loops = self.loops.max(u32::try_from(self.bound.len()).unwrap_or(u32::MAX));
         body(self)?;
         self.bound.pop();
         Ok(())
@@ -282,6 +322,24 @@ impl<'a> Check<'a> {
                 "unknown name `{name}`, only `{CLAIMS}` is known (a text is quoted twice: `'\"{name}\"'`)"
             ))
         }
+    }
+}
+
+/// Holds the pattern of a `matches` to a text of the expression itself, and to one that compiles: a
+/// pattern of the token's would be the caller's, and a bad one would deny only when it is reached.
+fn pattern(tree: &IdedExpr) -> Result<(), String> {
+    let Expr::Literal(LiteralValue::String(text)) = &tree.expr else {
+        return Err("the pattern of `matches` must be a text".to_owned());
+    };
+    if text.inner().len() > MAX_PATTERN_BYTES {
+        return Err(format!("pattern over the limit of {MAX_PATTERN_BYTES} bytes"));
+    }
+    let call =
+        CallExpr { func_name: "matches".to_owned(), target: None, args: vec![tree.clone(), tree.clone()] };
+    let call = IdedExpr { id: 0, expr: Expr::Call(call) };
+    match Value::resolve(&call, &Context::with_env(Arc::clone(&ENV))) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("`{}` is no regular expression", text.inner())),
     }
 }
 

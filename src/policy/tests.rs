@@ -6,6 +6,7 @@ use crate::rejection::Forbidden;
 use crate::tenant::Scope;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 /// Rules as (when, scope as flow-style YAML), named r0, r1, …
 fn policies_with(rules: &[(&str, &str)], limits: &Limits) -> Policies {
@@ -310,6 +311,30 @@ mod shipped {
     }
 
     #[test]
+    fn every_example_of_the_readme_is_a_policy() {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/README.md"))
+            .unwrap();
+        let blocks: Vec<_> =
+            text.split("```yaml\n").skip(1).map(|b| b.split("```").next().unwrap()).collect();
+        assert!(blocks.len() > 3);
+        let files: Vec<_> =
+            blocks.iter().zip('a'..).map(|(b, n)| (format!("{n}.yaml"), (*b).to_owned())).collect();
+        let rules = Policies::compile(&files, &Limits::default()).unwrap_or_else(|e| panic!("{e}"));
+        let sees = |claims: Value| whole(&rules, claims);
+        assert_eq!(sees(json!({"tenant": "a"})), Ok("tenant=a".into()));
+        assert_eq!(sees(json!({"groups": ["/tenants/acme-books"]})), Ok("tenant=acme-books".into()));
+        assert_eq!(sees(json!({"tenants": ["a-prod", "a-test"]})), Ok("tenant=a-prod".into()));
+        assert_eq!(sees(json!({"https://acme.example/tenant": "a"})), Ok("tenant=a".into()));
+        assert_eq!(sees(json!({"departments": "a"})), Ok("tenant=a".into()));
+        assert_eq!(sees(json!({"departments": ["a", "b"]})), Ok("tenant=a tenant=b".into()));
+        assert_eq!(
+            sees(json!({"azp": "grafana-alerting"})),
+            Ok("tenant=acme-books tenant=globe-books".into())
+        );
+        assert_eq!(sees(json!({"azp": "grafana", "groups": ["/tenants"]})), Err(Forbidden::NoRule));
+    }
+
+    #[test]
     fn tenant_claim() {
         let rules = load("examples/tenant-claim");
         assert_eq!(whole(&rules, json!({"tenant": "acme-books"})), Ok("tenant=acme-books".into()));
@@ -337,6 +362,7 @@ mod shipped {
 }
 
 const TENANTS: [&str; 3] = ["a", "b", "c"];
+const MAX_CELLS: usize = 5;
 const REGIONS: [&str; 2] = ["eu", "us"];
 
 /// A rule's scope for the property tests: tenants and regions as lists of indices; no regions means
@@ -346,21 +372,29 @@ type Cell = (Vec<usize>, Vec<usize>);
 fn cells() -> impl Strategy<Value = Vec<Cell>> {
     let tenants = proptest::collection::vec(0..TENANTS.len(), 1..=3);
     let regions = proptest::collection::vec(0..REGIONS.len(), 0..=2);
-    proptest::collection::vec((tenants, regions), 0..5)
+    proptest::collection::vec((tenants, regions), 0..=MAX_CELLS)
 }
 
-fn rules_of(cells: &[Cell]) -> Policies {
-    let list = |names: &[&str], picked: &[usize]| {
-        format!("'[{}]'", picked.iter().map(|i| format!("\"{}\"", names[*i])).collect::<Vec<_>>().join(", "))
+/// Rules that each take their scope from a claim of their own, with a region and without; compiled once.
+static RULES: LazyLock<Policies> = LazyLock::new(|| {
+    let rule = |i| {
+        let wide = (format!("has(claims.w{i})"), format!("tenant: claims.w{i}"));
+        let cell = (format!("has(claims.c{i})"), format!("tenant: claims.c{i}.t, region: claims.c{i}.r"));
+        [wide, cell]
     };
-    let scopes: Vec<String> = cells
-        .iter()
-        .map(|(tenants, regions)| match regions.as_slice() {
-            [] => format!("tenant: {}", list(&TENANTS, tenants)),
-            some => format!("tenant: {}, region: {}", list(&TENANTS, tenants), list(&REGIONS, some)),
-        })
-        .collect();
-    policies(&scopes.iter().map(|scope| ("true", scope.as_str())).collect::<Vec<_>>())
+    let rules: Vec<_> = (0..MAX_CELLS).flat_map(rule).collect();
+    policies(&rules.iter().map(|(when, scope)| (when.as_str(), scope.as_str())).collect::<Vec<_>>())
+});
+
+/// Claims for which [`RULES`] grant the cells, in their order.
+fn claims_of(cells: &[Cell]) -> Value {
+    let names =
+        |names: &[&str], picked: &[usize]| picked.iter().map(|i| names[*i].to_owned()).collect::<Vec<_>>();
+    let claim = |(i, (tenants, regions)): (usize, &Cell)| match regions.as_slice() {
+        [] => (format!("w{i}"), json!(names(&TENANTS, tenants))),
+        some => (format!("c{i}"), json!({"t": names(&TENANTS, tenants), "r": names(&REGIONS, some)})),
+    };
+    Value::Object(cells.iter().enumerate().map(claim).collect())
 }
 
 /// Whether the rules, taken one by one, let a series of this tenant and region through: the meaning of
@@ -395,7 +429,7 @@ fn narrowings() -> impl Strategy<Value = Option<String>> {
 
 fn ask(cells: &[Cell], header: Option<&str>) -> Result<Grant, Forbidden> {
     let narrowing = header.map(|h| narrowing(h).unwrap().unwrap());
-    decide(&rules_of(cells), &json!({}))?.choose(narrowing.as_ref())
+    decide(&RULES, &claims_of(cells))?.choose(narrowing.as_ref())
 }
 
 proptest! {

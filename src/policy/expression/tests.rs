@@ -64,7 +64,7 @@ fn an_evaluation_error_names_no_value_of_the_token() {
             "claims.level.startsWith('a')",
             "found no matching overload for 'startsWith' applied to 'int.(string)'",
         ),
-        ("claims.tenant.matches('(')", "function `matches` failed"),
+        ("int(claims.tenant)", "function `int` failed"),
         ("claims.level / 0", "division by zero"),
         ("claims.groups[7]", "list index out of bounds"),
     ] {
@@ -87,6 +87,9 @@ fn misspelt_names_are_found_at_load() {
         ("string", "type `string` can only be compared"),
         ("claims.staff ? string : 'a'", "type `string` can only be compared"),
         ("type(claims.tenant)", "can only be compared"),
+        ("claims.tenant.matches('(')", "`(` is no regular expression"),
+        ("'a'.matches(claims.tenant)", "the pattern of `matches` must be a text"),
+        ("matches('a', claims.tenant)", "the pattern of `matches` must be a text"),
         ("a.b{}", "messages are not supported"),
         (".claims.tenant", "unknown name `.claims`"),
         ("", "(at 1:"),
@@ -139,6 +142,33 @@ fn macros_nest_2_deep_and_not_3() {
         Expression::compile("claims.a.all(x, x.all(y, y.all(z, z)))").unwrap_err().contains("more than 2")
     );
     assert!(Expression::compile("claims.a.all(x, x) && claims.b.all(x, x) && claims.c.all(x, x)").is_ok());
+}
+
+#[test]
+fn a_pattern_has_256_bytes_and_not_257() {
+    let text = |bytes: usize| format!("claims.tenant.matches('{}')", "a".repeat(bytes));
+    assert!(Expression::compile(&text(MAX_PATTERN_BYTES)).is_ok());
+    assert!(Expression::compile(&text(MAX_PATTERN_BYTES + 1)).unwrap_err().contains("256 bytes"));
+}
+
+#[test]
+fn long_lists_end_an_evaluation_before_it_starts() {
+    let evaluate = |text: &str, length: usize| {
+        let claims = serde_json::json!({"a": {"list": vec![0; length]}, "none": []});
+        let expression = Expression::compile(text).unwrap();
+        expression.evaluate(&Claims::new(claims.as_object().unwrap()))
+    };
+    // The macros run over `none`, so that what is accepted costs nothing here.
+    for (text, most) in [
+        ("claims.none.all(x, x)", MAX_STEPS),
+        ("claims.none.all(x, x.all(y, y))", 1000),
+        ("claims.none.all(x, x.matches('a'))", 10_000),
+        ("claims.none.all(x, x.all(y, y.matches('a')))", 100),
+    ] {
+        assert_eq!(evaluate(text, most), Ok(Answer::Boolean(true)), "{text}");
+        assert!(evaluate(text, most + 1).unwrap_err().contains("lists are too long"), "{text}");
+    }
+    assert_eq!(evaluate("size(claims.a.list) == 1000001", MAX_STEPS + 1), Ok(Answer::Boolean(true)));
 }
 
 /// A worker thread's stack is 2 MiB, of which an evaluation is left half; an overflow there would end the
