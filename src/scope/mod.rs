@@ -21,6 +21,7 @@ use crate::rejection::{Forbidden, Rejection};
 use crate::tenant::ScopeMatchers;
 use call::{Argument, Draft};
 use std::collections::BTreeMap;
+use tempo::Asking;
 
 /// What scoping must know of a backend.
 #[derive(Clone, Debug)]
@@ -78,7 +79,10 @@ pub fn scope(grant: &Grant, backend: &Backend, asked: &Asked, limits: &Limits) -
     let (drafts, cut) = match endpoint.treatment {
         Treatment::Static(answer) => return Ok(Plan::Answer(answer)),
         Treatment::Scope => (vec![draft(backend, asked, &matchers, limits)?], None),
-        Treatment::Filter(filter) => tempo::drafts(filter, backend, asked, &matchers, limits)?,
+        Treatment::Filter(filter) => match tempo::asking(filter, backend, asked, &matchers, limits)? {
+            Asking::Answer(answer) => return Ok(Plan::Answer(answer)),
+            Asking::Calls(drafts, cut) => (drafts, Some(cut)),
+        },
     };
     Ok(Plan::Send(seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?))
 }

@@ -1,0 +1,159 @@
+//! Searches. The scoped query limits the spans that are returned; what the answer says about whole
+//! traces it does not limit.
+//!
+//! The shape is `SearchResponse` in `pkg/tempopb/tempo.proto`.
+
+use super::json::{Attribute, Text, Unsigned, is_zero};
+use super::otlp::Empty;
+use super::{Filtered, Mark};
+use crate::rejection::{Rejection, UpstreamFault};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What Tempo itself writes for a root it has not seen (`RootSpanNotYetReceivedText` in
+/// `pkg/search/util.go`).
+const UNKNOWN_ROOT: &str = "<root span not yet received>";
+
+#[derive(Deserialize)]
+struct SearchAnswer<'a> {
+    #[serde(borrow, default)]
+    traces: Vec<Trace<'a>>,
+}
+
+#[derive(Serialize)]
+struct SearchReply<'a> {
+    traces: Vec<Trace<'a>>,
+    /// Empty: the backend's counts are of everyone's data.
+    metrics: Empty,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Trace<'a> {
+    #[serde(borrow, rename = "traceID", default, skip_serializing_if = "Text::is_empty")]
+    trace_id: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
+    root_service_name: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
+    root_trace_name: Text<'a>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    start_time_unix_nano: Unsigned,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    duration_ms: u32,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    span_set: Option<SpanSet<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    span_sets: Vec<SpanSet<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "BTreeMap::is_empty")]
+    service_stats: BTreeMap<Text<'a>, ServiceStats>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct SpanSet<'a> {
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    spans: Vec<Span<'a>>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    matched: u32,
+    /// Of `by(…)` and aggregates.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<Attribute<'a>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Span<'a> {
+    #[serde(borrow, rename = "spanID", default, skip_serializing_if = "Text::is_empty")]
+    span_id: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
+    name: Text<'a>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    start_time_unix_nano: Unsigned,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    duration_nanos: Unsigned,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<Attribute<'a>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceStats {
+    #[serde(default, skip_serializing_if = "is_zero")]
+    span_count: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    error_count: u32,
+}
+
+/// Cuts the search in `body`, which is JSON.
+///
+/// # Errors
+/// [`UpstreamFault::Undecodable`] if it does not decode.
+pub(super) fn cut(marks: &[Mark], mixed: bool, body: &[u8]) -> Result<Filtered, Rejection> {
+    let answer: SearchAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
+    let mut traces = answer.traces;
+    traces.retain_mut(|trace| {
+        let sets = trace.span_set.iter_mut().chain(&mut trace.span_sets);
+        sets.for_each(|set| set.keep_own(marks));
+        trace.span_set.take_if(|set| set.spans.is_empty());
+        trace.span_sets.retain(|set| !set.spans.is_empty());
+        if mixed {
+            trace.forget_the_rest();
+        }
+        trace.spans().next().is_some()
+    });
+    Filtered::json(&SearchReply { traces, metrics: Empty {} })
+}
+
+impl<'a> Trace<'a> {
+    fn spans(&self) -> impl Iterator<Item = &Span<'a>> {
+        self.span_set.iter().chain(&self.span_sets).flat_map(|set| &set.spans)
+    }
+
+    /// Leaves of the trace what its returned spans tell.
+    fn forget_the_rest(&mut self) {
+        let start = self.spans().map(|s| s.start_time_unix_nano.0).min().unwrap_or(0);
+        let end = self.spans().map(Span::end).max().unwrap_or(0);
+        self.root_service_name = Text(Cow::Borrowed(UNKNOWN_ROOT));
+        self.root_trace_name = Text(Cow::Borrowed(UNKNOWN_ROOT));
+        self.start_time_unix_nano = Unsigned(start);
+        self.duration_ms = u32::try_from(end.saturating_sub(start) / 1_000_000).unwrap_or(u32::MAX);
+        self.service_stats.clear();
+    }
+}
+
+impl SpanSet<'_> {
+    /// Drops the spans that do not show every mark, and from the others what the scope's condition
+    /// added. Of the spans that matched and were not returned nothing is known; they stay counted.
+    fn keep_own(&mut self, marks: &[Mark]) {
+        let returned = self.spans.len();
+        self.spans.retain_mut(|span| !marks.is_empty() && marks.iter().all(|mark| span.show(mark)));
+        let dropped = returned.saturating_sub(self.spans.len());
+        self.matched = self.matched.saturating_sub(u32::try_from(dropped).unwrap_or(u32::MAX));
+    }
+}
+
+impl Span<'_> {
+    fn end(&self) -> u64 {
+        self.start_time_unix_nano.0.saturating_add(self.duration_nanos.0)
+    }
+
+    /// Whether the span shows `mark`. Takes the attribute away that showed it unless the caller's query
+    /// names it.
+    ///
+    /// Where the query names the key elsewhere (`span.tenant`), the span can have an attribute of its
+    /// own under the same key, and one of them must show the mark.
+    fn show(&mut self, mark: &Mark) -> bool {
+        let under_key = |a: &&Attribute<'_>| a.key.0 == mark.key();
+        let shows = |a: &Attribute<'_>| a.string().is_some_and(|v| mark.values().contains(v));
+        let shown = if mark.named.elsewhere {
+            self.attributes.iter().filter(under_key).any(shows)
+        } else {
+            mark.shows(self.attributes.iter().filter(under_key).map(Attribute::string))
+        };
+        if shown && !mark.named.on_resource {
+            let place = self.attributes.iter().position(|a| under_key(&a) && shows(a));
+            place.map(|i| self.attributes.remove(i));
+        }
+        shown
+    }
+}
