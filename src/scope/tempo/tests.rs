@@ -1,1 +1,266 @@
+use super::*;
+use crate::api::Kind;
+use crate::api::parameters::Parameters;
+use crate::scope::Carried;
+use crate::tenant::{Scope, ScopeValue};
+use std::collections::BTreeMap;
 
+/// A backend whose label for each dimension is the resource attribute of its name.
+fn backend(features: &[Feature]) -> Backend {
+    let labels = ["region", "tenant"].map(|d| (d.to_owned(), format!("resource.{d}")));
+    let features = features.iter().copied().collect();
+    Backend { name: "tempo".into(), kind: Kind::Tempo, labels: BTreeMap::from(labels), features }
+}
+
+fn matchers(scope: &[(&str, &[&str])]) -> ScopeMatchers {
+    labelled(scope, |dimension| format!("resource.{dimension}"))
+}
+
+fn labelled(scope: &[(&str, &[&str])], label: impl Fn(&str) -> String) -> ScopeMatchers {
+    let values =
+        |texts: &[&str]| Values::new(texts.iter().map(|t| ScopeValue::parse(t).unwrap()).collect()).unwrap();
+    let labels: BTreeMap<String, String> = scope.iter().map(|(d, _)| ((*d).to_owned(), label(d))).collect();
+    let dimensions = scope.iter().map(|(d, texts)| ((*d).to_owned(), values(texts)));
+    Scope::new(dimensions.collect()).unwrap().in_labels(|d| labels.get(d).map(String::as_str)).unwrap()
+}
+
+/// What is done for `target`, a path and its query.
+fn ask(features: &[Feature], matchers: &ScopeMatchers, target: &str) -> Result<Asking, Rejection> {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let matched = path::route(Kind::Tempo, path).unwrap();
+    let limits = Limits::default();
+    let parameters = Parameters::read(matched.endpoint, query, None, &limits).unwrap();
+    let crate::api::Treatment::Filter(filter) = matched.endpoint.treatment else { panic!("{target}") };
+    let asked = Asked { matched, parameters, accept: Accept::Json, carried: Carried::default() };
+    asking(filter, &backend(features), &asked, matchers, &limits)
+}
+
+/// The targets of the calls, decoded for reading.
+fn calls(features: &[Feature], matchers: &ScopeMatchers, target: &str) -> (Vec<String>, Cut) {
+    let Asking::Calls(drafts, cut) = ask(features, matchers, target).unwrap() else { panic!("{target}") };
+    let endpoint = path::route(Kind::Tempo, target.split('?').next().unwrap()).unwrap().endpoint;
+    let encoded = drafts.into_iter().map(|d| d.encode(endpoint, &Limits::default()).unwrap().target().to_owned());
+    (encoded.collect(), cut)
+}
+
+const ONE: &[(&str, &[&str])] = &[("tenant", &["a"])];
+const Q: &str = "q=%7B+resource.tenant+%3D+%22a%22+%7D";
+
+#[test]
+fn atk_46_a_trace_is_asked_as_protobuf_and_always_cut() {
+    for (target, envelope) in
+        [("/api/traces/0aF", Envelope::Trace), ("/api/v2/traces/0aF", Envelope::Response)]
+    {
+        let Ok(Asking::Calls(drafts, cut)) =
+            ask(&[], &matchers(ONE), &format!("{target}?start=1&end=&q=x&mode=all"))
+        else {
+            panic!()
+        };
+        assert_eq!(drafts[0].accept, Accept::Protobuf);
+        assert_eq!(drafts[0].path, target);
+        assert!(matches!(&*drafts[0].arguments, [Argument::Plain("start", v)] if v == "1"));
+        let Cut::Trace { envelope: found, marks, accept: Accept::Json } = cut else { panic!() };
+        assert_eq!((found, marks.len(), marks[0].label()), (envelope, 1, "resource.tenant"));
+        for bad in ["x", "0x1", "a-b", &"0".repeat(33)] {
+            let refused = ask(&[], &matchers(ONE), &target.replace("0aF", bad));
+            assert!(matches!(refused, Err(Rejection::Parameter { .. })), "{bad}");
+        }
+        // Under the assertion as well.
+        let (_, cut) = calls(&[Feature::TracesNeverMixTenants], &matchers(ONE), target);
+        assert!(matches!(cut, Cut::Trace { .. }));
+    }
+}
+
+#[test]
+fn atk_47_tag_values_are_asked_with_the_scope_alone() {
+    for (tag, asked) in [
+        ("span.note", &["span.note"][..]),
+        ("resource.service.name", &["resource.service.name"]),
+        ("event.exception.message", &["event.exception.message"]),
+        ("link.a", &["link.a"]),
+        ("instrumentation.a", &["instrumentation.a"]),
+        (".note", &["resource.note", "span.note"]),
+        ("span.a_b-c", &["span.a_b-c"]),
+        ("span.a%3Ab@c", &["span.a%3Ab%40c"]),
+        ("span.rootName", &["span.rootName"]),
+        ("name", &["name"]),
+        ("span:name", &["span%3Aname"]),
+        ("status", &["status"]),
+        ("kind", &["kind"]),
+        ("statusMessage", &["statusMessage"]),
+        ("event:name", &["event%3Aname"]),
+        ("instrumentation:version", &["instrumentation%3Aversion"]),
+    ] {
+        let expected: Vec<String> =
+            asked.iter().map(|tag| format!("/api/v2/search/tag/{tag}/values?limit=5&start=1&{Q}")).collect();
+        for q in ["", "&q=", "&q=%7B%7D", "&q=%7B+true+%7D+%7C%7C", "&q=%7B+resource.service.name+%3D"] {
+            let target = format!("/api/v2/search/tag/{tag}/values?limit=5&start=1&end={q}");
+            let (found, cut) = calls(&[], &matchers(ONE), &target);
+            assert_eq!(found, expected);
+            assert!(matches!(cut, Cut::TagValues(kept) if kept == vec![None; asked.len()]));
+        }
+    }
+}
+
+#[test]
+fn atk_4g_what_tells_of_whole_traces_has_no_values() {
+    let never = &[Feature::TracesNeverMixTenants][..];
+    let target = |tag: &str| format!("/api/v2/search/tag/{tag}/values");
+    for tag in ["rootName", "rootServiceName", "trace:rootName", "trace:rootService", "trace:duration"] {
+        assert!(matches!(ask(&[], &matchers(ONE), &target(tag)), Ok(Asking::Answer(NO_VALUES))), "{tag}");
+        let (found, _) = calls(never, &matchers(ONE), &target(tag));
+        assert_eq!(found, [format!("{}?{Q}", target(&tag.replace(':', "%3A")))]);
+    }
+    for tag in [
+        "trace:id",
+        "span:id",
+        "span:parentID",
+        "link:traceID",
+        "nestedSetParent",
+        "nestedSetLeft",
+        "duration",
+    ] {
+        for features in [&[][..], never] {
+            assert!(
+                matches!(ask(features, &matchers(ONE), &target(tag)), Ok(Asking::Answer(NO_VALUES))),
+                "{tag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn atk_4d_a_tag_that_tempo_could_read_otherwise_is_refused() {
+    for tag in [
+        "tenant",
+        "service.name",
+        "resource",
+        "resource.",
+        "parent.a",
+        "span:nosuch",
+        "resource.a%20b",
+        "resource.a+b",
+        "resource.%2574enant",
+        "resource.a%252Fvalues",
+        "resource.a%3Fq=%7B%7D",
+        "resource.a%23",
+        "resource.%22a%22b",
+        "resource.a=b",
+        "resource.%C3%A4",
+        "%7B%7D",
+    ] {
+        let refused = ask(&[], &matchers(ONE), &format!("/api/v2/search/tag/{tag}/values"));
+        assert!(matches!(refused, Err(Rejection::Parameter { .. })), "{tag} {refused:?}");
+    }
+}
+
+#[test]
+fn of_the_scopes_own_attribute_only_its_values_are_kept() {
+    let scope = matchers(&[("region", &["eu"]), ("tenant", &["a", "b.c"])]);
+    for (tag, expected) in [
+        ("resource.tenant", vec![Some("a b.c")]),
+        ("resource.region", vec![Some("eu")]),
+        (".tenant", vec![Some("a b.c"), None]),
+        ("span.tenant", vec![None]),
+        ("resource.tenants", vec![None]),
+    ] {
+        let (found, cut) = calls(&[], &scope, &format!("/api/v2/search/tag/{tag}/values"));
+        let Cut::TagValues(kept) = cut else { panic!() };
+        let texts = |values: Values| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let kept: Vec<Option<String>> = kept.into_iter().map(|k| k.map(texts)).collect();
+        assert_eq!(kept, expected.iter().map(|e| e.map(str::to_owned)).collect::<Vec<_>>(), "{tag}");
+        let hint = r#"{ resource.region = "eu" && resource.tenant =~ "^(?:a|b\\.c)$" }"#;
+        for call in found {
+            let query = call.split_once("?q=").unwrap().1;
+            let decoded =
+                form_urlencoded::parse(format!("q={query}").as_bytes()).next().unwrap().1.into_owned();
+            assert_eq!(decoded, hint);
+        }
+    }
+}
+
+#[test]
+fn a_scope_that_a_hint_cannot_say_for_sure_is_refused() {
+    // Tempo 2.9 finds a condition's name by a pattern, and would read `team` here.
+    let odd = labelled(ONE, |_| "resource.acme/team".into());
+    let refused = ask(&[], &odd, "/api/v2/search/tag/span.note/values");
+    assert!(matches!(refused, Err(Rejection::Forbidden(Forbidden::ClosedBackend))), "{refused:?}");
+    let span = labelled(ONE, |_| "span.tenant".into());
+    for target in ["/api/traces/1", "/api/v2/traces/1", "/api/v2/search/tag/span.note/values"] {
+        let refused = ask(&[], &span, target);
+        assert!(
+            matches!(refused, Err(Rejection::Forbidden(Forbidden::ClosedBackend))),
+            "{target} {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_hint_of_several_dimensions_has_1000_bytes_and_not_1001() {
+    let target = "/api/v2/search/tag/span.note/values";
+    let with_last = |last: usize, dimensions: usize| {
+        let mut texts: Vec<String> = (10..25).map(|i| format!("{i}{}", "x".repeat(59))).collect();
+        texts.push("z".repeat(last));
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let scope = [("tenant", &*texts), ("region", &["eu"][..])];
+        matchers(&scope[..dimensions])
+    };
+    let length = |scope: &ScopeMatchers| {
+        scope_alone(Text::TraceQl(Entry::Query), scope, &Limits::default()).unwrap().as_str().len()
+    };
+    let fits = (1..63).find(|last| length(&with_last(*last, 2)) == 1000).unwrap();
+    assert!(ask(&[], &with_last(fits, 2), target).is_ok());
+    let refused = ask(&[], &with_last(fits + 1, 2), target);
+    assert!(matches!(refused, Err(Rejection::TooLarge { max: 1000, .. })), "{refused:?}");
+    // A single string may be longer: nothing but its end follows.
+    assert!(ask(&[], &with_last(63, 1), target).is_ok());
+}
+
+/// Where the query of a search names the tenant: on the resource, elsewhere.
+fn named(entry: &str, q: &str) -> (bool, bool) {
+    let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("q", q).finish();
+    let (_, cut) = calls(&[Feature::TracesNeverMixTenants], &matchers(ONE), &format!("{entry}?{query}"));
+    let (Cut::Search { marks, .. } | Cut::Metrics { marks }) = cut else { panic!("{cut:?}") };
+    (marks[0].named.on_resource, marks[0].named.elsewhere)
+}
+
+#[test]
+fn a_search_shows_what_its_own_query_names() {
+    for (q, expected) in [
+        ("", (false, false)),
+        ("{}", (false, false)),
+        ("{ span.note = \"tenant\" }", (false, false)),
+        ("{ span.note = `resource.tenant` }", (false, false)),
+        ("{ resource.tenants = 1 && span.a.tenant = 2 }", (false, false)),
+        ("{ resource.tenant != \"b\" }", (true, false)),
+        ("{ resource.\"tenant\" != \"b\" }", (true, false)),
+        ("{} | select(resource.tenant)", (true, false)),
+        ("{} | by(resource.tenant)", (true, false)),
+        ("{ .tenant = \"a\" }", (true, true)),
+        ("{ span.tenant = \"a\" }", (false, true)),
+        ("{ event.tenant = \"a\" }", (false, true)),
+        ("{ span.tenant = \"a\" } | select(resource.tenant)", (true, true)),
+        ("({ resource.tenant = \"a\" } >> {}) | count() > 1", (true, false)),
+    ] {
+        assert_eq!(named("/api/search", q), expected, "{q}");
+    }
+    for (q, expected) in [
+        ("{} | rate()", (false, false)),
+        ("{} | rate() by (resource.tenant)", (true, false)),
+        ("{ span.tenant = \"a\" } | rate()", (false, true)),
+        ("{} | compare({ status = error })", (true, false)),
+    ] {
+        assert_eq!(named("/api/metrics/query_range", q), expected, "{q}");
+    }
+}
+
+#[test]
+fn whether_traces_mix_is_the_operators_word() {
+    for (features, expected) in
+        [(&[][..], true), (&[Feature::TracesNeverMixTenants], false), (&[Feature::Tempo3], true)]
+    {
+        let (found, cut) = calls(features, &matchers(ONE), "/api/search?limit=5&q=%7B%7D&evil=1");
+        assert_eq!(found, [format!("/api/search?{Q}&limit=5")]);
+        assert!(matches!(cut, Cut::Search { mixed, .. } if mixed == expected), "{features:?}");
+    }
+}

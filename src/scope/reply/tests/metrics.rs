@@ -65,7 +65,7 @@ fn atk_4j_an_exemplar_must_show_the_tenant_once_as_a_plain_string() {
     let exemplars = [
         exemplar(&[id.clone(), own.clone()]),
         exemplar(&[label("resource.tenant", "b")]),
-        exemplar(&[id.clone()]),
+        exemplar(std::slice::from_ref(&id)),
         exemplar(&[label("span.tenant", "a")]),
         exemplar(&[label("tenant", "a")]),
         exemplar(&[list]),
@@ -74,7 +74,7 @@ fn atk_4j_an_exemplar_must_show_the_tenant_once_as_a_plain_string() {
     ];
     let body = answer_of(&exemplars);
     let reply = cut(&tenant("a"), &body);
-    let expected = json!([exemplar(&[id.clone()]), exemplar(&[label("span.tenant", "b")])]);
+    let expected = json!([exemplar(std::slice::from_ref(&id)), exemplar(&[label("span.tenant", "b")])]);
     assert_eq!(reply["series"][0]["exemplars"], expected);
     assert_eq!(cut(&[], &body)["series"][0].get("exemplars"), None);
     let mut named = tenant("a");

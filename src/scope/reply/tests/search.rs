@@ -85,7 +85,7 @@ fn atk_4j_4f_a_span_must_show_the_tenant_once_as_a_plain_string() {
         span("none", 1, &[]),
         json!({"spanID": "no list"}),
         span("other key", 1, &[json!({"key": "Tenant", "value": {"stringValue": "a"}})]),
-        span("list", 1, &[list.clone()]),
+        span("list", 1, std::slice::from_ref(&list)),
         span("twice", 1, &[tenant_is("a"), tenant_is("b")]),
         span("twice alike", 1, &[tenant_is("a"), tenant_is("a")]),
         span("with list", 1, &[tenant_is("a"), list]),
