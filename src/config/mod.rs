@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, read strictly and checked whole before anything is started.
 //!
 //! `file` is its shape, `check` turns that into [`Config`], whose types say what was checked, `value`
-//! reads single values, and [`reference`] is the table of all keys from which the README's is made.
+//! reads single values, and [`mod@reference`] is the table of all keys from which the README's is made.
 
 mod check;
 mod file;
