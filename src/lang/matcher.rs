@@ -40,6 +40,11 @@ pub struct Matcher<'a> {
 }
 
 impl Matcher<'_> {
+    /// Whether its pattern, if it is one, is surely no pattern of RE2.
+    pub fn is_malformed(&self) -> bool {
+        matches!(self.op, MatchOp::Regex | MatchOp::NotRegex) && nullable::is_malformed(&self.value)
+    }
+
     /// Whether a series without the label matches. A pattern that RE2 refuses counts as one that
     /// matches nothing empty ([`nullable::matches_empty`]).
     pub fn matches_empty(&self) -> bool {

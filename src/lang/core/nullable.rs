@@ -13,22 +13,33 @@ struct Group {
     all: bool,
     /// Whether the last atom does; a repetition that follows may change it.
     last: bool,
+    /// A repetition may follow: there is an atom, and it is not repeated yet.
+    repeatable: bool,
 }
 
 impl Group {
     const fn new() -> Self {
-        Self { any: false, all: true, last: true }
+        Self { any: false, all: true, last: true, repeatable: false }
     }
 
     fn atom(&mut self, nullable: bool) {
         self.all &= self.last;
         self.last = nullable;
+        self.repeatable = true;
+    }
+
+    /// A repetition of the last atom, at least `least` times. `None` if there is none to repeat: RE2
+    /// refuses `*` alone and `a**`.
+    fn repeat(&mut self, least: u32) -> Option<()> {
+        self.last |= least == 0;
+        std::mem::replace(&mut self.repeatable, false).then_some(())
     }
 
     fn alternative(&mut self) {
         self.any |= self.all && self.last;
         self.all = true;
         self.last = true;
+        self.repeatable = false;
     }
 
     fn nullable(&self) -> bool {
@@ -42,6 +53,12 @@ impl Group {
 /// refuses the query for the pattern. Linear, without recursion.
 pub fn matches_empty(pattern: &[u8]) -> bool {
     scan(pattern).unwrap_or(false)
+}
+
+/// Whether brackets or escapes of `pattern` are left open or a repetition has nothing to repeat, so
+/// that RE2 surely refuses it. Other faults are left to the backend.
+pub fn is_malformed(pattern: &[u8]) -> bool {
+    scan(pattern).is_none()
 }
 
 fn scan(mut rest: &[u8]) -> Option<bool> {
@@ -59,12 +76,14 @@ fn scan(mut rest: &[u8]) -> Option<bool> {
                 group = outer.pop()?;
                 group.atom(inner);
             }
-            b'*' | b'?' => group.last = true,
-            b'+' => {}
+            b'*' | b'?' | b'+' => {
+                group.repeat(u32::from(byte == b'+'))?;
+                rest = lazy(after);
+            }
             b'{' => match repetition(after) {
                 Some((least, after)) => {
-                    group.last |= least == 0;
-                    rest = after;
+                    group.repeat(least)?;
+                    rest = lazy(after);
                 }
                 None => group.atom(false),
             },
@@ -103,6 +122,11 @@ fn flags_end(special: &[u8]) -> Option<usize> {
     special.get(..end)?.iter().all(|b| b"imsU-".contains(b)).then_some(end)
 }
 
+/// After a repetition: what follows its `?`, if it has one.
+fn lazy(after: &[u8]) -> &[u8] {
+    after.strip_prefix(b"?").unwrap_or(after)
+}
+
 /// After `{`: the least count of `{n}`, `{n,}` or `{n,m}`; `None` if it is no repetition, for then the
 /// brace is a literal.
 fn repetition(after: &[u8]) -> Option<(u32, &[u8])> {
@@ -125,10 +149,13 @@ fn class(after: &[u8]) -> Option<&[u8]> {
         rest = match byte {
             b']' => return Some(after),
             b'\\' => after.get(1..)?,
-            b'[' if after.starts_with(b":") => match after.windows(2).position(|pair| pair == b":]") {
-                Some(end) => after.get(end + 2..)?,
-                None => after,
-            },
+            b'[' if after.starts_with(b":") => {
+                let name = after.get(1..)?;
+                match name.windows(2).position(|pair| pair == b":]") {
+                    Some(end) => name.get(end + 2..)?,
+                    None => after,
+                }
+            }
             _ => after,
         };
     }
@@ -249,6 +276,50 @@ mod tests {
             r"[\\]",
         ] {
             assert!(!matches_empty(pattern.as_bytes()), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn open_brackets_and_lone_repetitions_are_malformed() {
+        for pattern in [
+            "[a-z",
+            "a)",
+            "(a",
+            r"\",
+            "(?=a)",
+            "[a-z)(",
+            ".*(bucket",
+            r"\x{41",
+            "*",
+            "a**",
+            ".++",
+            "a+?*",
+            "(*a)",
+            "a|*",
+            "a{2}{3}",
+        ] {
+            assert!(is_malformed(pattern.as_bytes()), "{pattern}");
+        }
+        for pattern in [
+            "",
+            "a|b",
+            "(a)",
+            "[]a]",
+            r"\(",
+            "[(]",
+            r"\Q(\E",
+            "(?i)a",
+            "{",
+            "a{",
+            "[[:alpha:]]",
+            "[[:]",
+            "a+?",
+            "a{2}?b*",
+            "^*",
+            "(a*)*",
+            "a(?i)b*",
+        ] {
+            assert!(!is_malformed(pattern.as_bytes()), "{pattern}");
         }
     }
 

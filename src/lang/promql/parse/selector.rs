@@ -2,6 +2,7 @@
 
 use super::{Around, Builder, Cursor, Place, index, list_from, quoted_name, unquoted};
 use crate::lang::QueryError;
+use crate::lang::core::token::shortened;
 use crate::lang::matcher::{MatchOp, Matcher};
 use crate::lang::promql::function::Type;
 use crate::lang::promql::lex::Kind;
@@ -103,10 +104,14 @@ fn matcher<'a>(cursor: &mut Cursor<'_>, builder: &Builder<'a>) -> Result<Matcher
 }
 
 /// Refuses what Prometheus refuses in a selector (`checkAST`, `VectorSelector`): a name said twice,
-/// and matchers that all match the empty string.
+/// matchers that all match the empty string, and patterns whose brackets stay open.
 pub(in crate::lang::promql) fn check(tree: &Tree<'_>) -> Result<(), QueryError> {
     for selector in tree.selectors() {
         let matchers = tree.matchers(selector);
+        if let Some(bad) = matchers.iter().find(|m| m.is_malformed()) {
+            let message = format!("malformed pattern for `{}`", shortened(&bad.name));
+            return Err(QueryError::syntax(selector.position.0, message));
+        }
         if selector.name.is_some() {
             if matchers.iter().any(|m| m.name == NAME) {
                 let message = "the metric name must not be set twice";
