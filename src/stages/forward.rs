@@ -10,10 +10,10 @@ use crate::scope::reply::{Answer, Cut, Filtered};
 use crate::scope::{Call, Carried, Scoped};
 use crate::upstream::{DecodeFault, collect};
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -102,8 +102,12 @@ impl Exchange<'_> {
         let content_type =
             head.headers.get(CONTENT_TYPE).filter(|v| v.as_bytes().starts_with(b"application/json"));
         let content_type = content_type.cloned().ok_or(UpstreamFault::Unexpected)?;
+        let length = body.size_hint().exact();
         let body = TimeoutBody::new(self.mount.upstream.timeout(), body).boxed_unsync();
         let mut response = answer(StatusCode::OK, content_type, body);
+        if let Some(length) = length {
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
         if let Some(encoding) = head.headers.get(CONTENT_ENCODING) {
             response.headers_mut().insert(CONTENT_ENCODING, encoding.clone());
         }

@@ -1,4 +1,9 @@
 //! Integration tests: everything that needs a socket, in one binary.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod answers;
 mod auth;
+mod refusals;
+mod requests;
 mod support;

@@ -1,6 +1,8 @@
 //! Servers and tokens that the tests make for themselves.
 
 pub mod issuer;
+pub mod proxy;
 // The library's unit tests use it too, and other parts of it.
 #[allow(dead_code)]
 pub mod signing;
+pub mod upstream;

@@ -1,0 +1,151 @@
+//! What callers get, for what backends answer.
+
+use super::support::proxy::Proxy;
+use super::support::upstream::Answer;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write;
+use std::time::Duration;
+
+const QUERY: &str = "/prometheus/api/v1/query?query=up";
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_passes_with_a_closed_list_of_headers() {
+    let proxy = Proxy::start().await;
+    let answer = Answer::json(r#"{"status":"success"}"#)
+        .with("Set-Cookie: a=b")
+        .with("Access-Control-Allow-Origin: *")
+        .with("X-Internal: 10.0.0.1")
+        .with("Location: http://10.0.0.1/");
+    proxy.prometheus.answer(answer);
+    let got = proxy.get(QUERY).await;
+    assert_eq!((got.status, got.text().as_str()), (200, r#"{"status":"success"}"#));
+    let mut names: Vec<_> = got.headers.iter().map(|(n, _)| n.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["cache-control", "connection", "content-length", "content-type", "date", "vary"]);
+    assert_eq!(got.header("cache-control"), Some("private, no-store"));
+}
+
+#[tokio::test]
+async fn a_large_answer_streams_through_and_gzip_passes_to_who_takes_it() {
+    let proxy = Proxy::start().await;
+    let large = format!("[{}]", "1,".repeat(4_000_000));
+    proxy.prometheus.answer(Answer::json(&large));
+    let got = proxy.get(QUERY).await;
+    assert!(got.status == 200 && got.body == large.as_bytes());
+    proxy.prometheus.take();
+    let zipped = gzip(r#"{"status":"success"}"#);
+    proxy.prometheus.answer(Answer::of("200 OK", "application/json", &zipped).with("Content-Encoding: gzip"));
+    let got = proxy.send("GET", QUERY, &["Accept-Encoding: br, gzip"], "").await;
+    assert!(proxy.prometheus.take_one().headers.contains(&"accept-encoding: gzip".to_owned()));
+    assert_eq!((got.header("content-encoding"), &got.body), (Some("gzip"), &zipped));
+}
+
+#[tokio::test]
+async fn a_backends_refusal_of_a_query_passes_in_its_own_shape() {
+    let proxy = Proxy::start().await;
+    let body = r#"{"status":"error","errorType":"execution","error":"too many samples"}"#;
+    proxy.prometheus.answer(Answer::of("422 Unprocessable Entity", "application/json", body.as_bytes()));
+    let got = proxy.get(QUERY).await;
+    assert_eq!((got.status, got.json()), (422, serde_json::from_str(body).unwrap()));
+    let zipped = gzip("parse error: too long\n");
+    proxy.loki.answer(Answer::of("400 Bad Request", "text/plain", &zipped).with("Content-Encoding: gzip"));
+    let got = proxy.send("GET", "/loki/loki/api/v1/labels", &["Accept-Encoding: gzip"], "").await;
+    assert_eq!((got.status, got.text().as_str()), (400, "parse error: too long"));
+    // Where the answer would have been filtered, the backend's words are not the caller's.
+    proxy.tempo.answer(Answer::of("400 Bad Request", "text/plain", b"tenant globex-lit: bad"));
+    let got = proxy.get("/tempo/api/search").await;
+    assert_eq!((got.status, got.text().as_str()), (400, "the backend refused the request"));
+}
+
+#[tokio::test]
+async fn what_no_backend_should_answer_is_a_502() {
+    let proxy = Proxy::start().await;
+    let json = "application/json";
+    for (answer, status) in [
+        (Answer::of("302 Found", json, b"").with("Location: http://10.0.0.1/"), 502),
+        (Answer::of("500 Internal Server Error", json, b"secret"), 502),
+        (
+            Answer::of("101 Switching Protocols", json, b"").with("Upgrade: h2c").with("Connection: Upgrade"),
+            502,
+        ),
+        (Answer::of("503 Service Unavailable", json, b"secret"), 503),
+        (Answer::of("200 OK", "text/html", b"secret"), 502),
+        (Answer::of("200 OK", "application/x-protobuf", b"secret"), 502),
+        (Answer::of("206 Partial Content", json, b"secret"), 502),
+    ] {
+        proxy.prometheus.answer(answer.clone());
+        let got = proxy.get(QUERY).await;
+        assert_eq!(got.status, status, "{answer:?}");
+        assert!(!got.text().contains("secret") && got.header("location").is_none(), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_or_absent_backend_is_a_504_or_502() {
+    let proxy = Proxy::start().await;
+    let mut slow = Answer::json("{}");
+    slow.delay = Duration::from_secs(3);
+    proxy.prometheus.answer(slow);
+    let got = proxy.get(QUERY).await;
+    assert_eq!(
+        (got.status, got.json()["errorType"].as_str().map(str::to_owned)),
+        (504, Some("timeout".into()))
+    );
+}
+
+/// ATK-4E: an answer that must be filtered and cannot be decoded is refused.
+#[tokio::test]
+async fn atk_4e_an_answer_that_cannot_be_decoded_is_refused() {
+    let proxy = Proxy::start_with("limits: { filtered_answer_bytes: 1000 }").await;
+    for (answer, status) in [
+        (Answer::of("200 OK", "application/vnd.grafana.llm", b"secret"), 502),
+        (Answer::of("200 OK", "application/json", b"not json, secret"), 502),
+        (Answer::of("200 OK", "application/json", b"{}").with("Content-Encoding: zstd"), 502),
+        (Answer::json(&" ".repeat(1001)), 422),
+    ] {
+        proxy.tempo.answer(answer.clone());
+        let got = proxy.get("/tempo/api/search").await;
+        assert_eq!(got.status, status, "{answer:?}: {}", got.text());
+        assert!(!got.text().contains("secret"), "{answer:?}");
+    }
+    proxy.tempo.answer(Answer::of("200 OK", "application/protobuf", b"\xff\xff\xff"));
+    assert_eq!(proxy.get("/tempo/api/traces/0af7").await.status, 502);
+    proxy.tempo.answer(Answer::of("404 Not Found", "text/plain", b"trace not found"));
+    assert_eq!(proxy.get("/tempo/api/traces/0af7").await.status, 404);
+}
+
+#[tokio::test]
+async fn metrics_count_by_backend_endpoint_and_outcome_and_name_no_tenant_or_query() {
+    let proxy = Proxy::start().await;
+    proxy.get(QUERY).await;
+    proxy.get(QUERY).await;
+    proxy.get("/prometheus/api/v1/query?query=info(up)").await;
+    proxy.get("/prometheus/nowhere").await;
+    proxy.get("/nowhere").await;
+    proxy.raw("GET", QUERY, &[], "").await;
+    let page = proxy.admin("/metrics").await.text();
+    for line in [
+        r#"palisade_requests_total{backend="prometheus",endpoint="query",outcome="passed"} 2"#,
+        r#"palisade_requests_total{backend="prometheus",endpoint="query",outcome="query"} 1"#,
+        r#"palisade_requests_total{backend="prometheus",endpoint="unknown",outcome="unknown_endpoint"} 1"#,
+        r#"palisade_requests_total{backend="prometheus",endpoint="unknown",outcome="token"} 1"#,
+        r#"palisade_requests_total{backend="",endpoint="",outcome="unknown_endpoint"} 1"#,
+        r#"palisade_token_total{outcome="missing"} 1"#,
+        r#"palisade_request_duration_seconds_count{backend="prometheus",endpoint="query"} 3"#,
+        r#"palisade_upstream_duration_seconds_count{backend="prometheus",endpoint="query"} 2"#,
+        "palisade_scope_disagreement_total 0",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+    }
+    assert!(page.contains("palisade_token_total{outcome=\"cached\"}"));
+    assert!(!page.contains("acme") && !page.contains("info("));
+    assert_eq!(proxy.admin("/healthz").await.status, 200);
+    assert_eq!(proxy.admin("/prometheus/api/v1/query").await.status, 404);
+}

@@ -1,0 +1,146 @@
+//! Who is refused, in which order, and in which shape.
+
+use super::support::proxy::Proxy;
+use serde_json::json;
+
+const QUERY: &str = "/prometheus/api/v1/query?query=up";
+
+#[tokio::test]
+async fn without_a_token_nothing_is_learned() {
+    let proxy = Proxy::start().await;
+    for target in [QUERY, "/prometheus/no/such/path", "/prometheus/api/v1/query?query=%zz"] {
+        for method in ["GET", "POST", "DELETE"] {
+            let answer = proxy.raw(method, target, &[], "").await;
+            assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")), "{target}");
+            assert_eq!(answer.json()["status"], "error");
+        }
+    }
+    for target in ["/loki/loki/api/v1/labels", "/tempo/api/echo"] {
+        let answer = proxy.raw("GET", target, &[], "").await;
+        assert_eq!(answer.status, 401);
+        assert!(answer.json()["message"].is_string());
+    }
+    let answer = proxy.raw("GET", "/alertmanager/api/v2/alerts", &[], "").await;
+    assert_eq!((answer.status, answer.json()["code"].as_u64()), (401, Some(401)));
+    assert!(proxy.prometheus.take().is_empty());
+}
+
+/// ATK-30, ATK-3B over the wire; the whole table of token attacks stands beside the verifier.
+#[tokio::test]
+async fn atk_30_a_token_must_be_of_the_issuer_for_us_and_alive() {
+    let proxy = Proxy::start().await;
+    let good = proxy.acme();
+    let (head, _) = good.rsplit_once('.').unwrap();
+    for token in [
+        format!("{head}.AAAA"),
+        proxy.token(json!({ "tenant": "acme-books", "aud": "account" })),
+        proxy.token(json!({ "tenant": "acme-books", "iss": "https://elsewhere.example" })),
+        proxy.token(json!({ "tenant": "acme-books", "exp": 1 })),
+        proxy.token(json!({ "tenant": "acme-books", "typ": "ID" })),
+    ] {
+        let answer = proxy.raw("GET", QUERY, &[&format!("Authorization: Bearer {token}")], "").await;
+        let challenge = Some("Bearer error=\"invalid_token\"");
+        assert_eq!((answer.status, answer.header("www-authenticate")), (401, challenge), "{}", answer.text());
+    }
+    let bearer = format!("Authorization: Bearer {good}");
+    let answer = proxy.raw("GET", QUERY, &[&bearer, &bearer], "").await;
+    assert_eq!(answer.status, 401, "two headers");
+    assert!(proxy.prometheus.take().is_empty());
+}
+
+#[tokio::test]
+async fn atk_15_16_39_3a_a_token_without_a_usable_tenant_gets_nothing() {
+    let proxy = Proxy::start().await;
+    for claims in [
+        json!({}),
+        json!({ "tenant": null }),
+        json!({ "tenant": [] }),
+        json!({ "tenant": 7 }),
+        json!({ "tenant": "" }),
+        json!({ "tenant": "a|b" }),
+        json!({ "tenant": ".*" }),
+        json!({ "tenant": ["acme-books", "x\"} or {a=~\".+"] }),
+        json!({ "tenant": "acme-books\n" }),
+        json!({ "vm_access": {}, "preferred_username": "acme-books", "groups": ["acme-books"] }),
+    ] {
+        let bearer = format!("Authorization: Bearer {}", proxy.token(claims.clone()));
+        let answer = proxy.raw("GET", QUERY, &[&bearer], "").await;
+        assert_eq!(answer.status, 403, "{claims}: {}", answer.text());
+        assert!(!answer.text().contains("acme"), "{}", answer.text());
+    }
+    assert!(proxy.prometheus.take().is_empty());
+}
+
+#[tokio::test]
+async fn the_order_of_refusals_is_mount_token_policy_path_method_type_size_parameters() {
+    let proxy = Proxy::start().await;
+    let nobody = format!("Authorization: Bearer {}", proxy.token(json!({})));
+    assert_eq!(proxy.raw("DELETE", "/nowhere", &[], "").await.status, 404);
+    assert_eq!(proxy.raw("DELETE", "/prometheus/nowhere", &[], "").await.status, 401);
+    assert_eq!(proxy.raw("DELETE", "/prometheus/nowhere", &[&nobody], "").await.status, 403);
+    assert_eq!(proxy.send("DELETE", "/prometheus/nowhere", &[], "").await.status, 404);
+    assert_eq!(proxy.send("DELETE", "/prometheus/api/v1/query?query=%zz", &[], "").await.status, 405);
+    let big = "Content-Length: 9999999";
+    assert_eq!(proxy.send("POST", "/prometheus/api/v1/query?query=%zz", &[big], "").await.status, 415);
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    assert_eq!(proxy.send("POST", "/prometheus/api/v1/query?query=%zz", &[big, form], "").await.status, 413);
+    assert_eq!(proxy.post("/prometheus/api/v1/query?query=%zz", "").await.status, 400);
+}
+
+/// Each cap at N and at N + 1, over the wire. Caps on query texts are tested beside the readers.
+#[tokio::test]
+async fn caps_hold_at_n_and_refuse_at_n_plus_1() {
+    let limits = "limits: { body_bytes: 64, parameter_pairs: 4, token_bytes: 2000, outbound_url_bytes: 120, outbound_body_bytes: 100, query: { bytes: 40 } }";
+    let proxy = Proxy::start_with(limits).await;
+    let at = |n: usize| format!("query={}", "1".repeat(n));
+    assert_eq!(
+        proxy.post("/prometheus/api/v1/query", &format!("{}&x={}", at(1), "y".repeat(54))).await.status,
+        200
+    );
+    assert_eq!(
+        proxy.post("/prometheus/api/v1/query", &format!("{}&x={}", at(1), "y".repeat(55))).await.status,
+        413
+    );
+    assert_eq!(proxy.get("/prometheus/api/v1/query?query=1&a=1&b=1&c=1").await.status, 200);
+    assert_eq!(proxy.get("/prometheus/api/v1/query?query=1&a=1&b=1&c=1&d=1").await.status, 413);
+    assert_eq!(proxy.get(&format!("/prometheus/api/v1/query?{}", at(40))).await.status, 200);
+    assert_eq!(proxy.get(&format!("/prometheus/api/v1/query?{}", at(41))).await.status, 413);
+    proxy.prometheus.take();
+
+    // `/api/v1/label/L/values?match%5B%5D=%7Btenant%3D%22acme-books%22%7D`
+    let overhead = "/api/v1/label//values?match%5B%5D=%7Btenant%3D%22acme-books%22%7D".len();
+    let label = |n: usize| format!("/prometheus/api/v1/label/{}/values", "l".repeat(n - overhead));
+    assert_eq!(proxy.get(&label(120)).await.status, 200);
+    assert_eq!(proxy.prometheus.take_one().line.len(), "GET ".len() + 120);
+    assert_eq!(proxy.get(&label(121)).await.status, 413);
+    // `query=up%7Btenant%3D%22acme-books%22%7D&time=…` is the whole outbound body.
+    let overhead = "query=up%7Btenant%3D%22acme-books%22%7D&time=".len();
+    let time = |n: usize| format!("/prometheus/api/v1/query?query=up&time={}", "1".repeat(n - overhead));
+    assert_eq!(proxy.get(&time(100)).await.status, 200);
+    assert_eq!(proxy.prometheus.take_one().body.len(), 100);
+    assert_eq!(proxy.get(&time(101)).await.status, 413);
+    assert!(proxy.prometheus.take().is_empty());
+
+    let padded = |n: usize| {
+        let bare = proxy.token(json!({ "tenant": "acme-books", "pad": "" })).len();
+        // Three bytes of claims are four of the token.
+        let token = proxy.token(json!({ "tenant": "acme-books", "pad": "x".repeat((n - bare) * 3 / 4) }));
+        format!("Authorization: Bearer {token}")
+    };
+    assert_eq!(proxy.raw("GET", QUERY, &[&padded(1990)], "").await.status, 200);
+    assert_eq!(proxy.raw("GET", QUERY, &[&padded(2010)], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn requests_over_the_concurrency_are_refused_at_once() {
+    let proxy = Proxy::start_with("limits: { concurrent_requests: 1 }").await;
+    let mut slow = super::support::upstream::Answer::json("{}");
+    slow.delay = std::time::Duration::from_millis(500);
+    proxy.prometheus.answer(slow);
+    let (first, second) = tokio::join!(proxy.get(QUERY), async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        proxy.get(QUERY).await
+    });
+    assert_eq!((first.status, second.status), (200, 429));
+    assert_eq!(second.header("retry-after"), Some("1"));
+}

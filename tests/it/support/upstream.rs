@@ -1,0 +1,149 @@
+//! A fake backend that records what reaches it, byte for byte, and answers what it is told.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// One request, as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// `METHOD target`.
+    pub line: String,
+    /// The header lines, in lower case names, sorted.
+    pub headers: Vec<String>,
+    /// The body.
+    pub body: String,
+}
+
+/// A backend. It ends with its value.
+pub struct FakeUpstream {
+    address: String,
+    received: Arc<Mutex<Vec<Received>>>,
+    answer: Arc<Mutex<Answer>>,
+    server: JoinHandle<()>,
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status line after `HTTP/1.1 `.
+    pub status: &'static str,
+    /// Header lines.
+    pub headers: Vec<String>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long it takes.
+    pub delay: Duration,
+}
+
+impl Answer {
+    /// 200 with a JSON body.
+    pub fn json(body: &str) -> Self {
+        Self::of("200 OK", "application/json", body.as_bytes())
+    }
+
+    /// `status` with a body of `content_type`.
+    pub fn of(status: &'static str, content_type: &str, body: &[u8]) -> Self {
+        let headers = vec![format!("Content-Type: {content_type}")];
+        Self { status, headers, body: body.to_vec(), delay: Duration::ZERO }
+    }
+
+    /// With one more header line.
+    #[must_use]
+    pub fn with(mut self, header: &str) -> Self {
+        self.headers.push(header.to_owned());
+        self
+    }
+}
+
+impl FakeUpstream {
+    /// Starts a backend that answers an empty success of Prometheus.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let answer = Arc::new(Mutex::new(Answer::json(r#"{"status":"success","data":[]}"#)));
+        let server = tokio::spawn(accept(listener, Arc::clone(&received), Arc::clone(&answer)));
+        Self { address, received, answer, server }
+    }
+
+    /// Where it is: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers this from now on.
+    pub fn answer(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    /// What arrived since the last call.
+    pub fn take(&self) -> Vec<Received> {
+        std::mem::take(&mut self.received.lock().unwrap())
+    }
+
+    /// The one request that arrived since the last call.
+    pub fn take_one(&self) -> Received {
+        let mut all = self.take();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+}
+
+impl Drop for FakeUpstream {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, answer: Arc<Mutex<Answer>>) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        tokio::spawn(serve(stream, Arc::clone(&received), Arc::clone(&answer)));
+    }
+}
+
+/// Reads requests with a `Content-Length` at most: Palisade sends no others.
+async fn serve(
+    mut stream: TcpStream,
+    received: Arc<Mutex<Vec<Received>>>,
+    answer: Arc<Mutex<Answer>>,
+) -> Option<()> {
+    let mut buffer = Vec::new();
+    loop {
+        let end = loop {
+            if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
+                break end;
+            }
+            if stream.read_buf(&mut buffer).await.ok()? == 0 {
+                return None;
+            }
+        };
+        let head = String::from_utf8(buffer[..end].to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let line = lines.next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
+        let mut headers: Vec<String> = lines.map(str::to_owned).collect();
+        headers.sort();
+        assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
+        let length =
+            headers.iter().find_map(|h| h.strip_prefix("content-length: ")).map_or(0, |v| v.parse().unwrap());
+        while buffer.len() < end + 4 + length {
+            stream.read_buf(&mut buffer).await.ok()?;
+        }
+        let body = String::from_utf8(buffer[end + 4..end + 4 + length].to_vec()).unwrap();
+        buffer.drain(..end + 4 + length);
+        received.lock().unwrap().push(Received { line, headers, body });
+        let answer = answer.lock().unwrap().clone();
+        tokio::time::sleep(answer.delay).await;
+        let mut out = format!("HTTP/1.1 {}\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+        for header in &answer.headers {
+            out.push_str(header);
+            out.push_str("\r\n");
+        }
+        out.push_str("\r\n");
+        stream.write_all(out.as_bytes()).await.ok()?;
+        stream.write_all(&answer.body).await.ok()?;
+    }
+}
