@@ -1,5 +1,6 @@
 //! What holds of every cut, whatever the answer: for tests that make bytes up.
 
+use super::mark::Named;
 use super::otlp::Trace;
 use super::{Answer, Cut, Envelope, Filtered, Mark};
 use crate::scope::Accept;
@@ -28,13 +29,39 @@ pub fn check(body: &[u8]) {
         }
     }
     let json = Answer { content_type: "application/json".into(), body: body.to_vec() };
-    let search = |mixed| Cut::Search { marks: marks.clone(), mixed };
-    let cuts =
-        [search(true), search(false), Cut::Metrics { marks: marks.clone() }, Cut::TagValues(vec![None])];
+    let cuts = [Cut::Metrics { marks: marks.clone() }, Cut::TagValues(vec![None])];
     for cut in cuts {
         if let Ok(Filtered::Found { body, .. }) = cut.apply(&[Some(json.clone())]) {
             let left: Value = serde_json::from_slice(&body).expect("JSON");
             assert_eq!(left.get("metrics"), Some(&serde_json::json!({})));
+        }
+    }
+    // As if the caller had named the attribute: it stays, and can be checked.
+    let mut shown = marks;
+    shown.iter_mut().for_each(|mark| mark.named = Named { on_resource: true, elsewhere: false });
+    for mixed in [true, false] {
+        let cut = Cut::Search { marks: shown.clone(), mixed };
+        if let Ok(Filtered::Found { body, .. }) = cut.apply(&[Some(json.clone())]) {
+            check_search(&body, mixed);
+        }
+    }
+}
+
+/// Each span has exactly one `tenant`, the plain string of the scope; each trace has a span.
+fn check_search(json: &[u8], mixed: bool) {
+    let json: Value = serde_json::from_slice(json).expect("JSON");
+    for trace in json.get("traces").and_then(Value::as_array).expect("traces") {
+        let sets = trace.get("spanSets").and_then(Value::as_array).into_iter().flatten();
+        let sets: Vec<&Value> = sets.chain(trace.get("spanSet")).collect();
+        assert!(!sets.is_empty());
+        for set in sets {
+            let spans = set.get("spans").and_then(Value::as_array).expect("spans");
+            assert!(!spans.is_empty());
+            spans.iter().for_each(|span| check_attributes(span.get("attributes")));
+        }
+        if mixed {
+            assert_eq!(trace.get("rootTraceName"), Some(&serde_json::json!("<root span not yet received>")));
+            assert_eq!(trace.get("serviceStats"), None);
         }
     }
 }
@@ -58,10 +85,13 @@ fn check_json(json: &[u8]) {
     let list = list.and_then(Value::as_array).expect("a list that is not empty");
     assert!(!list.is_empty());
     for batch in list {
-        let attributes = batch.pointer("/resource/attributes").and_then(Value::as_array).expect("attributes");
-        let tenants: Vec<_> =
-            attributes.iter().filter(|a| a.get("key").is_some_and(|k| k == "tenant")).collect();
-        let [tenant] = tenants.as_slice() else { panic!("{batch}") };
-        assert_eq!(tenant.get("value"), Some(&serde_json::json!({"stringValue": "acme-books"})));
+        check_attributes(batch.pointer("/resource/attributes"));
     }
+}
+
+fn check_attributes(attributes: Option<&Value>) {
+    let attributes = attributes.and_then(Value::as_array).expect("attributes");
+    let tenants: Vec<_> = attributes.iter().filter(|a| a.get("key").is_some_and(|k| k == "tenant")).collect();
+    let [tenant] = tenants.as_slice() else { panic!("{attributes:?}") };
+    assert_eq!(tenant.get("value"), Some(&serde_json::json!({"stringValue": "acme-books"})));
 }

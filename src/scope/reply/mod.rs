@@ -17,7 +17,7 @@ mod trace;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
-pub use mark::Mark;
+pub use mark::{Mark, Named};
 
 use super::Accept;
 use crate::rejection::{Rejection, UpstreamFault};

@@ -1,5 +1,8 @@
 //! Traces by id. No query narrows them: the answer holds every tenant's spans, and only the resource
 //! spans that are the caller's without a doubt are left.
+//!
+//! What cannot be undone here: where a server's span has the id of another tenant's client span, Tempo
+//! has given it a new id before we see it (`trace_by_id_deduper.go` in `modules/frontend/combiner`).
 
 use super::otlp::{
     Batches, Empty, Head, HeadAttribute, HeadVariant, ResourceSpans, Trace, TraceByIdEnvelope,

@@ -39,7 +39,8 @@ fn ask(features: &[Feature], matchers: &ScopeMatchers, target: &str) -> Result<A
 fn calls(features: &[Feature], matchers: &ScopeMatchers, target: &str) -> (Vec<String>, Cut) {
     let Asking::Calls(drafts, cut) = ask(features, matchers, target).unwrap() else { panic!("{target}") };
     let endpoint = path::route(Kind::Tempo, target.split('?').next().unwrap()).unwrap().endpoint;
-    let encoded = drafts.into_iter().map(|d| d.encode(endpoint, &Limits::default()).unwrap().target().to_owned());
+    let encoded =
+        drafts.into_iter().map(|d| d.encode(endpoint, &Limits::default()).unwrap().target().to_owned());
     (encoded.collect(), cut)
 }
 

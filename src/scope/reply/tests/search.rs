@@ -1,5 +1,6 @@
 use super::*;
-use serde_json::json;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const SAMPLE: &str = include_str!("../samples/search.json");
 
@@ -130,7 +131,7 @@ fn every_dimension_must_be_shown_and_each_is_stripped() {
 fn what_the_caller_names_itself_stays() {
     let named = |on_resource, elsewhere| {
         let mut marks = tenant("a");
-        marks[0].named = mark::Named { on_resource, elsewhere };
+        marks[0].named = Named { on_resource, elsewhere };
         marks
     };
     let one = answer_of(&[span("own", 1, &[tenant_is("a")])]);
@@ -232,4 +233,29 @@ fn less_scope_is_less_answer() {
     assert_eq!(left(&["a"]), ["0", "3"]);
     assert_eq!(left(&["a", "b"]), ["0", "1", "3"]);
     assert_eq!(left(&["d"]), Vec::<String>::new());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// A real answer with bytes changed: an answer or a refusal, and what is found shows the mark.
+    #[test]
+    fn changed_answers_are_cut_or_refused(
+        at in 0..SAMPLE.len(), with in "[\"{}:,a-z0-9\\[\\]]{0,12}", skipped in 0..12_usize,
+    ) {
+        let rest = SAMPLE.get(at + skipped..).unwrap_or("");
+        check_invariants([&SAMPLE[..at], &with, rest].concat().as_bytes());
+    }
+
+    /// The same with another value in the place of one, so that all of it decodes.
+    #[test]
+    fn changed_values_are_cut(which in 0..40_usize, with in "(acme-books|globex-lit|tenant|)") {
+        let (mut parts, mut texts) = (Vec::new(), 0);
+        for part in SAMPLE.split('"') {
+            let is_target = matches!(part, "acme-books" | "tenant");
+            texts += usize::from(is_target);
+            parts.push(if is_target && texts == which + 1 { with.as_str() } else { part });
+        }
+        check_invariants(parts.join("\"").as_bytes());
+    }
 }
