@@ -12,11 +12,13 @@ pub mod parse;
 mod prove;
 mod scan;
 pub mod scope;
+pub mod second_opinion;
 pub mod tree;
 pub mod word;
 
 pub use parse::parse;
 pub use scope::{scope, scope_selector};
+pub use second_opinion::{Opinion, scope_with_second_opinion};
 pub use tree::Tree;
 
 /// What a whole text must be.

@@ -3,8 +3,7 @@
 
 use super::Entry;
 use super::parse::{self, Read};
-use super::scope::Carried;
-use crate::lang::core::quote;
+use super::scope::{Carried, push_pattern};
 use crate::lang::matcher::{MatchOp, Matcher};
 use crate::lang::{Features, QueryError};
 use crate::limits::QueryLimits;
@@ -38,7 +37,7 @@ pub(super) fn prove(
     if !same {
         return Err(QueryError::defect("proof: the scoped text says something else"));
     }
-    let expected = Expected::of(scope);
+    let expected = Expected::of(scope, carried.iter().any(|carried| carried.absent));
     for ((old, new), carried) in before.selectors.iter().zip(&again.selectors).zip(carried) {
         if old.name != new.name || old.shift != new.shift || old.edges != new.edges {
             return Err(QueryError::defect("proof: a selector changed"));
@@ -50,24 +49,21 @@ pub(super) fn prove(
     Ok(())
 }
 
-/// The matchers that a scope is written as, and their values as patterns.
+/// The matchers that a scope is written as; with their values as patterns where one is needed.
 struct Expected<'s> {
     matchers: Vec<(&'s ScopeMatcher, String)>,
 }
 
 impl<'s> Expected<'s> {
-    fn of(scope: &'s ScopeMatchers) -> Self {
-        let pattern = |matcher: &ScopeMatcher| {
+    fn of(scope: &'s ScopeMatchers, any_absent: bool) -> Self {
+        let matchers = scope.iter().map(|matcher| {
             let mut pattern = String::new();
-            for (index, value) in matcher.values.iter().enumerate() {
-                if index > 0 {
-                    pattern.push('|');
-                }
-                quote::push_pattern(&mut pattern, value.as_str());
+            if any_absent || matcher.values.len() > 1 {
+                push_pattern(&mut pattern, matcher);
             }
-            pattern
-        };
-        Self { matchers: scope.iter().map(|matcher| (matcher, pattern(matcher))).collect() }
+            (matcher, pattern)
+        });
+        Self { matchers: matchers.collect() }
     }
 
     /// Whether `new` is the scope and then `old`.

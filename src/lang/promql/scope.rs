@@ -31,7 +31,7 @@ pub fn scope(
 ) -> Result<ScopedText, QueryError> {
     let read = parse::read(text, entry, features, limits)?;
     parse::check_selectors(&read.tree)?;
-    write(text, &read, entry, features, limits, scope)
+    write(text, &read, entry, features, limits, scope).map(|(scoped, _)| scoped)
 }
 
 /// The selector of everything in `scope`, for requests that may have none: `{tenant="a"}`.
@@ -41,7 +41,7 @@ pub fn scope(
 pub fn scope_selector(scope: &ScopeMatchers, limits: &QueryLimits) -> Result<ScopedText, QueryError> {
     // Read without the check for empty selectors, which the scope is about to cure.
     let read = parse::read(EVERYTHING, Entry::Selector, Features::NONE, limits)?;
-    write(EVERYTHING, &read, Entry::Selector, Features::NONE, limits, scope)
+    write(EVERYTHING, &read, Entry::Selector, Features::NONE, limits, scope).map(|(scoped, _)| scoped)
 }
 
 const EVERYTHING: &str = "{}";
@@ -54,14 +54,15 @@ pub(super) struct Carried {
     pub own: Vec<usize>,
 }
 
-fn write(
+/// Scopes what was read, and proves it; also gives what each selector carries.
+pub(super) fn write(
     text: &str,
     read: &Read<'_>,
     entry: Entry,
     features: Features,
     limits: &QueryLimits,
     scope: &ScopeMatchers,
-) -> Result<ScopedText, QueryError> {
+) -> Result<(ScopedText, Vec<Carried>), QueryError> {
     let carried: Vec<Carried> = read.places.iter().map(|place| carried(text, read, place, scope)).collect();
     let usual = Written::of(scope, false, &[]);
     let in_absent = carried.iter().any(|c| c.absent).then(|| Written::of(scope, true, &[]));
@@ -85,7 +86,7 @@ fn write(
     prove::prove(read, &carried, &emitted.text, (entry, features), limits, scope)?;
     scan::scan(&emitted.text, carried.len(), scope)
         .map_err(|fault| QueryError::defect(format!("scan: {fault}")))?;
-    Ok(ScopedText::proven(emitted.text, carried.len(), emitted.insertions))
+    Ok((ScopedText::proven(emitted.text, carried.len(), emitted.insertions), carried))
 }
 
 /// Refuses a scoped text over its cap before it is written.
@@ -185,15 +186,20 @@ fn push_matcher(out: &mut String, matcher: &ScopeMatcher, pattern: bool) {
             quote::push_quoted(out, value.as_str());
         }
         None => {
-            let mut joined = String::new();
-            for value in matcher.values.iter() {
-                if !joined.is_empty() {
-                    joined.push('|');
-                }
-                quote::push_pattern(&mut joined, value.as_str());
-            }
+            let mut pattern = String::new();
+            push_pattern(&mut pattern, matcher);
             out.push_str("=~");
-            quote::push_quoted(out, &joined);
+            quote::push_quoted(out, &pattern);
         }
+    }
+}
+
+/// Writes the pattern that the values of `matcher`, and nothing else, match: `a|b`, escaped.
+pub(super) fn push_pattern(out: &mut String, matcher: &ScopeMatcher) {
+    for (index, value) in matcher.values.iter().enumerate() {
+        if index > 0 {
+            out.push('|');
+        }
+        quote::push_pattern(out, value.as_str());
     }
 }
