@@ -165,7 +165,7 @@ impl Lexer<'_> {
         let character = self.text.get(at..).and_then(|rest| rest.chars().next());
         let span = Span::new(at, at + character.map_or(0, char::len_utf8));
         match character {
-            Some(c) => QueryError::syntax(span, format!("unexpected character `{c}`")),
+            Some(c) => QueryError::syntax(span, format!("unexpected character `{}`", c.escape_debug())),
             None => QueryError::syntax(span, "unexpected end"),
         }
     }
