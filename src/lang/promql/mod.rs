@@ -6,6 +6,8 @@
 //! series that no selector names.
 
 pub mod function;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod invariants;
 pub mod lex;
 pub mod number;
 pub mod parse;
@@ -29,3 +31,7 @@ pub enum Entry {
     /// One instant vector selector without modifiers, as in `match[]`.
     Selector,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::float_cmp)]
+mod tests;

@@ -96,3 +96,59 @@ fn is_own(matcher: &Matcher<'_>, expected: &ScopeMatcher) -> bool {
         && matcher.op == MatchOp::Equal
         && std::str::from_utf8(&matcher.value).is_ok_and(|value| expected.values.contains(value))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::lang::corpus_tests::matchers;
+
+    /// Whether `scoped` is proven to be `text` with the scope `tenant=a`.
+    fn proven(text: &str, scoped: &str) -> bool {
+        let (how, limits) = ((Entry::Expression, Features::NONE), QueryLimits::default());
+        let read = parse::read(text, how.0, how.1, &limits).unwrap();
+        let carried: Vec<_> =
+            read.places.iter().map(|place| Carried { absent: place.absent, own: Vec::new() }).collect();
+        prove(&read, &carried, scoped, how, &limits, &matchers("tenant=a")).is_ok()
+    }
+
+    #[test]
+    fn the_scope_and_nothing_else_is_proven() {
+        assert!(proven("x", r#"x{tenant="a"}"#));
+        assert!(proven("x{b='c'} + 1", r#"x{tenant="a",b="c"}+1"#));
+        assert!(proven("absent(x)", r#"absent(x{tenant=~"a"})"#));
+    }
+
+    #[test]
+    fn every_other_text_is_a_defect() {
+        for (text, scoped) in [
+            ("x", "x"),
+            ("x", r#"y{tenant="a"}"#),
+            ("x", r#"x{tenant="b"}"#),
+            ("x", r#"x{tenant=~"a"}"#),
+            ("x", r#"x{tenant!="a"}"#),
+            ("x", r#"x{tenants="a"}"#),
+            ("x", r#"x{tenant="a",b="c"}"#),
+            ("x{b='c'}", r#"x{tenant="a"}"#),
+            ("x{b='c'}", r#"x{b="c",tenant="a"}"#),
+            ("x{b='c'}", r#"x{tenant="a",b!="c"}"#),
+            ("x", r#"x{tenant="a"} or x{tenant="a"}"#),
+            ("x or x", r#"x{tenant="a"} or x"#),
+            ("x or x", r#"x{tenant="a"} and x{tenant="a"}"#),
+            ("x", r#"x{tenant="a"} offset 5m"#),
+            ("x offset 5m", r#"x{tenant="a"} offset 6m"#),
+            ("x @ 1", r#"x{tenant="a"} @ 2"#),
+            ("x anchored", r#"x{tenant="a"} smoothed"#),
+            ("x[5m]", r#"x{tenant="a"}[6m]"#),
+            ("sum by (b) (x)", r#"sum by (c) (x{tenant="a"})"#),
+            ("sum by (b) (x)", r#"sum without (b) (x{tenant="a"})"#),
+            ("x + 1", r#"x{tenant="a"} + 2"#),
+            ("x + on(b) x", r#"x{tenant="a"} + ignoring(b) x{tenant="a"}"#),
+            ("abs(x)", r#"ceil(x{tenant="a"})"#),
+            ("absent(x)", r#"absent(x{tenant="a"})"#),
+            ("x", r#"x{tenant="a"}}"#),
+        ] {
+            assert!(!proven(text, scoped), "{scoped}");
+        }
+    }
+}

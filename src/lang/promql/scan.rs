@@ -1,32 +1,16 @@
 //! The proof by a second reader, which shares nothing with the first.
 //!
-//! It knows strings, braces, parentheses and words, and no grammar. Every opening brace must be
-//! followed by the scope, byte for byte; a word that stands alone must be one that is no metric.
+//! It knows strings, braces and words, and no grammar. Every opening brace must be followed by the
+//! scope, byte for byte; a word that stands alone must be one that is no metric.
 
 use crate::tenant::{ScopeMatcher, ScopeMatchers};
 
-/// Words that may stand with neither `{` nor `(` after them.
-const BARE: [&str; 16] = [
-    "and",
-    "or",
-    "unless",
-    "atan2",
-    "offset",
-    "anchored",
-    "smoothed",
-    "by",
-    "without",
-    "on",
-    "ignoring",
-    "group_left",
-    "group_right",
-    "bool",
-    "inf",
-    "nan",
-];
-
 /// Words whose parentheses hold labels.
 const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
+
+/// Other words that may stand with neither `{` nor `(` after them.
+const BARE: [&str; 10] =
+    ["and", "or", "unless", "atan2", "offset", "anchored", "smoothed", "bool", "inf", "nan"];
 
 /// Finds every selector of `scoped` and requires `scope` in it; there must be `selectors` of them.
 ///
@@ -34,58 +18,32 @@ const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "grou
 /// What is wrong, without naming the scope.
 pub(super) fn scan(scoped: &str, selectors: usize, scope: &ScopeMatchers) -> Result<(), &'static str> {
     let mut rest = scoped;
-    let mut found = 0;
-    let mut word = ""; // the word directly before, over spaces
-    let mut absent = vec![false]; // for each open parenthesis: only `absent(` stands around
-    let mut opened = false; // a parenthesis was opened directly before
+    let (mut found, mut in_list) = (0, false);
     while let Some(first) = rest.chars().next() {
         let after = rest.get(first.len_utf8()..).unwrap_or_default();
-        let (next_word, next_opened) = match first {
-            ' ' => {
-                rest = after;
-                continue;
-            }
-            '"' | '\'' | '`' => {
-                rest = after_string(rest).ok_or("a string does not end")?;
-                ("", false)
-            }
+        rest = match first {
+            '"' | '\'' | '`' => after_string(rest).ok_or("a string does not end")?,
             '{' => {
                 found += 1;
-                let inside = absent.last() == Some(&true);
-                rest = selector(after, scope, inside).ok_or("a selector lacks the scope")?;
-                ("", false)
-            }
-            '(' if LISTS.iter().any(|list| word.eq_ignore_ascii_case(list)) => {
-                rest = after_list(after).ok_or("a list does not end")?;
-                ("", false)
-            }
-            '(' => {
-                let direct = opened && word.is_empty() && absent.last() == Some(&true);
-                absent.push(direct || matches!(word, "absent" | "absent_over_time"));
-                rest = after;
-                ("", true)
-            }
-            ')' => {
-                absent.pop();
-                rest = after;
-                ("", false)
+                let before = scoped.get(..scoped.len() - rest.len()).unwrap_or_default();
+                selector(after, scope, in_absent(before)).ok_or("a selector lacks the scope")?
             }
             _ if is_word(first) => {
-                let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                let (this, after) = rest.split_at(end);
-                if !may_stand(this, after.trim_start_matches(' ')) {
+                let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+                let next = after.trim_start_matches(' ');
+                if !in_list && !may_stand(word, next) {
                     return Err("a metric without braces");
                 }
-                rest = after;
-                (this, false)
+                in_list |= next.starts_with('(') && is_one_of(word, &LISTS);
+                after
             }
-            _ if first.is_ascii_graphic() && !"#}\\".contains(first) => {
-                rest = after;
-                ("", false)
+            ')' => {
+                in_list = false;
+                after
             }
+            ' '..='~' if !"#}\\".contains(first) => after,
             _ => return Err("a character that no scoped text has"),
         };
-        (word, opened) = (next_word, next_opened);
     }
     if found == selectors { Ok(()) } else { Err("another number of selectors") }
 }
@@ -94,19 +52,29 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.')
 }
 
-/// Whether `word` may stand before `after`.
-fn may_stand(word: &str, after: &str) -> bool {
-    // The colon of a subquery sticks to what follows it.
-    let number = match word.strip_prefix(':').unwrap_or(word).chars().next() {
-        Some(first) => first.is_ascii_digit() || first == '.',
-        None => true,
-    };
-    let grouped =
-        || ["by", "without"].iter().any(|w| after.get(..w.len()).is_some_and(|a| a.eq_ignore_ascii_case(w)));
-    number
-        || after.starts_with(['(', '{'])
-        || BARE.iter().any(|bare| word.eq_ignore_ascii_case(bare))
-        || grouped()
+fn is_one_of(word: &str, words: &[&str]) -> bool {
+    words.iter().any(|one| word.eq_ignore_ascii_case(one))
+}
+
+/// Whether `word` may stand before `next`: as a number, a name that something opens after, a keyword,
+/// or an aggregation with its labels first. The colon of a subquery sticks to what follows it.
+fn may_stand(word: &str, next: &str) -> bool {
+    let first = word.strip_prefix(':').unwrap_or(word).chars().next();
+    let next_word = next.split(|c| !is_word(c)).next().unwrap_or_default();
+    first.is_none_or(|c| c.is_ascii_digit() || c == '.')
+        || next.starts_with(['(', '{'])
+        || is_one_of(word, &BARE)
+        || is_one_of(word, &LISTS)
+        || is_one_of(next_word, &["by", "without"])
+}
+
+/// Whether the selector whose brace follows `before` is all that `absent(` holds up to there.
+fn in_absent(before: &str) -> bool {
+    let unnamed = before.trim_end_matches(' ').trim_end_matches(is_word);
+    let called = unnamed.trim_end_matches([' ', '(']);
+    let function = called.get(called.trim_end_matches(is_word).len()..);
+    unnamed.get(called.len()..).is_some_and(|between| between.contains('('))
+        && matches!(function, Some("absent" | "absent_over_time"))
 }
 
 /// What follows the string that `text` begins with.
@@ -124,55 +92,42 @@ fn after_string(text: &str) -> Option<&str> {
     None
 }
 
-/// What follows the list of labels whose parenthesis was just opened.
-fn after_list(mut text: &str) -> Option<&str> {
-    loop {
-        match text.chars().next()? {
-            ')' => return text.get(1..),
-            '"' | '\'' | '`' => text = after_string(text)?,
-            c => text = text.get(c.len_utf8()..)?,
-        }
-    }
-}
-
-/// What follows the selector whose brace was just opened, if it carries `scope`.
+/// What follows the selector whose brace was just opened, if it carries `scope`. In `absent` one
+/// value is a pattern, and `label="value"` of the caller's own stands for ours.
 fn selector<'t>(text: &'t str, scope: &ScopeMatchers, absent: bool) -> Option<&'t str> {
     let mut rest = text;
-    let mut own = Vec::new();
+    let mut missing: Vec<&ScopeMatcher> = Vec::new();
     for matcher in scope.iter() {
         let written = after_matcher(rest, matcher, false);
         match written.or_else(|| after_matcher(rest, matcher, true).filter(|_| absent)) {
             Some(after) => rest = after.strip_prefix(',').unwrap_or(after),
-            None if absent => own.push(matcher),
+            None if absent => missing.push(matcher),
             None => return None,
         }
     }
-    // The caller's matchers, up to the brace; each `label="value"` among them ticks one off.
     let mut start = rest;
     loop {
-        let separator = matches!(rest.chars().next()?, ',' | '}');
-        if separator {
-            let matcher = start.get(..start.len() - rest.len())?;
-            own.retain(|expected| !is_own(matcher, expected));
+        let c = rest.chars().next()?;
+        let after = rest.get(c.len_utf8()..)?;
+        if matches!(c, ',' | '}') {
+            let own = start.get(..start.len() - rest.len())?;
+            missing.retain(|matcher| !is_own(own, matcher));
+            start = after;
         }
-        match rest.chars().next()? {
-            '}' => return rest.get(1..).filter(|_| own.is_empty()),
-            ',' => {
-                rest = rest.get(1..)?;
-                start = rest;
-            }
-            '"' | '\'' | '`' => rest = after_string(rest)?,
+        rest = match c {
+            '}' => return Some(after).filter(|_| missing.is_empty()),
             '{' => return None,
-            c => rest = rest.get(c.len_utf8()..)?,
-        }
+            '"' | '\'' | '`' => after_string(rest)?,
+            _ => after,
+        };
     }
 }
 
 /// What follows `matcher` as it is written for a scope, if `text` begins with it and it ends there.
 fn after_matcher<'t>(text: &'t str, matcher: &ScopeMatcher, pattern: bool) -> Option<&'t str> {
     let mut rest = text.strip_prefix(&*matcher.label)?;
-    if matcher.values.len() == 1 && !pattern {
-        rest = rest.strip_prefix("=\"")?.strip_prefix(matcher.values.single()?.as_str())?;
+    if let Some(value) = matcher.values.single().filter(|_| !pattern) {
+        rest = rest.strip_prefix("=\"")?.strip_prefix(value.as_str())?;
     } else {
         rest = rest.strip_prefix("=~\"")?;
         for (index, value) in matcher.values.iter().enumerate() {
@@ -188,12 +143,65 @@ fn after_matcher<'t>(text: &'t str, matcher: &ScopeMatcher, pattern: bool) -> Op
 
 /// Whether `text` is `label="value"` with a value of `matcher`.
 fn is_own(text: &str, matcher: &ScopeMatcher) -> bool {
-    let value = text.trim_matches(' ').strip_prefix(&*matcher.label).and_then(|rest| {
-        rest.trim_start_matches(' ')
-            .strip_prefix('=')?
-            .trim_start_matches(' ')
-            .strip_prefix('"')?
-            .strip_suffix('"')
-    });
+    let after = text.trim_matches(' ').strip_prefix(&*matcher.label).map(|rest| rest.trim_start_matches(' '));
+    let value = after.and_then(|rest| rest.strip_prefix('=')).map(|rest| rest.trim_start_matches(' '));
+    let value = value.and_then(|rest| rest.strip_prefix('"')?.strip_suffix('"'));
     value.is_some_and(|value| matcher.values.contains(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::corpus_tests::matchers;
+
+    #[test]
+    fn what_carries_the_scope_passes() {
+        for (selectors, scoped) in [
+            (1, r#"up{tenant="a"}"#),
+            (
+                2,
+                r#"sum by (x, "y") (up{tenant="a",b="}"} offset 5m) > bool on(z) {tenant="a", c='d'}[5m:1m]"#,
+            ),
+            (1, r#"absent((x{tenant=~"a"}))"#),
+            (1, r#"absent_over_time(x {b="c", tenant = "a" }[5m])"#),
+            (0, "vector(1e+5 + 0x1F) or inf"),
+            (1, r#"or{tenant="a"} @ end()"#),
+        ] {
+            assert_eq!(scan(scoped, selectors, &matchers("tenant=a")), Ok(()), "{scoped}");
+        }
+        assert_eq!(scan(r#"x{tenant=~"a\\.b|c"}"#, 1, &matchers("tenant=a.b,c")), Ok(()));
+    }
+
+    #[test]
+    fn what_does_not_is_found() {
+        for scoped in [
+            "up",
+            "up{}",
+            r#"up{tenant="b"}"#,
+            r#"up{tenant="a" or b="c"}"#,
+            r#"up{tenant!="a"}"#,
+            r#"up{tenant=~"a"}"#,
+            r#"up{tenant="a|b"}"#,
+            r#"up{tenant="ab"}"#,
+            r#"up{b="tenant=\"a\","}"#,
+            r#"up{b="c",tenant="a"}"#,
+            r#"up{ tenant="a"}"#,
+            r#"up{xtenant="a"}"#,
+            r#"absent(-x{tenant=~"a"})"#,
+            r#"absent(x{tenant="b"})"#,
+            r#"absent(x{tenant="a b"})"#,
+            r#"absent(x{atenant="a"})"#,
+            r#"sum(x{tenant="a"}) + up"#,
+            r#"{tenant="a"} # comment"#,
+            r#"{tenant="a"} and {tenant="a"}"#,
+            r#"{tenant="a",b="{"#,
+            "é",
+        ] {
+            assert!(scan(scoped, 1, &matchers("tenant=a")).is_err(), "{scoped}");
+        }
+        for value in ["a.b", "axb", r"a\.b|c|d", "c", r"a\.b"] {
+            let scoped = format!("x{{tenant=~\"{value}\"}}");
+            assert!(scan(&scoped, 1, &matchers("tenant=a.b,c")).is_err(), "{scoped}");
+        }
+    }
 }
