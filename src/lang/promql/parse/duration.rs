@@ -9,7 +9,7 @@ use crate::lang::promql::word::Word;
 use crate::span::Span;
 
 /// The seconds that an `i64` of nanoseconds can hold (`durationLiteralOutOfRange`).
-const MOST: f64 = 9_223_372_036.854_775_807;
+const MOST: f64 = 9_223_372_036.854_776;
 const POWER: u8 = 3;
 
 /// A duration, and its seconds if it is a plain literal with signs at most.
