@@ -11,6 +11,9 @@ pub mod config;
 pub mod demo;
 #[cfg(feature = "proxy")]
 pub mod events;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod lang;
 pub mod limits;
 pub mod policy;
