@@ -1,0 +1,5 @@
+//! Only scoping seals.
+
+fn main() {
+    let _ = palisade::scope::seal::seal;
+}
