@@ -22,6 +22,7 @@ pub struct Metrics {
     token_verified: Counter,
     token_refused: Vec<(TokenFault, Counter)>,
     disagreements: Counter,
+    policy_faults: Counter,
 }
 
 /// The metrics of one backend.
@@ -66,6 +67,7 @@ impl Metrics {
                 .map(|fault| (fault, counter!("palisade_token_total", "outcome" => fault.name())))
                 .collect(),
             disagreements: counter!("palisade_scope_disagreement_total"),
+            policy_faults: counter!("palisade_policy_faults_total"),
         }
         }))
     }
@@ -98,6 +100,13 @@ impl Metrics {
     /// A scoped text did not stand its proof. Alert on it: it is a defect of Palisade.
     pub fn disagreement(&self) {
         self.disagreements.increment(1);
+    }
+
+    /// Policy expressions could not be evaluated: their rules did not apply.
+    pub fn policy_faults(&self, faults: usize) {
+        if faults > 0 {
+            self.policy_faults.increment(faults as u64);
+        }
     }
 
     /// The page for Prometheus.
@@ -171,6 +180,10 @@ fn describe(recorder: &PrometheusRecorder) {
         metrics::describe_counter!(
             "palisade_scope_disagreement_total",
             "Scoped queries that did not stand their proof. Always 0; alert on it."
+        );
+        metrics::describe_counter!(
+            "palisade_policy_faults_total",
+            "Policy expressions that could not be evaluated for a token; their rules did not apply."
         );
         metrics::describe_histogram!(
             "palisade_request_duration_seconds",

@@ -85,7 +85,11 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     let stages = |mounts| Stages {
         mounts: Mounts { served: mounts, timeout: config.request_timeout },
         authenticate: Authenticate { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) },
-        authorize: Authorize { policies: Arc::clone(&policies), generation: 0 },
+        authorize: Authorize {
+            policies: Arc::clone(&policies),
+            generation: 0,
+            metrics: Arc::clone(&metrics),
+        },
         scope: Scope { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics) },
         forward: Forward { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics) },
         conclude: Conclude { metrics: Arc::clone(&metrics), permits: Arc::clone(&permits) },

@@ -1,7 +1,9 @@
 //! What the caller may see.
 
-use super::{Authenticated, Authorized, Refused, Reply};
-use crate::policy::{Grant, Narrowing, Policies, SCOPE_HEADER, TENANT_HEADER};
+use super::{Authenticated, Authorized, Decision, Refused, Reply};
+use crate::auth::Caller;
+use crate::events::Metrics;
+use crate::policy::{Grant, Narrowing, Outcome, Policies, SCOPE_HEADER, TENANT_HEADER};
 use crate::rejection::Forbidden;
 use futures_util::future::{Either, Ready, ready};
 use http::HeaderMap;
@@ -16,6 +18,8 @@ pub struct Authorize {
     pub policies: Arc<Policies>,
     /// Which rules these are: a decision made by others does not count.
     pub generation: u64,
+    /// Counts expressions that cannot be evaluated.
+    pub metrics: Arc<Metrics>,
 }
 
 impl<S> Layer<S> for Authorize {
@@ -56,7 +60,7 @@ where
 impl Authorize {
     fn authorize(&self, request: Authenticated) -> Result<Authorized, Box<Refused>> {
         let Authenticated { raw, verified } = request;
-        let decision = verified.decision(self.generation, |caller| self.policies.decide(caller.claims()));
+        let decision = verified.decision(self.generation, |caller| self.decide(caller));
         let granted = match &*decision {
             Ok(grants) => narrowing(&raw.headers).and_then(|wish| grants.choose(wish.as_ref())),
             Err(forbidden) => Err(*forbidden),
@@ -67,6 +71,22 @@ impl Authorize {
             Ok(grant) => Ok(Authorized { raw, grant }),
             Err(forbidden) => Err(Box::new(raw.told.refuse(forbidden))),
         }
+    }
+}
+
+impl Authorize {
+    /// Decides once a token; what could not be evaluated is told.
+    fn decide(&self, caller: &Caller) -> Decision {
+        let judgement = self.policies.judge(caller.claims());
+        let mut faults = 0;
+        for verdict in &judgement.verdicts {
+            if let Outcome::Fault { key, fault } = &verdict.outcome {
+                faults += 1;
+                tracing::warn!(rule = &*verdict.rule, key, fault, "policy expression cannot be evaluated");
+            }
+        }
+        self.metrics.policy_faults(faults);
+        judgement.grants
     }
 }
 
