@@ -8,6 +8,7 @@ pub mod loki;
 pub mod parameters;
 pub mod path;
 pub mod prometheus;
+pub mod reference;
 pub mod tempo;
 
 use crate::lang::{Language, logql, promql, traceql};

@@ -4,6 +4,8 @@
 
 mod answers;
 mod auth;
+mod docs;
 mod refusals;
 mod requests;
 mod support;
+mod tidy;

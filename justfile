@@ -1,0 +1,33 @@
+# One list of checks for people and for CI; `.ci/run` runs `just ci` step by step without needing just.
+
+# Everything that CI runs.
+ci:
+    bash .ci/run
+
+# Formatting, lints, documentation, and the wall between the two floors.
+check:
+    bash .ci/steps check
+
+# Unit, integration, corpus and compile-fail tests.
+test:
+    bash .ci/steps test
+
+# The embedded demo, asserting each of its answers.
+demo:
+    bash .ci/steps demo
+
+# Each fuzz target for a few seconds.
+fuzz-smoke:
+    bash .ci/steps fuzz
+
+# Bans, licences and sources of the dependencies.
+deny:
+    bash .ci/steps deny
+
+# Real Prometheus, Loki, Tempo and Keycloak; installs what it needs.
+conformance:
+    bash .ci/steps conformance
+
+# CPU time per request beside nginx; installs nginx if it is missing.
+bench:
+    bash bench/run

@@ -1,0 +1,77 @@
+//! The documents say what the code says. `PALISADE_UPDATE=1` writes the generated parts.
+
+use palisade::config::{Config, reference};
+use std::path::Path;
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Holds the part of the README between the markers of `name` against `text`.
+fn generated(name: &str, text: &str) {
+    let readme = read("README.md");
+    let (begin, end) =
+        (format!("<!-- {name}: generated, see tests/it/docs.rs -->\n"), format!("<!-- /{name} -->"));
+    let from = readme.find(&begin).unwrap() + begin.len();
+    let to = readme.find(&end).unwrap();
+    let expected = format!("\n{}\n\n", text.trim());
+    if std::env::var_os("PALISADE_UPDATE").is_some() {
+        let updated = [&readme[..from], &expected, &readme[to..]].concat();
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"), updated).unwrap();
+    } else {
+        assert_eq!(&readme[from..to], expected, "run with PALISADE_UPDATE=1");
+    }
+}
+
+#[test]
+fn the_generated_tables_are_those_of_the_code() {
+    // One test: both write the same file.
+    generated("configuration", &reference::markdown());
+    generated("endpoints", &palisade::api::reference::markdown());
+}
+
+#[test]
+fn the_configuration_of_the_readme_loads() {
+    let readme = read("README.md");
+    let from = readme.find("```yaml\nlisten:").unwrap() + "```yaml\n".len();
+    let to = from + readme[from..].find("```").unwrap();
+    let config = Config::parse("README.md", &readme[from..to], Path::new(env!("CARGO_MANIFEST_DIR")));
+    let config = config.unwrap_or_else(|e| panic!("{e}"));
+    palisade::policy::Policies::load(&config.policies, &config.limits).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file() {
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"] {
+        let text = read(name);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let local = !target.starts_with("https://") && !target.starts_with('#');
+            assert!(
+                !local || Path::new(env!("CARGO_MANIFEST_DIR")).join(target).exists(),
+                "{name}: {target}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_readme_lists_every_metric() {
+    let readme = read("README.md");
+    let source = read("src/events/metrics.rs");
+    let names = source.split('"').filter(|s| s.starts_with("palisade_"));
+    let mut seen = 0;
+    for name in names {
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+        seen += 1;
+    }
+    assert!(seen > 5);
+}
+
+#[test]
+fn the_test_command_of_the_readme_is_what_ci_calls_last() {
+    assert!(read("README.md").contains("\ncargo test\n"));
+    assert!(read(".ci/steps").contains("test_all() {\n    cargo test\n}"));
+    let run = read(".ci/run");
+    let steps = run.lines().find(|l| l.starts_with("for step in")).unwrap();
+    assert!(steps.ends_with(" test; do"), "{steps}");
+}
