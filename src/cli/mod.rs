@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 a check failed, 2 unusable arguments or configuration.
 
+mod demo;
 mod log;
 mod serve;
 
@@ -20,6 +21,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show what Palisade does, with an issuer and backends of its own: nothing else is needed.
+    Demo(demo::DemoArguments),
     /// Serve callers as the configuration says, until SIGINT or SIGTERM.
     Serve(serve::ServeArguments),
 }
@@ -36,6 +39,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     runtime.block_on(async {
         match arguments.command {
+            Command::Demo(arguments) => demo::demo(arguments).await,
             Command::Serve(arguments) => serve::serve(arguments).await,
         }
     })

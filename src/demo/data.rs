@@ -39,14 +39,14 @@ pub const SHOPS: [Shop; 2] = [
         region: "us-east",
         titles: [("Moby-Dick", 120.0), ("Emma", 45.0)],
         requests: [60, 3],
-        tag: 0x000a_c3e0,
+        tag: 0xac3e_b00c,
     },
     Shop {
         tenant: "globex-lit",
         region: "eu-west",
         titles: [("Dracula", 77.0), ("Persuasion", 9.0)],
         requests: [90, 6],
-        tag: 0x0610_be70,
+        tag: 0x910b_e111,
     },
 ];
 

@@ -53,6 +53,18 @@ pub struct Trace {
     pub spans: Vec<Span>,
 }
 
+impl Trace {
+    /// When the first span begins, in Unix nanoseconds.
+    pub fn start(&self) -> i64 {
+        self.spans.iter().map(|s| s.start).min().unwrap_or(0)
+    }
+
+    /// When the last span ends, in Unix nanoseconds.
+    pub fn end(&self) -> i64 {
+        self.spans.iter().map(|s| s.start + s.duration).max().unwrap_or(0)
+    }
+}
+
 const MILLISECOND: i64 = SECOND / 1000;
 
 impl Bookstore {

@@ -4,8 +4,4 @@
 
 mod answers;
 mod auth;
-mod docs;
-mod refusals;
-mod requests;
-mod support;
-mod tidy;
+mod demo;

@@ -10,7 +10,7 @@ mod invariants;
 mod json;
 mod mark;
 mod metrics;
-mod otlp;
+pub(crate) mod otlp;
 mod search;
 mod tag_values;
 mod trace;

@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 
 /// `tempopb.TraceByIDResponse`, the envelope of `/api/v2/traces`, its resource spans not decoded yet.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct TraceByIdEnvelope {
+pub(crate) struct TraceByIdEnvelope {
     #[prost(message, optional, tag = "1")]
     pub trace: Option<TraceEnvelope>,
     /// `tempopb.PartialStatus`.
@@ -26,7 +26,7 @@ pub(super) struct TraceByIdEnvelope {
 
 /// `tempopb.Trace`, its resource spans not decoded yet.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct TraceEnvelope {
+pub(crate) struct TraceEnvelope {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     pub resource_spans: Vec<Bytes>,
 }
@@ -35,19 +35,19 @@ pub(super) struct TraceEnvelope {
 /// Reads the same bytes to the same attributes as [`ResourceSpans`] does, and nothing further: spans
 /// of others are never decoded.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Head {
+pub(crate) struct Head {
     #[prost(message, optional, tag = "1")]
     pub resource: Option<HeadResource>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct HeadResource {
+pub(crate) struct HeadResource {
     #[prost(message, repeated, tag = "1")]
     pub attributes: Vec<HeadAttribute>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct HeadAttribute {
+pub(crate) struct HeadAttribute {
     #[prost(bytes = "bytes", tag = "1")]
     pub key: Bytes,
     #[prost(message, optional, tag = "2")]
@@ -55,14 +55,14 @@ pub(super) struct HeadAttribute {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct HeadValue {
+pub(crate) struct HeadValue {
     #[prost(oneof = "HeadVariant", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub variant: Option<HeadVariant>,
 }
 
 /// The variants of `AnyValue`, lists and maps closed.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(super) enum HeadVariant {
+pub(crate) enum HeadVariant {
     #[prost(bytes = "bytes", tag = "1")]
     String(Bytes),
     #[prost(bool, tag = "2")]
@@ -81,7 +81,7 @@ pub(super) enum HeadVariant {
 
 /// `tempopb.TraceByIDResponse`, to be sent.
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub(super) struct TraceByIdResponse {
+pub(crate) struct TraceByIdResponse {
     #[prost(message, optional, tag = "1")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
@@ -96,12 +96,12 @@ pub(super) struct TraceByIdResponse {
 
 /// A message without fields.
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub(super) struct Empty {}
+pub(crate) struct Empty {}
 
 /// `tempopb.Trace`, to be sent.
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     #[prost(message, repeated, tag = "1")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resource_spans: Vec<ResourceSpans>,
@@ -109,14 +109,14 @@ pub(super) struct Trace {
 
 /// [`Trace`] as `/api/traces` prints it: `MarshalToJSONV1` in `pkg/tempopb/trace_utils.go`.
 #[derive(Serialize)]
-pub(super) struct Batches<'a> {
+pub(crate) struct Batches<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub batches: &'a [ResourceSpans],
 }
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ResourceSpans {
+pub(crate) struct ResourceSpans {
     #[prost(message, optional, tag = "1")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<Resource>,
@@ -130,7 +130,7 @@ pub(super) struct ResourceSpans {
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Resource {
+pub(crate) struct Resource {
     #[prost(message, repeated, tag = "1")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<KeyValue>,
@@ -141,7 +141,7 @@ pub(super) struct Resource {
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ScopeSpans {
+pub(crate) struct ScopeSpans {
     #[prost(message, optional, tag = "1")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<InstrumentationScope>,
@@ -155,7 +155,7 @@ pub(super) struct ScopeSpans {
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct InstrumentationScope {
+pub(crate) struct InstrumentationScope {
     #[prost(bytes = "bytes", tag = "1")]
     #[serde(skip_serializing_if = "Bytes::is_empty", serialize_with = "json::text")]
     pub name: Bytes,
@@ -172,7 +172,7 @@ pub(super) struct InstrumentationScope {
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Span {
+pub(crate) struct Span {
     #[prost(bytes = "bytes", tag = "1")]
     #[serde(skip_serializing_if = "Bytes::is_empty", serialize_with = "json::base64")]
     pub trace_id: Bytes,
@@ -225,7 +225,7 @@ pub(super) struct Span {
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Event {
+pub(crate) struct Event {
     #[prost(fixed64, tag = "1")]
     #[serde(skip_serializing_if = "json::is_zero", serialize_with = "json::decimal")]
     pub time_unix_nano: u64,
@@ -243,7 +243,7 @@ pub(super) struct Event {
 /// A link names another trace and span: ids only, kept, as the span's own data.
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Link {
+pub(crate) struct Link {
     #[prost(bytes = "bytes", tag = "1")]
     #[serde(skip_serializing_if = "Bytes::is_empty", serialize_with = "json::base64")]
     pub trace_id: Bytes,
@@ -265,7 +265,7 @@ pub(super) struct Link {
 }
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub(super) struct Status {
+pub(crate) struct Status {
     #[prost(bytes = "bytes", tag = "2")]
     #[serde(skip_serializing_if = "Bytes::is_empty", serialize_with = "json::text")]
     pub message: Bytes,
@@ -275,7 +275,7 @@ pub(super) struct Status {
 }
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub(super) struct KeyValue {
+pub(crate) struct KeyValue {
     #[prost(bytes = "bytes", tag = "1")]
     #[serde(skip_serializing_if = "Bytes::is_empty", serialize_with = "json::text")]
     pub key: Bytes,
@@ -285,7 +285,7 @@ pub(super) struct KeyValue {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct AnyValue {
+pub(crate) struct AnyValue {
     #[prost(oneof = "Variant", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub variant: Option<Variant>,
 }
@@ -300,7 +300,7 @@ impl Serialize for AnyValue {
 }
 
 #[derive(Clone, PartialEq, prost::Oneof, Serialize)]
-pub(super) enum Variant {
+pub(crate) enum Variant {
     #[prost(bytes = "bytes", tag = "1")]
     #[serde(rename = "stringValue", serialize_with = "json::text")]
     String(Bytes),
@@ -325,14 +325,14 @@ pub(super) enum Variant {
 }
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub(super) struct ArrayValue {
+pub(crate) struct ArrayValue {
     #[prost(message, repeated, tag = "1")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<AnyValue>,
 }
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub(super) struct KeyValueList {
+pub(crate) struct KeyValueList {
     #[prost(message, repeated, tag = "1")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<KeyValue>,
