@@ -29,7 +29,11 @@ enum Command {
 
 /// Runs the command of `arguments`.
 pub fn run(arguments: Arguments) -> ExitCode {
-    arguments.log.start();
+    // The demo's own lines are what its reader looks at, and it refuses much on purpose.
+    arguments.log.start(match arguments.command {
+        Command::Demo(_) => "error",
+        Command::Serve(_) => "info",
+    });
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

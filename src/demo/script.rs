@@ -357,7 +357,7 @@ fn controls(other: &Shop, until: i64) -> Vec<Line> {
             "Tempo itself shows B's trace to anyone",
             Backend::Tempo,
             format!("/api/v2/traces/{trace}"),
-            title,
+            other.tenant,
         ),
     ]
 }
