@@ -5,3 +5,9 @@
 mod answers;
 mod auth;
 mod demo;
+mod deploy;
+mod docs;
+mod refusals;
+mod requests;
+mod support;
+mod tidy;
