@@ -5,7 +5,6 @@
 mod answers;
 mod auth;
 mod demo;
-mod deploy;
 mod docs;
 mod refusals;
 mod requests;
