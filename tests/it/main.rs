@@ -5,6 +5,7 @@
 mod answers;
 mod auth;
 mod demo;
+mod deploy;
 mod docs;
 mod refusals;
 mod requests;
