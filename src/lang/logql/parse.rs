@@ -11,6 +11,7 @@ mod selector;
 
 use super::lex::{Kind, lex};
 use super::tree::{Expr, LogQuery, Selector, SelectorId, Slice, Text, Tree};
+use crate::lang::core::nullable::is_malformed;
 use crate::lang::core::quote::{Dialect, unquote};
 use crate::lang::core::token::{Cursor, Token};
 use crate::lang::{Features, QueryError};
@@ -118,6 +119,16 @@ fn identifier<'a>(at: &mut At<'_>, out: &Output<'a>, what: &str) -> Result<&'a s
 fn string<'a>(at: &mut At<'_>, out: &Output<'a>) -> Result<Text<'a>, QueryError> {
     let token = at.expect(Kind::String, "a string")?;
     out.unquoted(token)
+}
+
+/// Takes a string literal that is a pattern of RE2. Loki compiles it; what it surely refuses is refused.
+fn pattern<'a>(at: &mut At<'_>, out: &Output<'a>) -> Result<Text<'a>, QueryError> {
+    let span = at.here();
+    let pattern = string(at, out)?;
+    if is_malformed(&pattern) {
+        return Err(QueryError::syntax(span, "malformed regular expression"));
+    }
+    Ok(pattern)
 }
 
 /// `(a, b)`, and `()`.

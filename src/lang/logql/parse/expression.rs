@@ -3,7 +3,7 @@
 use super::filter::{signed, unit};
 use super::pipeline::log_query;
 use super::range::{grouping, log_range, range_aggregation, refused};
-use super::{At, Output, index, names, string};
+use super::{At, Output, index, names, pattern, string};
 use crate::lang::core::token::shortened;
 use crate::lang::logql::lex::Kind;
 use crate::lang::logql::number;
@@ -280,7 +280,7 @@ fn label_replace(at: &mut At<'_>, out: &mut Output<'_>) -> Result<ExprId, QueryE
     at.expect(Kind::Comma, "`,`")?;
     let source = string(at, out)?;
     at.expect(Kind::Comma, "`,`")?;
-    let pattern = string(at, out)?;
+    let pattern = pattern(at, out)?;
     at.expect(Kind::CloseParenthesis, "`)`")?;
     Ok(out.expr(Expr::LabelReplace { inner, destination, replacement, source, pattern }))
 }

@@ -1,6 +1,6 @@
 //! Stream selectors.
 
-use super::{At, Output, identifier, index, string};
+use super::{At, Output, identifier, index, pattern, string};
 use crate::lang::QueryError;
 use crate::lang::core::nullable::matches_empty;
 use crate::lang::logql::lex::Kind;
@@ -69,7 +69,11 @@ pub(super) fn matcher<'a>(at: &mut At<'_>, out: &Output<'a>) -> Result<Matcher<'
         return Err(at.unexpected("`=`, `!=`, `=~` or `!~`"));
     };
     at.bump();
-    Ok(Matcher { label, operator, value: string(at, out)? })
+    let value = match operator {
+        MatchOperator::Equal | MatchOperator::NotEqual => string(at, out)?,
+        MatchOperator::Match | MatchOperator::NotMatch => pattern(at, out)?,
+    };
+    Ok(Matcher { label, operator, value })
 }
 
 /// The operator of a matcher.
