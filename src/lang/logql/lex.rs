@@ -247,7 +247,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A decimal number. `08` is refused as a bad octal number, as Go's scanner refuses it; `010` is ten.
+    /// A decimal number. `08` is refused as a bad octal number and `0B` as an empty binary one, as Go's
+    /// scanner refuses them; `010` is ten.
     fn digits_and_exponent(&mut self) -> Result<(), QueryError> {
         let from = self.at;
         let whole = self.digits();
@@ -270,7 +271,11 @@ impl<'a> Lexer<'a> {
         let text = self.text.get(from..self.at).unwrap_or("");
         let octal = integer && whole > 1 && text.starts_with('0');
         let misplaced = text.contains('_') && !underscores_separate_digits(text.as_bytes());
-        if misplaced || (octal && text.contains(['8', '9'])) || matches!(self.peek(0), Some(b'p' | b'P')) {
+        let prefix = match self.peek(0) {
+            Some(b'b' | b'B' | b'o' | b'O' | b'x' | b'X') => text == "0",
+            next => matches!(next, Some(b'p' | b'P')),
+        };
+        if misplaced || prefix || (octal && text.contains(['8', '9'])) {
             return Err(self.bad_number(from));
         }
         Ok(())

@@ -3,6 +3,7 @@
 //!
 //! Where Loki's grammar is ambiguous its generator shifts; each such place says so.
 
+mod capture;
 mod expression;
 mod filter;
 mod pipeline;

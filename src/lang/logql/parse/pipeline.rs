@@ -1,7 +1,7 @@
 //! Pipelines and their stages.
 
 use super::selector::{match_operator, matcher, selector};
-use super::{At, Output, filter, identifier, index, pattern, string};
+use super::{At, Output, capture, filter, identifier, index, string};
 use crate::lang::QueryError;
 use crate::lang::logql::lex::Kind;
 use crate::lang::logql::tree::{
@@ -92,8 +92,8 @@ fn stage<'a>(at: &mut At<'_>, out: &mut Output<'a>) -> Result<Stage<'a>, QueryEr
     Ok(match kind {
         Some(Kind::Json) => Stage::Json(extractions(at, out)?),
         Some(Kind::Logfmt) => logfmt(at, out)?,
-        Some(Kind::Regexp) => Stage::Regexp(pattern(at, out)?),
-        Some(Kind::Pattern) => Stage::Pattern(string(at, out)?),
+        Some(Kind::Regexp) => Stage::Regexp(capture::regexp(at, out)?),
+        Some(Kind::Pattern) => Stage::Pattern(capture::pattern(at, out)?),
         Some(Kind::Unpack) => Stage::Unpack,
         Some(Kind::LineFormat) => Stage::LineFormat(string(at, out)?),
         Some(Kind::LabelFormat) => Stage::LabelFormat(label_formats(at, out)?),
