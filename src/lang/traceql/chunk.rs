@@ -54,6 +54,11 @@ impl Reader {
 
     /// `Scanner.next`: reads on when the buffer does not hold the whole of the next character.
     fn advance(&mut self, source: &mut Source<'_>) {
+        if let Some(&byte) = self.buffer.get(self.at).filter(|b| self.at < self.end && b.is_ascii()) {
+            self.next = Some(char::from(byte));
+            self.at += 1;
+            return;
+        }
         while !self.holds_character() {
             self.buffer.copy_within(self.at..self.end, 0);
             self.end -= self.at;
@@ -188,14 +193,17 @@ impl Reader {
             }
             self.digits(source, text);
         }
+        if !self.next.is_some_and(is_unit) {
+            return;
+        }
         let mut ahead = self.clone();
         let mut read = text.clone();
         let mut units = 0;
-        while ahead.next.is_some_and(|c| c.is_numeric() || "nsumhµdwy.".contains(c)) {
+        while ahead.next.is_some_and(is_unit) {
             ahead.take(source, &mut read);
             units += 1;
         }
-        if units > 0 && literal::duration(&read).is_some() {
+        if literal::duration(&read).is_some() {
             // The value is the copy's; the original skips as many characters, whichever it meets.
             (0..units).for_each(|_| self.advance(source));
             *text = read;
@@ -211,6 +219,22 @@ impl Reader {
     /// An attribute's name (`parseAttribute`), after a look at whether it begins with a scope
     /// (`tryScopeAttribute`): that look is all of the copy that matters here.
     fn name(&mut self, source: &mut Source<'_>, text: &mut String) -> Option<()> {
+        // A copy that cannot come to the end of the buffer changes nothing.
+        if self.end - self.at < 4 * (LONGEST_SCOPE + 4) {
+            self.look_for_scope(source);
+        }
+        while let Some(c) = self.next.filter(|c| in_name(*c)) {
+            if c == '"' {
+                self.string('"', source, text)?;
+            } else {
+                self.take(source, text);
+            }
+        }
+        Some(())
+    }
+
+    /// What the copy of `tryScopeAttribute` reads. Its finding matters after `parent.` only.
+    fn look_for_scope(&self, source: &mut Source<'_>) {
         let mut ahead = self.clone();
         let mut seen = 0;
         while let Some(c) = ahead.next {
@@ -224,15 +248,12 @@ impl Reader {
             seen += c.len_utf8();
             ahead.advance(source);
         }
-        while let Some(c) = self.next.filter(|c| in_name(*c)) {
-            if c == '"' {
-                self.string('"', source, text)?;
-            } else {
-                self.take(source, text);
-            }
-        }
-        Some(())
     }
+}
+
+/// What `tryScanDuration` takes for a part of a duration.
+fn is_unit(c: char) -> bool {
+    matches!(c, '0'..='9' | 'n' | 's' | 'u' | 'm' | 'h' | 'µ' | 'd' | 'w' | 'y' | '.') || c.is_numeric()
 }
 
 /// `longestScope` of Tempo's `tryScopeAttribute`.

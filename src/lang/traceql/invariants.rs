@@ -87,7 +87,7 @@ fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     for token in tokens.expect("tokens") {
         let word = token.span.of(text);
-        if word == "}" && words.last() == Some(&"true") && words.len() > 1 && words[words.len() - 2] == "{" {
+        if word == "}" && matches!(words.as_slice(), [.., "{", "true"]) {
             words.pop();
         }
         words.push(word);
