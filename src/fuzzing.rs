@@ -63,9 +63,11 @@ fn with_text(bytes: &[u8], check: impl FnOnce(&str)) {
 mod tests {
     use std::path::Path;
 
+    type Target = (&'static str, fn(&[u8]));
+
     #[test]
     fn what_fuzzing_once_found_stays_mended() {
-        let targets: [(&str, fn(&[u8])); 5] = [
+        let targets: [Target; 5] = [
             ("promql", super::promql),
             ("logql", super::logql),
             ("traceql", super::traceql),

@@ -52,13 +52,13 @@ where
     fn call(&mut self, request: Authenticated) -> Self::Future {
         match self.stage.authorize(request) {
             Ok(authorized) => Either::Right(self.next.call(authorized)),
-            Err(refused) => Either::Left(ready(Err(*refused))),
+            Err(refused) => Either::Left(ready(Err(refused))),
         }
     }
 }
 
 impl Authorize {
-    fn authorize(&self, request: Authenticated) -> Result<Authorized, Box<Refused>> {
+    fn authorize(&self, request: Authenticated) -> Result<Authorized, Refused> {
         let Authenticated { raw, verified } = request;
         let decision = verified.decision(self.generation, |caller| self.decide(caller));
         let granted = match &*decision {
@@ -69,7 +69,7 @@ impl Authorize {
         let open = |grant: Grant| raw.mount.backend.matchers(&grant).map(|_| grant);
         match granted.and_then(open) {
             Ok(grant) => Ok(Authorized { raw, grant }),
-            Err(forbidden) => Err(Box::new(raw.told.refuse(forbidden))),
+            Err(forbidden) => Err(raw.told.refuse(forbidden)),
         }
     }
 }

@@ -54,7 +54,8 @@ pub struct Reply {
 /// A refusal with what is told of it.
 #[derive(Debug)]
 pub struct Refused {
-    rejection: Rejection,
+    // In a box, so that the usual way, which is a reply, stays small.
+    rejection: Box<Rejection>,
     told: Told,
 }
 
@@ -69,7 +70,7 @@ struct Told {
 
 impl Told {
     fn refuse(self, rejection: impl Into<Rejection>) -> Refused {
-        Refused { rejection: rejection.into(), told: self }
+        Refused { rejection: Box::new(rejection.into()), told: self }
     }
 }
 

@@ -47,7 +47,9 @@ async fn each_endpoint_asks_its_backend_with_the_scope() {
     let t = r#"tenant="acme-books""#;
     let scope = format!("{{{t}}}");
     let trace_scope = r#"{ resource.tenant = "acme-books" }"#;
-    let cases: &[(&str, &str, &[(&str, &str)])] = &[
+    // What is asked, what arrives, and with which parameters.
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+    let cases: &[Case<'_>] = &[
         (
             "/prometheus/api/v1/query_range?query=up&start=1&end=2&step=1",
             "POST /api/v1/query_range",
