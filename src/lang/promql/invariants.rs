@@ -53,7 +53,13 @@ fn is_trivia(text: &str) -> bool {
 /// no defect.
 fn scoping_holds(text: &str, entry: Entry, matchers: &ScopeMatchers) {
     let limits = QueryLimits::default();
-    let (scoped, opinion) = match scope_with_second_opinion(text, entry, features(), &limits, matchers) {
+    // libFuzzer ends at any panic, also at one of the other parser's that is caught.
+    let asked = if cfg!(fuzzing) {
+        scope(text, entry, features(), &limits, matchers).map(|scoped| (scoped, Opinion::NotAsked))
+    } else {
+        scope_with_second_opinion(text, entry, features(), &limits, matchers)
+    };
+    let (scoped, opinion) = match asked {
         Ok(scoped) => scoped,
         Err(error) => {
             assert_ne!(error.kind, QueryErrorKind::Defect, "{error}");

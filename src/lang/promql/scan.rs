@@ -138,7 +138,7 @@ fn after_matcher<'t>(text: &'t str, matcher: &ScopeMatcher, pattern: bool) -> Op
             }
         }
     }
-    rest.strip_prefix('"').filter(|rest| rest.starts_with([',', '}']))
+    rest.strip_prefix('"').filter(|rest| rest.trim_start_matches(' ').starts_with([',', '}']))
 }
 
 /// Whether `text` is `label="value"` with a value of `matcher`.

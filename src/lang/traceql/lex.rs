@@ -330,7 +330,7 @@ impl Lexer<'_> {
         }
         match self.bytes.get(self.at) {
             Some(&byte) if !ends_name(byte) => Err(QueryError::unsupported(
-                Span::new(self.at, self.at + 1),
+                Span::at(self.at),
                 "an attribute name quoted in parts is not supported, quote the whole name",
             )),
             _ => Ok(Kind::QuotedAttribute(scope)),
