@@ -21,16 +21,17 @@ use std::time::{Duration, SystemTime};
 const LAST_DATE: f64 = 253_402_300_799.0;
 
 /// The token of the one `Authorization: Bearer TOKEN` header (RFC 6750, section 2.1). At most `max` bytes.
-pub(super) fn bearer(headers: &HeaderMap, max: usize) -> Result<&str, TokenFault> {
+/// Its bytes are not looked at: whoever does not know them by their digest has [`Unverified::read`] do that.
+pub(super) fn bearer(headers: &HeaderMap, max: usize) -> Result<&[u8], TokenFault> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(TokenFault::Missing)?;
     // Which of two would count is a question that two servers answer differently.
     if values.next().is_some() {
         return Err(TokenFault::Malformed);
     }
-    let value = value.to_str().map_err(|_| TokenFault::Malformed)?;
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    let mut parts = value.as_bytes().splitn(2, |byte| *byte == b' ');
+    let (scheme, token) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(TokenFault::Missing);
     }
     if token.is_empty() || token.len() > max {
@@ -51,7 +52,8 @@ pub(super) struct Unverified<'t> {
 
 impl<'t> Unverified<'t> {
     /// Takes the token apart (RFC 7515, section 5.2; RFC 7519, section 7.2).
-    pub(super) fn read(token: &'t str) -> Result<Self, TokenFault> {
+    pub(super) fn read(token: &'t [u8]) -> Result<Self, TokenFault> {
+        let token = str::from_utf8(token).map_err(|_| TokenFault::Malformed)?;
         let (message, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(TokenFault::Malformed)?;
         // Five parts are an encrypted token. The decoder refuses padding, other alphabets, trailing bits

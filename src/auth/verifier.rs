@@ -145,7 +145,7 @@ impl<D: Send + Sync + 'static> Verifier<D> {
     ) -> Result<Arc<Verified<D>>, TokenFault> {
         let token = token::bearer(headers, self.token_bytes)?;
         let mut name = Digest::default();
-        name.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        name.copy_from_slice(digest(&SHA256, token).as_ref());
         match self.cache.get(&name).filter(|entry| self.is_fresh(entry, now)) {
             Some(entry) => Ok(entry),
             // In a box, so that the usual way stays a small future.
@@ -161,7 +161,7 @@ impl<D: Send + Sync + 'static> Verifier<D> {
 
     async fn verify_anew(
         &self,
-        token: &str,
+        token: &[u8],
         digest: Digest,
         now: SystemTime,
     ) -> Result<Arc<Verified<D>>, TokenFault> {
