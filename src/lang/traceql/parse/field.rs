@@ -6,6 +6,7 @@ use super::super::literal;
 use super::super::tree::{Attribute, FieldOp, NodeId, NodeKind, SpanKind, Static, Status};
 use super::{Cursor, Parser};
 use crate::lang::QueryError;
+use crate::lang::core::nullable;
 use crate::lang::core::quote::{self, Dialect};
 use crate::lang::core::token::{Token, shortened};
 use std::borrow::Cow;
@@ -286,6 +287,9 @@ impl<'a> Parser<'a> {
         let constant = self.nodes.get(right.id.0 as usize).map(|n| &n.kind);
         match op {
             FieldOp::Matches | FieldOp::NotMatches => match constant {
+                Some(NodeKind::Static(Static::String(pattern))) if nullable::is_malformed(pattern) => {
+                    Err(QueryError::syntax(at, "the pattern is malformed"))
+                }
                 Some(NodeKind::Static(Static::String(_))) => Ok(()),
                 _ => Err(QueryError::unsupported(at, "a pattern must be a string literal")),
             },
