@@ -29,7 +29,9 @@ pub(super) fn scan(scoped: &str, selectors: usize, scope: &ScopeMatchers) -> Res
                 selector(after, scope, in_absent(before)).ok_or("a selector lacks the scope")?
             }
             _ if is_word(first) => {
-                let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+                // Only a number has a dot: `offset.5` is two words.
+                let ends = |c| !is_word(c) || c == '.' && !(first.is_ascii_digit() || first == '.');
+                let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
                 let next = after.trim_start_matches(' ');
                 if !in_list && !may_stand(word, next) {
                     return Err("a metric without braces");
