@@ -134,8 +134,9 @@ fn ranged<'a>(
     stages: bool,
 ) -> Result<LogRange<'a>, QueryError> {
     let token = at.expect(Kind::Range, "a range such as `[5m]`")?;
-    let inside = out.word(token).trim_start_matches('[').trim_end_matches(']');
-    let interval = number::prometheus_duration(inside)
+    let inside = out.word(token).strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let interval = inside
+        .and_then(number::prometheus_duration)
         .ok_or_else(|| QueryError::syntax(token.span, "not a valid duration"))?;
     let mut offset = 0;
     if at.eat(Kind::Offset).is_some() {
