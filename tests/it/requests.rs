@@ -13,7 +13,7 @@ fn pair(name: &str, value: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_query_is_rebuilt_with_the_scope_and_a_fixed_set_of_headers() {
+async fn atk_0f_a_query_is_rebuilt_with_the_scope_and_a_fixed_set_of_headers() {
     let proxy = Proxy::start().await;
     let headers = [
         "X-Scope-OrgID: globex-lit",
@@ -42,7 +42,7 @@ async fn a_query_is_rebuilt_with_the_scope_and_a_fixed_set_of_headers() {
 }
 
 #[tokio::test]
-async fn each_endpoint_asks_its_backend_with_the_scope() {
+async fn atk_0h_each_endpoint_asks_its_backend_with_the_scope() {
     let proxy = Proxy::start().await;
     let t = r#"tenant="acme-books""#;
     let scope = format!("{{{t}}}");
@@ -121,7 +121,7 @@ async fn each_endpoint_asks_its_backend_with_the_scope() {
 }
 
 #[tokio::test]
-async fn several_tenants_are_an_escaped_alternation_and_dimensions_are_all_said() {
+async fn atk_3h_several_tenants_are_an_escaped_alternation_and_dimensions_are_all_said() {
     let proxy = Proxy::start().await;
     let two = proxy.token(json!({ "tenant": ["globex.lit", "acme-books", "acme-books"] }));
     let bearer = format!("Authorization: Bearer {two}");
@@ -333,7 +333,7 @@ async fn atk_0k_methods_bodies_and_content_types_are_closed_lists() {
 }
 
 #[tokio::test]
-async fn a_refused_query_shows_where_in_the_callers_own_text() {
+async fn atk_0j_a_refused_query_is_not_sent_and_shows_where_in_the_callers_own_text() {
     let proxy = Proxy::start().await;
     let answer = proxy.get("/prometheus/api/v1/query?query=1%2Binfo(up)").await;
     assert_eq!(answer.status, 400);
