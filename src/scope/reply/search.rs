@@ -150,7 +150,12 @@ impl Span<'_> {
         } else {
             mark.shows(self.attributes.iter().filter(under_key).map(Attribute::string))
         };
-        if shown && !mark.named.on_resource {
+        // Of several values that could be the scope's, none is known to be: all stay.
+        let mut showing =
+            self.attributes.iter().filter(under_key).filter(|a| shows(a)).map(Attribute::string);
+        let first = showing.next();
+        let alike = showing.all(|value| Some(value) == first);
+        if shown && alike && !mark.named.on_resource {
             let place = self.attributes.iter().position(|a| under_key(&a) && shows(a));
             place.map(|i| self.attributes.remove(i));
         }

@@ -146,6 +146,11 @@ fn what_the_caller_names_itself_stays() {
         assert_eq!(cut(&named(true, true), true, &two).pointer(attributes), Some(&json!(pair)));
         assert_eq!(cut(&named(true, false), true, &two)["traces"], json!([]));
     }
+    // With several tenants, either can be the resource's: nothing is guessed.
+    let mut two = marks(&[("tenant", &["a", "b"])]);
+    two[0].named = Named { on_resource: false, elsewhere: true };
+    let pair = [tenant_is("a"), tenant_is("b")];
+    assert_eq!(cut(&two, true, &answer_of(&[span("own", 1, &pair)])).pointer(attributes), Some(&json!(pair)));
     let forged = answer_of(&[span("other", 1, &[tenant_is("z"), tenant_is("y")])]);
     assert_eq!(cut(&named(true, true), true, &forged)["traces"], json!([]));
 }
