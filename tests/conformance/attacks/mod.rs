@@ -1,0 +1,275 @@
+//! Named attacks, sent to Palisade in front of FULL by callers with real tokens.
+//!
+//! An attack holds when nothing of a victim is in the answer and the answer is
+//! either a refusal in the backend's shape or exactly TWIN's. Its control sends
+//! the same to FULL without Palisade and must meet a victim's canary: else the
+//! attack would prove nothing. Where the attack has no unscoped form of its own
+//! (a path the backend does not have), the control asks for the data it is after.
+
+mod gaps;
+mod identity;
+mod logql;
+mod promql;
+mod requests;
+mod traceql;
+
+use crate::compare::Rules;
+use crate::http::{Answer, Base, Request};
+use crate::protobuf;
+use crate::report::Report;
+use crate::seed::{SPAN, TENANTS, canary};
+use crate::world::World;
+
+/// What Palisade may answer.
+enum Verdict {
+    /// One of these statuses, in the backend's error shape.
+    Refused(&'static [u16]),
+    /// An answer that shows this canary of the caller's own.
+    Shows(&'static str),
+    /// What TWIN answers to this request, compared as that endpoint's answers are.
+    Twin(&'static str, Request),
+}
+
+/// One attack.
+struct Attack {
+    name: String,
+    caller: &'static str,
+    /// The mount it goes to; `""` sends the target as it stands.
+    mount: &'static str,
+    kind: &'static str,
+    request: Request,
+    control: Option<Request>,
+    verdict: Verdict,
+}
+
+impl Attack {
+    /// An attack by alice, who owns `acme-books`, that must be refused.
+    fn refused(
+        name: impl Into<String>,
+        mount: &'static str,
+        request: Request,
+        statuses: &'static [u16],
+    ) -> Self {
+        let kind = mount.trim_end_matches("-mixed");
+        Self {
+            name: name.into(),
+            caller: "alice",
+            mount,
+            kind,
+            control: Some(request.clone()),
+            request,
+            verdict: Verdict::Refused(statuses),
+        }
+    }
+
+    /// An attack by alice that must meet her TWIN's answer to the same request.
+    fn twin(name: impl Into<String>, mount: &'static str, endpoint: &'static str, request: Request) -> Self {
+        Self { verdict: Verdict::Twin(endpoint, request.clone()), ..Self::refused(name, mount, request, &[]) }
+    }
+
+    /// An attack that must be answered, with this canary of the caller's own.
+    fn shows(name: impl Into<String>, mount: &'static str, request: Request, own: &'static str) -> Self {
+        Self { verdict: Verdict::Shows(own), ..Self::refused(name, mount, request, &[]) }
+    }
+
+    /// With TWIN's answer to another request as the right one.
+    fn like(mut self, request: Request) -> Self {
+        if let Verdict::Twin(_, twins) = &mut self.verdict {
+            *twins = request;
+        }
+        self
+    }
+
+    /// With another control than the request itself.
+    fn control(mut self, request: Request) -> Self {
+        self.control = Some(request);
+        self
+    }
+
+    /// Without a control: the attack is after something else than data.
+    fn uncontrolled(mut self) -> Self {
+        self.control = None;
+        self
+    }
+
+    /// The caller who attacks.
+    fn by(mut self, caller: &'static str) -> Self {
+        self.caller = caller;
+        self
+    }
+
+    fn run(&self, world: &World, rules: &Rules) -> Result<(), String> {
+        let (Some(full), Some(palisade), Some(caller)) =
+            (world.full.at.get(self.kind), &world.palisade, world.callers.get(self.caller))
+        else {
+            return Err("its servers do not run".into());
+        };
+        if let Some(control) = &self.control {
+            let answer = control.send(full)?;
+            if leaked(&answer, self.caller).is_none() {
+                let text: String = answer.text().chars().take(300).collect();
+                return Err(format!("the control meets no canary: {} {text}", answer.status));
+            }
+        }
+        let base = match self.mount {
+            "" => palisade.base.clone(),
+            mount => palisade.base.under(&format!("/{mount}")),
+        };
+        let answer = self.request.clone().bearer(Some(&caller.token)).send(&base)?;
+        if let Some(canary) = leaked(&answer, self.caller) {
+            return Err(format!("LEAK of {canary}: {}", answer.text()));
+        }
+        match &self.verdict {
+            Verdict::Refused(statuses) => {
+                if statuses.contains(&answer.status) {
+                    // Where 200 is allowed, an answer without canaries is one.
+                    // A path below no mount has no backend's shape.
+                    if self.mount.is_empty() { Ok(()) } else { shaped(&answer, self.kind) }
+                } else {
+                    Err(format!("{} instead of {statuses:?}: {}", answer.status, answer.text()))
+                }
+            }
+            Verdict::Shows(own) => {
+                let text = answer.text();
+                if answer.status == 200 && holds(&text, own) {
+                    Ok(())
+                } else {
+                    Err(format!("{} without {own}: {text}", answer.status))
+                }
+            }
+            Verdict::Twin(endpoint, request) => {
+                let Some(twin) = world.twin(caller).at.get(self.kind) else {
+                    return Err("no TWIN".into());
+                };
+                let expected = request.send(twin)?;
+                match rules.differ((endpoint, &self.name), self.mount, &answer, &expected, false) {
+                    Some(difference) => {
+                        Err(format!("not TWIN's answer {difference}; {} {}", answer.status, answer.text()))
+                    }
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// The first canary in an answer that its caller may not see.
+fn leaked(answer: &Answer, caller: &str) -> Option<String> {
+    let own: &[&str] = match caller {
+        "alice" => &["acme-books"],
+        "bob" => &["globex-lit", "forged", "span-attribute"],
+        "carol" => &["acme-books", "globex-lit", "forged", "span-attribute"],
+        "erin" => &["press.one", "initech-press"],
+        _ => &[],
+    };
+    let strays = ["untenanted", "forged", "array", "repeated", "turned", "span-attribute"];
+    let mut text = match answer.header("content-type") {
+        Some(kind) if kind.starts_with("application/protobuf") => {
+            protobuf::trace(&answer.body).map_or_else(|| answer.text(), |tree| tree.to_string())
+        }
+        _ => answer.text(),
+    };
+    for (_, value) in &answer.headers {
+        text.push('\n');
+        text.push_str(value);
+    }
+    TENANTS
+        .iter()
+        .chain(&strays)
+        .filter(|owner| !own.contains(owner))
+        .flat_map(|owner| {
+            let named = owner.replace(['-', '.'], "_");
+            [canary(owner), format!("node-{owner}"), format!("canary_{named}_total")]
+        })
+        .find(|mark| holds(&text, mark))
+}
+
+/// Whether `text` holds `mark` as a whole word: `canary-acme-books-eu` is not
+/// `canary-acme-books`.
+fn holds(text: &str, mark: &str) -> bool {
+    text.match_indices(mark).any(|(at, _)| {
+        let next = text[at + mark.len()..].chars().next();
+        !next.is_some_and(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+    })
+}
+
+/// Whether a refusal has its backend's shape (surface of each API; a 401 is
+/// JSON with a `message` everywhere but at Prometheus).
+fn shaped(answer: &Answer, kind: &str) -> Result<(), String> {
+    if answer.status == 200 {
+        return Ok(());
+    }
+    let json = answer.json();
+    let right = match (kind, answer.status) {
+        // What is too long to be read at all is refused by the HTTP library.
+        (_, 413 | 414 | 431) if answer.body.is_empty() => true,
+        ("prometheus", _) => json
+            .as_ref()
+            .is_some_and(|v| v["status"] == "error" && v["errorType"].is_string() && v["error"].is_string()),
+        (_, 401) => json.as_ref().is_some_and(|v| v["message"].is_string()),
+        // Tempo's own answer to an unknown trace is an empty 404.
+        ("tempo", 404) if answer.body.is_empty() => true,
+        ("loki" | "tempo", _) => answer.header("content-type").is_some_and(|t| t.starts_with("text/plain")),
+        _ => true,
+    };
+    if right { Ok(()) } else { Err(format!("{} is not in {kind}'s shape: {}", answer.status, answer.text())) }
+}
+
+/// Times as parameters: the whole seed.
+struct Clock {
+    start: i64,
+}
+
+impl Clock {
+    fn instant(&self, query: &str) -> Vec<(String, String)> {
+        pairs(&[("query", query), ("time", &(self.start + SPAN).to_string())])
+    }
+
+    fn range(&self, params: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut all = pairs(params);
+        all.extend(pairs(&[("start", &self.start.to_string()), ("end", &(self.start + SPAN).to_string())]));
+        all
+    }
+
+    fn steps(&self, params: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut all = self.range(params);
+        all.extend(pairs(&[("step", "60")]));
+        all
+    }
+}
+
+fn pairs(params: &[(&str, &str)]) -> Vec<(String, String)> {
+    params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+/// Runs all attacks whose name holds `only`.
+pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
+    if world.palisade.is_none() {
+        return;
+    }
+    let clock = Clock { start: world.start };
+    let mut attacks = requests::all(&clock);
+    attacks.extend(promql::all(&clock));
+    attacks.extend(logql::all(&clock));
+    attacks.extend(traceql::all(&clock));
+    for attack in attacks.iter().filter(|a| a.name.contains(only)) {
+        if world.full.at.contains_key(attack.kind) {
+            report.case(&attack.name, attack.run(world, rules));
+        }
+    }
+    gaps::run(world, &clock, only, report);
+    for (name, attack) in identity::ALL {
+        if name.contains(only) {
+            report.case(name, attack(world));
+        }
+    }
+}
+
+/// Sends as a caller with this token, or none, to one mount of Palisade.
+fn send(world: &World, token: Option<&str>, mount: &str, request: Request) -> Result<Answer, String> {
+    let base: Base = match &world.palisade {
+        Some(palisade) => palisade.base.under(&format!("/{mount}")),
+        None => return Err("Palisade does not run".into()),
+    };
+    request.bearer(token).send(&base)
+}

@@ -1,0 +1,269 @@
+//! Prometheus, Loki and Tempo: their configuration, start and data.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::http::{Base, Request};
+use crate::processes::{Server, free_ports, run, write};
+use crate::seed::{self, Holds};
+
+/// How long a server may take to be ready; the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Where Prometheus's API starts, so that an upstream with a path is the rule
+/// here and not the exception (ATK-01).
+pub const PROMETHEUS_PREFIX: &str = "/metrics-store";
+
+/// Programs by component name, as `install.sh` reports them.
+pub type Programs = BTreeMap<String, PathBuf>;
+
+/// One set of backends with the same data, each there if its program is.
+pub struct Backends {
+    /// The set's name in messages.
+    pub name: &'static str,
+    /// Whose data it holds.
+    pub holds: Holds,
+    /// Where each listens, by `prometheus`, `loki` or `tempo`.
+    pub at: BTreeMap<&'static str, Base>,
+    otlp: Option<Base>,
+    servers: Vec<(Server, Base, &'static str)>,
+}
+
+impl Backends {
+    /// A set that another run has started.
+    pub fn elsewhere(name: &'static str, holds: Holds, at: BTreeMap<&'static str, Base>) -> Self {
+        Self { name, holds, at, otlp: None, servers: Vec::new() }
+    }
+
+    /// Starts the servers of one set below `dir`; `start` is the seed's first
+    /// instant, in seconds of the epoch.
+    pub fn start(
+        name: &'static str,
+        holds: Holds,
+        dir: &Path,
+        programs: &Programs,
+        start: i64,
+    ) -> Result<Self, String> {
+        let mut set = Self::elsewhere(name, holds, BTreeMap::new());
+        let dir = dir.join(name);
+        if let (Some(server), Some(tool)) = (programs.get("prometheus"), programs.get("promtool")) {
+            set.prometheus(&dir.join("prometheus"), server, tool, start)?;
+        }
+        if let Some(program) = programs.get("loki") {
+            set.loki(&dir.join("loki"), program)?;
+        }
+        if let Some(program) = programs.get("tempo") {
+            set.tempo(&dir.join("tempo"), program)?;
+        }
+        Ok(set)
+    }
+
+    /// Waits for the servers, gives them their data and waits until it shows.
+    pub fn seed(&self, start: i64) -> Result<(), String> {
+        for (server, base, path) in &self.servers {
+            server.ready(base, path, PATIENCE)?;
+        }
+        if let Some(loki) = self.at.get("loki") {
+            let body = seed::loki::push(self.holds, start).to_string();
+            let answer = json_post("/loki/api/v1/push", body).send(loki)?;
+            if answer.status != 204 {
+                return Err(format!("{} loki: {} {}", self.name, answer.status, answer.text()));
+            }
+            self.flushed(loki, start)?;
+        }
+        if let (Some(otlp), Some(tempo)) = (&self.otlp, self.at.get("tempo")) {
+            let body = seed::tempo::export(self.holds, start).to_string();
+            let answer = json_post("/v1/traces", body).send(otlp)?;
+            if answer.status != 200 {
+                return Err(format!("{} tempo: {} {}", self.name, answer.status, answer.text()));
+            }
+            self.visible(tempo, start)?;
+        }
+        Ok(())
+    }
+
+    /// Loki's `index/stats` counts flushed chunks only.
+    fn flushed(&self, loki: &Base, start: i64) -> Result<(), String> {
+        Request::form("/flush", &[]).send(loki)?;
+        let params = [
+            ("query", r#"{service=~".+"}"#.to_owned()),
+            ("start", start.to_string()),
+            ("end", (start + seed::SPAN).to_string()),
+        ]
+        .map(|(k, v)| (k.to_owned(), v));
+        let stats = Request::get("/loki/api/v1/index/stats", &params);
+        let streams = seed::loki::streams(self.holds);
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let answer = stats.send(loki)?.json();
+            if answer.is_some_and(|v| v["streams"] == streams) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        Err(format!("{} loki: the seed does not show", self.name))
+    }
+
+    /// Tempo answers tag values from closed blocks only, and metrics from the
+    /// generator's; both follow a push by some seconds.
+    fn visible(&self, tempo: &Base, start: i64) -> Result<(), String> {
+        let begun = Instant::now();
+        let window =
+            [("start".to_owned(), start.to_string()), ("end".to_owned(), (start + seed::SPAN).to_string())];
+        let ask = |path: &str, q: &str| -> Result<String, String> {
+            let mut params = window.to_vec();
+            params.push(("q".into(), q.into()));
+            params.push(("step".into(), "1800s".into()));
+            Ok(Request::get(path, &params).send(tempo)?.text())
+        };
+        while begun.elapsed() < PATIENCE {
+            let values = ask("/api/v2/search/tag/resource.service.name/values", "")?;
+            let rate = ask("/api/metrics/query_range", "{} | count_over_time()")?;
+            if values.contains("catalog") && rate.contains("\"value\":") {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        Err(format!("{} tempo: the seed does not show", self.name))
+    }
+
+    fn prometheus(&mut self, dir: &Path, program: &Path, promtool: &Path, start: i64) -> Result<(), String> {
+        write(&dir.join("seed.om"), &seed::prometheus::text(self.holds, start))?;
+        let args = ["tsdb", "create-blocks-from", "openmetrics", "seed.om", "data"];
+        run(promtool, &args, dir)?;
+        write(&dir.join("prometheus.yml"), "global: {}\n")?;
+        let [port] = free_ports()?;
+        let base = Base::local(port).under(PROMETHEUS_PREFIX);
+        let args = [
+            "--config.file=prometheus.yml".to_owned(),
+            "--storage.tsdb.path=data".into(),
+            "--storage.tsdb.retention.time=10y".into(),
+            "--enable-feature=promql-experimental-functions".into(),
+            format!("--web.listen-address={}", base.authority),
+            format!("--web.external-url={}", base.url()),
+            format!("--web.route-prefix={PROMETHEUS_PREFIX}"),
+            "--log.level=warn".into(),
+        ];
+        self.spawn("prometheus", dir, program, &args, base, "/-/ready")
+    }
+
+    fn loki(&mut self, dir: &Path, program: &Path) -> Result<(), String> {
+        let [http, grpc, gossip] = free_ports()?;
+        let config = LOKI
+            .replace("HTTP", &http.to_string())
+            .replace("GRPC", &grpc.to_string())
+            .replace("GOSSIP", &gossip.to_string());
+        write(&dir.join("loki.yaml"), &config)?;
+        let args = ["-config.file=loki.yaml".to_owned()];
+        self.spawn("loki", dir, program, &args, Base::local(http), "/ready")
+    }
+
+    fn tempo(&mut self, dir: &Path, program: &Path) -> Result<(), String> {
+        let [http, grpc, gossip, otlp] = free_ports()?;
+        let config = TEMPO
+            .replace("HTTP", &http.to_string())
+            .replace("GRPC", &grpc.to_string())
+            .replace("GOSSIP", &gossip.to_string())
+            .replace("OTLP", &otlp.to_string());
+        write(&dir.join("tempo.yaml"), &config)?;
+        self.otlp = Some(Base::local(otlp));
+        let args = ["-config.file=tempo.yaml".to_owned()];
+        self.spawn("tempo", dir, program, &args, Base::local(http), "/ready")
+    }
+
+    fn spawn(
+        &mut self,
+        kind: &'static str,
+        dir: &Path,
+        program: &Path,
+        args: &[String],
+        base: Base,
+        ready: &'static str,
+    ) -> Result<(), String> {
+        let name = format!("{} {kind}", self.name);
+        let server = Server::start(&name, dir, program, args, &[])?;
+        self.at.insert(kind, base.clone());
+        self.servers.push((server, base, ready));
+        Ok(())
+    }
+}
+
+fn json_post(path: &str, body: String) -> Request {
+    Request { method: "POST".into(), target: path.into(), body: body.into_bytes(), ..Request::default() }
+        .header("Content-Type", "application/json")
+}
+
+/// One process, everything in memory or below its working directory. Old
+/// samples are taken, no gossip leaves loopback, no cache keeps what was true for a
+/// part of the seed only, and no compaction shows an index twice for a moment.
+const LOKI: &str = r#"
+auth_enabled: false
+analytics: { reporting_enabled: false }
+server:
+  http_listen_address: 127.0.0.1
+  http_listen_port: HTTP
+  grpc_listen_address: 127.0.0.1
+  grpc_listen_port: GRPC
+  log_level: warn
+common:
+  instance_addr: 127.0.0.1
+  path_prefix: data
+  replication_factor: 1
+  storage: { filesystem: { chunks_directory: data/chunks, rules_directory: data/rules } }
+  ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 }
+memberlist: { bind_addr: ["127.0.0.1"], bind_port: GOSSIP }
+ingester: { lifecycler: { min_ready_duration: 0s, final_sleep: 0s }, query_store_max_look_back_period: 0s }
+limits_config: { reject_old_samples: false, volume_enabled: true, allow_structured_metadata: true }
+compactor: { working_directory: data/compactor, compaction_interval: 24h }
+pattern_ingester: { enabled: true }
+query_range: { cache_results: false, cache_index_stats_results: false }
+schema_config:
+  configs:
+    - { from: 2020-10-24, store: tsdb, object_store: filesystem, schema: v13, index: { prefix: index_, period: 24h } }
+"#;
+
+/// One process that takes hour-old spans, keeps them in its ingester and
+/// answers TraceQL metrics for them from the generator's local blocks.
+const TEMPO: &str = r#"
+target: all
+usage_report: { reporting_enabled: false }
+server:
+  http_listen_address: 127.0.0.1
+  http_listen_port: HTTP
+  grpc_listen_address: 127.0.0.1
+  grpc_listen_port: GRPC
+  log_level: warn
+memberlist: { bind_addr: ["127.0.0.1"], bind_port: GOSSIP }
+distributor:
+  ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 }
+  receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:OTLP" } } } }
+ingester:
+  lifecycler: { address: 127.0.0.1, ring: { kvstore: { store: inmemory }, replication_factor: 1 }, final_sleep: 0s, min_ready_duration: 0s }
+  flush_check_period: 1s
+  trace_idle_period: 1s
+  max_block_duration: 24h
+compactor: { disabled: true, ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 } }
+metrics_generator:
+  ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 }
+  metrics_ingestion_time_range_slack: 24h
+  storage: { path: generator/wal }
+  traces_storage: { path: generator/traces, ingestion_time_range_slack: 24h }
+  processor:
+    local_blocks:
+      filter_server_spans: false
+      flush_check_period: 1s
+      trace_idle_period: 1s
+      max_block_duration: 24h
+      complete_block_timeout: 24h
+querier: { frontend_worker: { frontend_address: "127.0.0.1:GRPC" } }
+query_frontend:
+  search: { query_backend_after: 12h, query_ingesters_until: 24h }
+  metrics: { query_backend_after: 12h, max_duration: 24h }
+storage:
+  trace:
+    backend: local
+    wal: { path: spans/wal, ingestion_time_range_slack: 24h }
+    local: { path: spans/blocks }
+overrides: { defaults: { metrics_generator: { processors: [local-blocks] } } }
+"#;

@@ -1,0 +1,344 @@
+//! When two answers count as equal: the rules of `equal.toml`, and nothing else.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::http::Answer;
+use crate::protobuf;
+
+/// How one place of an endpoint's answers is compared.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Treat {
+    /// A list without a promised order: equal as a bag.
+    Unordered,
+    /// Numbers, also written as strings, equal to within 1e-9 of their size.
+    #[serde(rename = "1e-9")]
+    Close,
+    /// Left out on both sides.
+    Dropped,
+    /// Palisade says `palisade` here, whatever TWIN says.
+    Difference,
+}
+
+/// One rule; `reason` is for the reader of the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    /// An endpoint's name, or its start followed by `*`.
+    endpoint: String,
+    /// Only for answers of this mount.
+    mount: Option<String>,
+    /// Keys joined by dots; `*` is any key, `[]` any element, `[1]` that one.
+    path: String,
+    treat: Treat,
+    /// Only for the case of this name.
+    case: Option<String>,
+    /// Only where TWIN says this: a place and its value.
+    when: Option<(String, Value)>,
+    /// Drops the elements of the list at `path` whose text holds this.
+    holding: Option<String>,
+    /// What Palisade says at a `difference`; nothing when the field is absent there.
+    palisade: Option<Value>,
+    reason: String,
+}
+
+impl Rule {
+    fn applies(&self, twin: &Value) -> bool {
+        self.when.as_ref().is_none_or(|(path, value)| {
+            let path: Vec<&str> = path.split('.').collect();
+            find(twin, &path) == [value]
+        })
+    }
+}
+
+/// The rules of `equal.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    rule: Vec<Rule>,
+}
+
+impl Rules {
+    /// Reads the file that is compiled in.
+    pub fn load() -> Result<Self, String> {
+        let rules: Self =
+            toml::from_str(include_str!("equal.toml")).map_err(|e| format!("equal.toml: {e}"))?;
+        match rules.rule.iter().find(|rule| rule.reason.trim().is_empty()) {
+            Some(rule) => Err(format!("equal.toml: `{}` gives no reason", rule.path)),
+            None => Ok(rules),
+        }
+    }
+
+    /// Says where `ours` and `twin` differ, if they do, for a case of an endpoint. `control` compares two
+    /// answers of the same backend, to which no named difference applies.
+    pub fn differ(
+        &self,
+        (endpoint, case): (&str, &str),
+        mount: &str,
+        ours: &Answer,
+        twin: &Answer,
+        control: bool,
+    ) -> Option<String> {
+        let (mut ours, mut twin) = (tree(ours), tree(twin));
+        let rules: Vec<(&Rule, Vec<&str>)> = self
+            .rule
+            .iter()
+            .filter(|rule| match rule.endpoint.strip_suffix('*') {
+                Some(start) => endpoint.starts_with(start),
+                None => rule.endpoint == endpoint,
+            })
+            .filter(|rule| rule.mount.as_deref().is_none_or(|m| m == mount))
+            .filter(|rule| rule.case.as_deref().is_none_or(|c| c == case))
+            .filter(|rule| !control || rule.treat != Treat::Difference)
+            .filter(|rule| rule.applies(&twin))
+            .map(|rule| (rule, rule.path.split('.').collect()))
+            .collect();
+        for (rule, path) in &rules {
+            match rule.treat {
+                Treat::Dropped => {
+                    remove(&mut ours, path, rule.holding.as_deref());
+                    remove(&mut twin, path, rule.holding.as_deref());
+                }
+                Treat::Difference => {
+                    if find(&twin, path).is_empty() && find(&ours, path).is_empty() {
+                        continue;
+                    }
+                    let expected = rule.palisade.clone();
+                    let said = find(&ours, path);
+                    let right = match &expected {
+                        Some(value) => said.iter().all(|v| *v == value),
+                        None => said.is_empty(),
+                    };
+                    if !right {
+                        return Some(format!("at {}: {said:?} instead of {expected:?}", rule.path));
+                    }
+                    remove(&mut ours, path, None);
+                    remove(&mut twin, path, None);
+                }
+                Treat::Unordered | Treat::Close => {}
+            }
+        }
+        Comparison { rules: &rules }.differ(&ours, &twin, &mut Vec::new())
+    }
+}
+
+/// An answer as one tree: `status`, and `body` by its content type. The text of
+/// an error answer is under `error`, so that rules can speak of it.
+fn tree(answer: &Answer) -> Value {
+    let kind = answer.header("content-type").unwrap_or_default();
+    let body = if kind.starts_with("application/protobuf") {
+        protobuf::trace(&answer.body).unwrap_or_else(|| Value::String("undecodable".into()))
+    } else {
+        answer.json().unwrap_or_else(|| Value::String(answer.text()))
+    };
+    let mut tree = serde_json::Map::new();
+    tree.insert("status".into(), answer.status.into());
+    let place = if answer.status == 200 { "body" } else { "error" };
+    tree.insert(place.into(), body);
+    Value::Object(tree)
+}
+
+fn names(part: &str, key: &str) -> bool {
+    part == "*" || part == key
+}
+
+/// Splits `name[]` and `name[1]` off a path's part: the name and the indices.
+fn split(part: &str) -> (&str, Vec<Option<usize>>) {
+    let mut pieces = part.split('[');
+    let name = pieces.next().unwrap_or_default();
+    let indices = pieces.map(|p| p.trim_end_matches(']').parse().ok()).collect();
+    (name, indices)
+}
+
+fn elements<'v>(value: &'v Value, indices: &[Option<usize>]) -> Vec<&'v Value> {
+    let Some((first, rest)) = indices.split_first() else {
+        return vec![value];
+    };
+    let Some(list) = value.as_array() else {
+        return Vec::new();
+    };
+    list.iter()
+        .enumerate()
+        .filter(|(at, _)| first.is_none_or(|index| index == *at))
+        .flat_map(|(_, element)| elements(element, rest))
+        .collect()
+}
+
+fn find<'v>(value: &'v Value, path: &[&str]) -> Vec<&'v Value> {
+    let Some((part, rest)) = path.split_first() else {
+        return vec![value];
+    };
+    let (name, indices) = split(part);
+    let Some(map) = value.as_object() else {
+        return Vec::new();
+    };
+    map.iter()
+        .filter(|(key, _)| names(name, key))
+        .flat_map(|(_, child)| elements(child, &indices))
+        .flat_map(|child| find(child, rest))
+        .collect()
+}
+
+/// Removes what is at `path`, or of the list there only the elements `holding`
+/// a text.
+fn remove(value: &mut Value, path: &[&str], holding: Option<&str>) {
+    let Some((part, rest)) = path.split_first() else {
+        return;
+    };
+    let (name, indices) = split(part);
+    let Some(map) = value.as_object_mut() else {
+        return;
+    };
+    if rest.is_empty() && indices.is_empty() && holding.is_none() {
+        map.retain(|key, _| !names(name, key));
+        return;
+    }
+    for (_, child) in map.iter_mut().filter(|(key, _)| names(name, key)) {
+        match (rest, holding, child.as_array_mut()) {
+            ([], Some(text), Some(list)) => list.retain(|e| !e.to_string().contains(text)),
+            _ => remove_below(child, &indices, rest, holding),
+        }
+    }
+}
+
+fn remove_below(value: &mut Value, indices: &[Option<usize>], rest: &[&str], holding: Option<&str>) {
+    let Some((first, others)) = indices.split_first() else {
+        remove(value, rest, holding);
+        return;
+    };
+    let Some(list) = value.as_array_mut() else {
+        return;
+    };
+    for (at, element) in list.iter_mut().enumerate() {
+        if first.is_none_or(|index| index == at) {
+            remove_below(element, others, rest, holding);
+        }
+    }
+}
+
+/// A step from a tree's root: a key, or an index that belongs to the last key.
+#[derive(Clone, Debug)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+struct Comparison<'r> {
+    rules: &'r [(&'r Rule, Vec<&'r str>)],
+}
+
+impl Comparison<'_> {
+    fn treated(&self, treat: Treat, at: &[Step]) -> bool {
+        self.rules.iter().any(|(rule, path)| rule.treat == treat && covers(path, at))
+    }
+
+    fn differ(&self, ours: &Value, twin: &Value, at: &mut Vec<Step>) -> Option<String> {
+        match (ours, twin) {
+            (Value::Object(a), Value::Object(b)) => {
+                let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+                keys.sort();
+                keys.dedup();
+                for key in keys {
+                    at.push(Step::Key(key.clone()));
+                    let found = match (a.get(key), b.get(key)) {
+                        (Some(x), Some(y)) => self.differ(x, y, at),
+                        (x, y) => Some(format!("at {}: {} / {}", shown(at), brief(x), brief(y))),
+                    };
+                    if found.is_some() {
+                        return found;
+                    }
+                    at.pop();
+                }
+                None
+            }
+            (Value::Array(a), Value::Array(b)) if self.treated(Treat::Unordered, at) => self.bags(a, b, at),
+            (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+                for (n, (x, y)) in a.iter().zip(b).enumerate() {
+                    at.push(Step::Index(n));
+                    let found = self.differ(x, y, at);
+                    if found.is_some() {
+                        return found;
+                    }
+                    at.pop();
+                }
+                None
+            }
+            _ if ours == twin => None,
+            _ if self.treated(Treat::Close, at) && close(ours, twin) => None,
+            _ => Some(format!("at {}: {} / {}", shown(at), brief(Some(ours)), brief(Some(twin)))),
+        }
+    }
+
+    fn bags(&self, ours: &[Value], twin: &[Value], at: &[Step]) -> Option<String> {
+        let mut left: Vec<&Value> = twin.iter().collect();
+        for element in ours {
+            let mut below = at.to_vec();
+            below.push(Step::Index(0));
+            let equal = |other: &&Value| self.differ(element, other, &mut below.clone()).is_none();
+            match left.iter().position(equal) {
+                Some(n) => {
+                    left.remove(n);
+                }
+                None => {
+                    let only = brief(Some(element));
+                    return Some(format!("at {}: only ours has {only}", shown(at)));
+                }
+            }
+        }
+        left.first().map(|missing| {
+            let missing = brief(Some(missing));
+            format!("at {}: ours lacks {missing}", shown(at))
+        })
+    }
+}
+
+/// Whether a rule's path names this place exactly.
+fn covers(path: &[&str], at: &[Step]) -> bool {
+    let mut steps = at.iter().peekable();
+    for part in path {
+        let (name, indices) = split(part);
+        let key = matches!(steps.next(), Some(Step::Key(key)) if names(name, key));
+        let indexed = indices
+            .iter()
+            .all(|index| matches!(steps.next(), Some(Step::Index(n)) if index.is_none_or(|i| i == *n)));
+        if !key || !indexed {
+            return false;
+        }
+    }
+    steps.peek().is_none()
+}
+
+fn close(ours: &Value, twin: &Value) -> bool {
+    let number = |value: &Value| match value {
+        Value::Number(n) => n.as_f64(),
+        Value::String(s) => s.parse::<f64>().ok(),
+        _ => None,
+    };
+    match (number(ours), number(twin)) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+        _ => false,
+    }
+}
+
+fn shown(at: &[Step]) -> String {
+    let mut text = String::new();
+    for step in at {
+        match step {
+            Step::Key(key) => {
+                text.push('.');
+                text.push_str(key);
+            }
+            Step::Index(n) => text.push_str(&format!("[{n}]")),
+        }
+    }
+    text
+}
+
+fn brief(value: Option<&Value>) -> String {
+    let text = value.map_or_else(|| "nothing".into(), Value::to_string);
+    match text.char_indices().nth(400) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

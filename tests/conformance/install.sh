@@ -1,0 +1,82 @@
+#!/bin/sh
+# Installs what the conformance tests run against: Prometheus, Loki and Tempo,
+# built from the Go modules pinned below backends/, and Keycloak from Maven
+# Central. Does nothing for what is already there.
+#
+# Everything lands outside the clone, in ${PALISADE_CACHE:-~/.cache/palisade},
+# under a name that carries a hash of what it was made from. Standard output is
+# one line per component: `name=path`, or `name!reason` for one that cannot be
+# had. It needs go (1.26), mvn, java (17) and unzip; about 20 minutes of
+# processor time the first time, none after.
+#
+#   install.sh [component…]
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${PALISADE_CACHE:-$HOME/.cache/palisade}
+keycloak=26.4.0
+mkdir -p "$cache/bin"
+
+missing() { printf '%s!%s\n' "$1" "$2"; }
+
+# go_server NAME BUILD-TAGS PACKAGE…: each package's program, under its own name.
+go_server() {
+    name=$1 tags=$2
+    shift 2
+    key=$(cat "$here/backends/$name/go.mod" "$here/backends/$name/go.sum" | { cat; printf %s "$tags"; } | sha256sum | cut -c1-16)
+    dir=$cache/bin/$name-$key
+    if [ ! -x "$dir/$name" ]; then
+        command -v go >/dev/null || { missing "$name" "go is not installed"; return; }
+        echo "install.sh: building $name from its Go module" >&2
+        # A copy, so that the build leaves the clone as it is.
+        src=$cache/build/$name-$key
+        rm -rf "$src" "$dir.new" && mkdir -p "$src" "$dir.new"
+        cp "$here/backends/$name/go.mod" "$here/backends/$name/go.sum" "$src/"
+        if ! (cd "$src" && GOFLAGS=-mod=readonly nice go build -tags "$tags" -trimpath \
+            -ldflags '-s -w' -o "$dir.new/" "$@" >&2); then
+            missing "$name" "its build failed"
+            return
+        fi
+        rm -rf "$dir" && mv "$dir.new" "$dir" && rm -rf "$src"
+    fi
+    printf '%s=%s\n' "$name" "$dir/$name"
+    if [ "$name" = prometheus ]; then printf 'promtool=%s\n' "$dir/promtool"; fi
+}
+
+keycloak_server() {
+    dir=$cache/keycloak-$keycloak
+    command -v java >/dev/null || { missing keycloak "java is not installed"; return; }
+    if [ ! -e "$dir/lib/palisade-built" ]; then
+        for tool in mvn unzip; do
+            command -v $tool >/dev/null || { missing keycloak "$tool is not installed"; return; }
+        done
+        echo "install.sh: fetching keycloak $keycloak" >&2
+        zip=$HOME/.m2/repository/org/keycloak/keycloak-quarkus-dist/$keycloak/keycloak-quarkus-dist-$keycloak.zip
+        if [ ! -s "$zip" ]; then
+            mvn -q -B dependency:get -Dtransitive=false \
+                "-Dartifact=org.keycloak:keycloak-quarkus-dist:$keycloak:zip" >&2 ||
+                { missing keycloak "maven cannot fetch it"; return; }
+        fi
+        rm -rf "$dir" "$dir.new" && mkdir -p "$dir.new"
+        unzip -q "$zip" -d "$dir.new" && mv "$dir.new/keycloak-$keycloak" "$dir" && rm -rf "$dir.new" ||
+            { missing keycloak "its archive does not unpack"; return; }
+        # The slow part of a first start, done once.
+        "$dir/bin/kc.sh" build --db=dev-mem >&2 && touch "$dir/lib/palisade-built" ||
+            { missing keycloak "its build step failed"; return; }
+    fi
+    printf 'keycloak=%s\n' "$dir"
+}
+
+[ $# -gt 0 ] || set -- prometheus loki tempo keycloak
+for component; do
+    case $component in
+    prometheus)
+        # Service discovery is half of Prometheus's weight, and none is used.
+        go_server prometheus remove_all_sd \
+            github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
+        ;;
+    loki) go_server loki "" github.com/grafana/loki/v3/cmd/loki ;;
+    tempo) go_server tempo "" github.com/grafana/tempo/cmd/tempo ;;
+    keycloak) keycloak_server ;;
+    *) missing "$component" "no such component" ;;
+    esac
+done

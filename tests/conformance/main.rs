@@ -1,0 +1,150 @@
+//! Conformance: a real Keycloak's tokens read real Prometheus, Loki and Tempo
+//! through Palisade, and each answer equals that of backends which hold the
+//! caller's data only.
+//!
+//! `just conformance` runs it; it installs what it needs with `install.sh` and
+//! takes some minutes. A plain `cargo test` says that it was not run.
+//! `PALISADE_CONFORMANCE=controls` leaves Keycloak and Palisade out and tests the
+//! comparison itself; `PALISADE_CONFORMANCE_ONLY=text` runs the cases whose name
+//! holds the text. With `PALISADE_CONFORMANCE_SERVERS=file`, the mode `servers`
+//! starts all servers and waits until the file is gone; other runs use those.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod attacks;
+mod backends;
+mod compare;
+mod http;
+mod kept;
+mod keycloak;
+mod palisade;
+mod processes;
+mod protobuf;
+mod queries;
+mod report;
+mod seed;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use backends::{Backends, Programs};
+use keycloak::Keycloak;
+use palisade::Palisade;
+use report::Report;
+use seed::Holds;
+use world::{Caller, World};
+
+fn main() -> ExitCode {
+    let Ok(mode) = std::env::var("PALISADE_CONFORMANCE") else {
+        println!("conformance: not run (`just conformance` runs it)");
+        return ExitCode::SUCCESS;
+    };
+    let mut report = Report::default();
+    if let Err(why) = run(&mode, &mut report) {
+        report.case("conformance", Err(why));
+    }
+    if report.end(std::env::var("CI").is_ok_and(|ci| ci == "true")) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn run(mode: &str, report: &mut Report) -> Result<(), String> {
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let controls = mode == "controls";
+    let kept = std::env::var("PALISADE_CONFORMANCE_SERVERS").map(PathBuf::from);
+    let mut world = match &kept {
+        Ok(file) if file.exists() => kept::join(file)?,
+        _ => servers(dir.path(), controls, report)?,
+    };
+    if let (Ok(file), "servers") = (&kept, mode) {
+        return kept::keep(&world, file);
+    }
+    ask(&mut world, dir.path(), controls, report)?;
+    let rules = compare::Rules::load()?;
+    let only = std::env::var("PALISADE_CONFORMANCE_ONLY").unwrap_or_default();
+    let cases = queries::load(&only)?;
+    queries::run(&world, &rules, &cases, only.is_empty(), report);
+    attacks::run(&world, &rules, &only, report);
+    Ok(())
+}
+
+/// Runs `install.sh` and reads which components it has.
+fn install(report: &mut Report) -> Result<Programs, String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/install.sh");
+    let out = Command::new(script)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("{script}: {e}"))?;
+    let mut programs = Programs::new();
+    for line in String::from_utf8_lossy(&out.stdout).lines() {
+        if let Some((name, path)) = line.split_once('=') {
+            programs.insert(name.to_owned(), path.into());
+        } else if let Some((name, why)) = line.split_once('!') {
+            report.not_run(name, why);
+        }
+    }
+    Ok(programs)
+}
+
+/// A round minute, so long ago that all seeded instants are past.
+fn first_instant() -> Result<i64, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| e.to_string())?;
+    let now = i64::try_from(now.as_secs()).map_err(|e| e.to_string())?;
+    Ok(now / 60 * 60 - seed::SPAN - 60)
+}
+
+/// Starts the backends with their data, and Keycloak unless only the controls
+/// are wanted.
+fn servers(dir: &Path, controls: bool, report: &mut Report) -> Result<World, String> {
+    let programs = install(report)?;
+    let start = first_instant()?;
+    println!("servers below {}, data from {start} on", dir.display());
+    let keycloak = match programs.get("keycloak") {
+        Some(home) if !controls => Some(Keycloak::start(home, &dir.join("keycloak"))?),
+        _ => None,
+    };
+    let set = |name, holds| Backends::start(name, holds, dir, &programs, start);
+    let world = World {
+        start,
+        full: set("full", Holds::All)?,
+        twin_a: set("twin-a", Holds::Only(&["acme-books"]))?,
+        twin_ab: set("twin-ab", Holds::Only(&["acme-books", "globex-lit"]))?,
+        keycloak,
+        palisade: None,
+        callers: BTreeMap::new(),
+    };
+    for set in world.sets() {
+        set.seed(start)?;
+    }
+    if let Some(keycloak) = &world.keycloak {
+        keycloak.wait()?;
+    }
+    Ok(world)
+}
+
+/// Gets the callers' tokens and starts Palisade.
+fn ask(world: &mut World, dir: &Path, controls: bool, report: &mut Report) -> Result<(), String> {
+    let users = [("alice", false), ("carol", true), ("bob", false), ("erin", false)];
+    for (user, two) in users {
+        let token = match &world.keycloak {
+            Some(keycloak) => keycloak.token("storefront", user)?,
+            None => String::new(),
+        };
+        world.callers.insert(user.to_owned(), Caller { token, two });
+    }
+    match &world.keycloak {
+        Some(keycloak) => {
+            let palisade = Palisade::start(&dir.join("palisade"), &world.full, &keycloak.realm)?;
+            world.palisade = Some(palisade);
+        }
+        None if controls => {}
+        None => report.not_run("palisade", "without Keycloak there are no tokens"),
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Palisade itself, as the binary that `cargo` has just built.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::backends::Backends;
+use crate::http::Base;
+use crate::processes::{Server, free_ports, write};
+
+/// A running Palisade in front of FULL.
+pub struct Palisade {
+    /// The listener with every mount.
+    pub base: Base,
+    /// A second listener with Tempo at its root.
+    pub tempo: Base,
+    /// Health, readiness and metrics.
+    pub admin: Base,
+    server: Server,
+}
+
+impl Palisade {
+    /// Starts it with tokens of `issuer` and the example policy of the tree.
+    pub fn start(dir: &Path, full: &Backends, issuer: &Base) -> Result<Self, String> {
+        let [main, second, admin] = free_ports()?;
+        let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/examples/tenant-claim");
+        let mut config = format!(
+            r#"listen:
+  - address: 127.0.0.1:{main}
+  - address: 127.0.0.1:{second}
+    backend: tempo
+admin: {{ address: "127.0.0.1:{admin}" }}
+issuers:
+  - url: {}
+    audiences: [palisade]
+    algorithms: [RS256, ES256]
+policies: {policies}
+backends:
+"#,
+            issuer.url()
+        );
+        for (name, kind, label, features) in [
+            ("prometheus", "prometheus", "tenant", "promql-experimental-functions"),
+            ("loki", "loki", "tenant", ""),
+            ("tempo", "tempo", "resource.tenant", "traces_never_mix_tenants"),
+            ("tempo-mixed", "tempo", "resource.tenant", ""),
+        ] {
+            let Some(base) = full.at.get(kind) else {
+                continue;
+            };
+            config.push_str(&format!(
+                "  {name}: {{ kind: {kind}, url: \"{}\", labels: {{ tenant: {label} }}, features: [{features}] }}\n",
+                base.url()
+            ));
+        }
+        let path = dir.join("palisade.yaml");
+        write(&path, &config)?;
+        let program = Path::new(env!("CARGO_BIN_EXE_palisade"));
+        let args = ["serve".to_owned(), "--config".into(), path.display().to_string()];
+        let server = Server::start("palisade", dir, program, &args, &[])?;
+        let palisade =
+            Self { base: Base::local(main), tempo: Base::local(second), admin: Base::local(admin), server };
+        let patience = Duration::from_secs(30);
+        palisade.server.ready(&palisade.admin, "/readyz", patience)?;
+        Ok(palisade)
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+}

@@ -1,0 +1,316 @@
+//! The query table: what tenants ask, sent through Palisade to FULL and
+//! directly to the TWIN that holds those tenants' data only.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::compare::Rules;
+use crate::http::{Answer, Base, Request};
+use crate::report::Report;
+use crate::seed::{SPAN, tempo};
+use crate::world::{Caller, World};
+
+/// A family of answers of one shape: a route, and how it tells time.
+struct Endpoint {
+    name: &'static str,
+    /// `{}` is the case's `of`: a label, a tag, a trace id.
+    path: &'static str,
+    time: Time,
+}
+
+/// Which time parameters a case gets that names none.
+#[derive(Clone, Copy)]
+enum Time {
+    /// `time`, in seconds or nanoseconds.
+    Instant(i64),
+    /// `start`, `end` and a `step` in seconds.
+    Steps(i64),
+    /// `start` and `end`.
+    Range(i64),
+    None,
+}
+
+const SECONDS: i64 = 1;
+const NANOSECONDS: i64 = 1_000_000_000;
+
+const ENDPOINTS: [Endpoint; 20] = [
+    endpoint("prometheus.query", "/api/v1/query", Time::Instant(SECONDS)),
+    endpoint("prometheus.query_range", "/api/v1/query_range", Time::Steps(SECONDS)),
+    endpoint("prometheus.series", "/api/v1/series", Time::Range(SECONDS)),
+    endpoint("prometheus.labels", "/api/v1/labels", Time::Range(SECONDS)),
+    endpoint("prometheus.label_values", "/api/v1/label/{}/values", Time::Range(SECONDS)),
+    endpoint("prometheus.buildinfo", "/api/v1/status/buildinfo", Time::None),
+    endpoint("loki.query", "/loki/api/v1/query", Time::Instant(NANOSECONDS)),
+    endpoint("loki.query_range", "/loki/api/v1/query_range", Time::Steps(NANOSECONDS)),
+    endpoint("loki.series", "/loki/api/v1/series", Time::Range(NANOSECONDS)),
+    endpoint("loki.labels", "/loki/api/v1/labels", Time::Range(NANOSECONDS)),
+    endpoint("loki.label_values", "/loki/api/v1/label/{}/values", Time::Range(NANOSECONDS)),
+    endpoint("loki.index_stats", "/loki/api/v1/index/stats", Time::Range(NANOSECONDS)),
+    endpoint("loki.buildinfo", "/loki/api/v1/status/buildinfo", Time::None),
+    endpoint("tempo.search", "/api/search", Time::Range(SECONDS)),
+    endpoint("tempo.trace_v1", "/api/traces/{}", Time::None),
+    endpoint("tempo.trace_v2", "/api/v2/traces/{}", Time::None),
+    endpoint("tempo.tag_values", "/api/v2/search/tag/{}/values", Time::Range(SECONDS)),
+    endpoint("tempo.metrics", "/api/metrics/query_range", Time::Steps(SECONDS)),
+    // The same route; its answers have rules of their own.
+    endpoint("tempo.compare", "/api/metrics/query_range", Time::Steps(SECONDS)),
+    endpoint("tempo.echo", "/api/echo", Time::None),
+];
+
+const fn endpoint(name: &'static str, path: &'static str, time: Time) -> Endpoint {
+    Endpoint { name, path, time }
+}
+
+/// The cases of one file below `cases/`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+/// One question; it is asked as each of `callers`.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    name: String,
+    endpoint: String,
+    /// What stands in the path: a label, a tag, a trace id.
+    #[serde(default)]
+    of: String,
+    /// `{{600}}` in a value is the instant 600 s after the seed's start.
+    #[serde(default)]
+    params: Vec<(String, String)>,
+    /// What TWIN is asked where the same question cannot be put to it, and
+    /// `why` that is.
+    twin: Option<Vec<(String, String)>>,
+    why: Option<String>,
+    #[serde(default = "get")]
+    method: String,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    /// The mount; the endpoint's kind when not given.
+    mount: Option<String>,
+    #[serde(default = "both")]
+    callers: Vec<String>,
+    /// TWIN's answer may be an error or hold nothing.
+    #[serde(default)]
+    empty_ok: bool,
+    /// Start and end of the default time range, seconds after the seed's start.
+    window: Option<(i64, i64)>,
+}
+
+fn get() -> String {
+    "GET".into()
+}
+
+fn both() -> Vec<String> {
+    vec!["alice".into(), "carol".into()]
+}
+
+impl Case {
+    fn mount(&self) -> &str {
+        self.mount.as_deref().unwrap_or_else(|| self.kind())
+    }
+
+    fn kind(&self) -> &str {
+        self.endpoint.split('.').next().unwrap_or_default()
+    }
+
+    fn endpoint(&self) -> Result<&'static Endpoint, String> {
+        let found = ENDPOINTS.iter().find(|e| e.name == self.endpoint);
+        found.ok_or_else(|| format!("no endpoint `{}`", self.endpoint))
+    }
+
+    /// The request for a seed that starts at `start`.
+    fn request(&self, start: i64, params: &[(String, String)]) -> Result<Request, String> {
+        let endpoint = self.endpoint()?;
+        let unit = match endpoint.time {
+            Time::Instant(unit) | Time::Steps(unit) | Time::Range(unit) => unit,
+            Time::None => SECONDS,
+        };
+        let path = endpoint.path.replace("{}", &self.of());
+        let mut params: Vec<(String, String)> =
+            params.iter().map(|(k, v)| (k.clone(), instants(v, start, unit))).collect();
+        let has = |name: &str| params.iter().any(|(k, _)| k == name);
+        let (from, to) = self.window.unwrap_or((0, SPAN));
+        let mut more: Vec<(&str, String)> = Vec::new();
+        match endpoint.time {
+            Time::Instant(unit) if !has("time") => {
+                more.push(("time", ((start + to) * unit).to_string()));
+            }
+            Time::Steps(unit) | Time::Range(unit) if !has("start") => {
+                more.push(("start", ((start + from) * unit).to_string()));
+                more.push(("end", ((start + to) * unit).to_string()));
+            }
+            _ => {}
+        }
+        if matches!(endpoint.time, Time::Steps(_)) && !has("step") {
+            more.push(("step", "60".into()));
+        }
+        params.extend(more.into_iter().map(|(k, v)| (k.to_owned(), v)));
+        let request =
+            if self.method == "POST" { Request::form(&path, &params) } else { Request::get(&path, &params) };
+        Ok(self.headers.iter().fold(request, |request, (k, v)| request.header(k, v)))
+    }
+
+    fn of(&self) -> String {
+        match self.of.split_once(':') {
+            Some(("own", rest)) => {
+                let (tenant, trace) = rest.split_once('/').unwrap_or((rest, "1"));
+                tempo::own_id(tenant, trace.parse().unwrap_or(1))
+            }
+            Some(("infra", tenant)) => tempo::infra_id(tenant),
+            _ => match self.of.as_str() {
+                "mixed" => tempo::MIXED_ID.into(),
+                "forged" => tempo::FORGED_ID.into(),
+                other => other.into(),
+            },
+        }
+    }
+}
+
+/// Replaces each `{{n}}` by the instant n seconds after `start`.
+fn instants(text: &str, start: i64, unit: i64) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        out.push_str(before);
+        match after.split_once("}}") {
+            Some((digits, tail)) if digits.parse::<i64>().is_ok() => {
+                let seconds: i64 = digits.parse().unwrap_or_default();
+                out.push_str(&((start + seconds) * unit).to_string());
+                rest = tail;
+            }
+            _ => {
+                out.push_str("{{");
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
+/// Reads the cases that are compiled in, those whose name holds `only`.
+pub fn load(only: &str) -> Result<Vec<Case>, String> {
+    let mut all = Vec::new();
+    for (name, text) in [
+        ("prometheus", include_str!("cases/prometheus.toml")),
+        ("loki", include_str!("cases/loki.toml")),
+        ("tempo", include_str!("cases/tempo.toml")),
+    ] {
+        let cases: Cases = toml::from_str(text).map_err(|e| format!("cases/{name}.toml: {e}"))?;
+        all.extend(cases.case);
+    }
+    if let Some(case) = all.iter().find(|c: &&Case| c.twin.is_some() != c.why.is_some()) {
+        return Err(format!("`{}` needs both `twin` and `why`, or neither", case.name));
+    }
+    all.retain(|case| format!("{} / {}", case.endpoint, case.name).contains(only));
+    Ok(all)
+}
+
+/// Whether an answer holds no data, by the shape of its body.
+fn empty(answer: &Answer) -> bool {
+    if answer.status != 200 {
+        return true;
+    }
+    let Some(body) = answer.json() else {
+        return answer.body.len() < 8;
+    };
+    let nothing = |v: &Value| match v {
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Null => true,
+        _ => false,
+    };
+    for place in ["/data/result", "/data", "/traces", "/tagValues", "/series", "/batches"] {
+        if let Some(value) = body.pointer(place) {
+            return nothing(value);
+        }
+    }
+    match body.pointer("/trace") {
+        Some(trace) => nothing(trace),
+        None => body.get("streams").is_some_and(|n| n == 0),
+    }
+}
+
+/// Runs every case as each of its callers, with the controls that keep the
+/// comparison from being blind: TWIN equals itself, TWIN's answer holds data,
+/// and FULL, asked the same without Palisade, differs in every family.
+///
+/// With a part of the cases only, the last control is left out: its family may
+/// differ in the others.
+pub fn run(world: &World, rules: &Rules, cases: &[Case], whole: bool, report: &mut Report) {
+    let mut unequal: BTreeMap<String, bool> = BTreeMap::new();
+    for case in cases {
+        for caller in &case.callers {
+            let name = format!("{} / {} / {caller}", case.endpoint, case.name);
+            let Some(caller) = world.callers.get(caller.as_str()) else {
+                report.case(&name, Err("no such caller".into()));
+                continue;
+            };
+            let (Some(full), Some(twin)) =
+                (world.full.at.get(case.kind()), world.twin(caller).at.get(case.kind()))
+            else {
+                continue;
+            };
+            let outcome = one(world, rules, case, caller, full, twin, &mut unequal);
+            report.case(&name, outcome);
+        }
+    }
+    for (family, differs) in unequal {
+        // Their answers say nothing of the data.
+        if !whole || family.ends_with("buildinfo") || family.ends_with("echo") {
+            continue;
+        }
+        let outcome =
+            if differs { Ok(()) } else { Err("FULL answers as TWIN does; the family is blind".into()) };
+        report.case(&format!("control / {family}: FULL differs from TWIN"), outcome);
+    }
+}
+
+/// One case; notes whether FULL without Palisade answers otherwise than TWIN.
+fn one(
+    world: &World,
+    rules: &Rules,
+    case: &Case,
+    caller: &Caller,
+    full: &Base,
+    twin: &Base,
+    unequal: &mut BTreeMap<String, bool>,
+) -> Result<(), String> {
+    let request = case.request(world.start, &case.params)?;
+    let twins = case.request(world.start, case.twin.as_ref().unwrap_or(&case.params))?;
+    let fixed = ["buildinfo", "echo"].iter().any(|n| case.endpoint.ends_with(n));
+    let differ = |ours: &Answer, theirs: &Answer, control: bool| {
+        rules.differ((&case.endpoint, &case.name), case.mount(), ours, theirs, control)
+    };
+    let expected = twins.send(twin)?;
+    if !case.empty_ok && !fixed && empty(&expected) {
+        return Err(format!(
+            "TWIN's answer holds nothing: {} {}",
+            expected.status,
+            expected.text().chars().take(300).collect::<String>()
+        ));
+    }
+    if let Some(where_) = differ(&twins.send(twin)?, &expected, true) {
+        return Err(format!("TWIN differs from itself {where_}"));
+    }
+    let unscoped = twins.send(full)?;
+    let differs = differ(&unscoped, &expected, true).is_some();
+    *unequal.entry(case.endpoint.clone()).or_default() |= differs;
+    if let Some(palisade) = &world.palisade {
+        let mount = palisade.base.under(&format!("/{}", case.mount()));
+        let answer = request.bearer(Some(&caller.token)).send(&mount)?;
+        if let Some(where_) = differ(&answer, &expected, false) {
+            let text = answer.text();
+            return Err(format!(
+                "Palisade / TWIN {where_}; Palisade said {} {}",
+                answer.status,
+                text.chars().take(300).collect::<String>()
+            ));
+        }
+    }
+    Ok(())
+}

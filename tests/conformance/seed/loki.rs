@@ -1,0 +1,114 @@
+//! Streams, as bodies of Loki's push API.
+
+use serde_json::{Value, json};
+
+use super::{Holds, SERVICES, TENANTS, canary};
+
+/// Entries in each stream; 30 s apart.
+const ENTRIES: i64 = 50;
+
+/// The push body for one set of streams, timestamps from `start` on.
+pub fn push(holds: Holds, start: i64) -> Value {
+    let mut streams = Vec::new();
+    for (at, tenant) in TENANTS.iter().enumerate() {
+        if holds.tenant(tenant) {
+            owned(&mut streams, start, tenant, at as i64 + 1);
+        }
+    }
+    if holds.tenant("globex-lit") {
+        forged(&mut streams, start);
+    }
+    if holds.strays() {
+        strays(&mut streams, start);
+    }
+    json!({ "streams": streams })
+}
+
+/// How many streams that is.
+pub fn streams(holds: Holds) -> usize {
+    push(holds, 0)["streams"].as_array().map_or(0, Vec::len)
+}
+
+fn owned(streams: &mut Vec<Value>, start: i64, tenant: &str, weight: i64) {
+    let note = canary(tenant);
+    for (i, service) in SERVICES.iter().enumerate() {
+        let values: Vec<Value> = (0..ENTRIES)
+            .map(|n| {
+                let line = line(service, tenant, weight, n);
+                let mut meta = json!({ "trace_id": format!("{weight:016x}{n:016x}") });
+                // Structured metadata of this name is no scope.
+                if *tenant != *"acme-books" {
+                    meta["shop"] = json!("acme-books");
+                    if i == 1 {
+                        meta["owner_tenant"] = json!("acme-books");
+                    }
+                }
+                json!([at(start, n, i), line, meta])
+            })
+            .collect();
+        streams.push(json!({
+            "stream": { "tenant": tenant, "region": "us-east", "service": service, "env": "prod" },
+            "values": values,
+        }));
+    }
+    streams.push(json!({
+        "stream": { "tenant": tenant, "region": "eu-west", "service": "canary", "note": note },
+        "values": [[at(start, 3, 0), format!("only {tenant} may read {note}")]],
+    }));
+}
+
+/// A line of each service's own shape: logfmt, plain text, JSON.
+fn line(service: &str, tenant: &str, weight: i64, n: i64) -> String {
+    let note = canary(tenant);
+    let level = ["info", "warn", "error"][(n % 3) as usize];
+    let took = (n * 7 + weight * 3) % 400;
+    match service {
+        "storefront" => {
+            format!(r#"level={level} msg="checkout done" order={} duration={took}ms note={note}"#, n * weight)
+        }
+        "catalog" => {
+            let status = if n % 3 == 2 { 500 } else { 200 };
+            format!("GET /books/978-{n} {status} {took} {note}")
+        }
+        _ => {
+            let text = if n % 3 == 2 { "ERROR card declined" } else { "charged" };
+            let brand = if n % 2 == 0 { "visa" } else { "amex" };
+            json!({
+                "level": level,
+                "msg": text,
+                "amount": (n * weight) as f64 / 4.0,
+                "tenant": "acme-books",
+                "card": { "brand": brand },
+                "note": note,
+            })
+            .to_string()
+        }
+    }
+}
+
+fn at(start: i64, n: i64, stream: usize) -> String {
+    ((start + n * 30) * 1_000_000_000 + stream as i64 * 1_000_000).to_string()
+}
+
+/// A stream that no tenant owns.
+fn strays(streams: &mut Vec<Value>, start: i64) {
+    let note = canary("untenanted");
+    streams.push(json!({
+        "stream": { "service": "storefront", "region": "us-east", "env": "prod", "note": note },
+        "values": [[at(start, 5, 0), format!("level=error msg=\"{note}\"")]],
+    }));
+}
+
+/// A stream of `globex-lit` whose entries, metadata and another label claim
+/// `acme-books`.
+fn forged(streams: &mut Vec<Value>, start: i64) {
+    let note = canary("forged");
+    streams.push(json!({
+        "stream": { "tenant": "globex-lit", "service": "storefront", "note": note, "exported_tenant": "acme-books" },
+        "values": [[
+            at(start, 6, 0),
+            format!("level=error tenant=acme-books msg=\"{note}\""),
+            { "tenant": "acme-books" },
+        ]],
+    }));
+}
