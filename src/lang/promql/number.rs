@@ -61,12 +61,29 @@ pub fn seconds(text: &[u8]) -> Option<f64> {
 /// run into a letter.
 pub fn number_length(text: &[u8]) -> Option<usize> {
     let length = if text.starts_with(b"0x") || text.starts_with(b"0X") {
-        2 + text.get(2..)?.iter().take_while(|b| b.is_ascii_hexdigit() || **b == b'_').count()
+        hexadecimal_length(text)?
     } else {
         decimal_length(text)
     };
     let ends = text.get(length).is_none_or(|&b| !continues_name(b) && b != b'.');
     (ends && number(text.get(..length)?).is_some()).then_some(length)
+}
+
+/// Prometheus' scanner takes an `e` that is the second digit, or stands after an underscore, for an
+/// exponent: then a sign belongs to the number, which nothing reads, and neither the end of the text nor
+/// another `e` may follow.
+fn hexadecimal_length(text: &[u8]) -> Option<usize> {
+    let digits = text.get(2..)?.iter().take_while(|b| b.is_ascii_hexdigit() || **b == b'_').count();
+    let length = 2 + digits;
+    let from = if text.get(2) == Some(&b'_') { 3 } else { 2 };
+    let is_e = |at: usize| matches!(text.get(at), Some(b'e' | b'E'));
+    let exponent = is_e(from + 1).then_some(from + 2);
+    let bad = exponent.is_some_and(|after| match text.get(after) {
+        Some(b'e' | b'E' | b'_' | b'+' | b'-') => true,
+        _ => text.get(after..).is_none_or(|rest| rest.trim_ascii_start().first().is_none_or(|b| *b == b'#')),
+    });
+    let underscored = (from..length).any(|at| text.get(at) == Some(&b'_') && is_e(at + 1));
+    (!bad && !underscored).then_some(length)
 }
 
 fn decimal_length(text: &[u8]) -> usize {
@@ -163,6 +180,9 @@ mod tests {
             assert_eq!(number(text.as_bytes()), Some(value), "{text}");
             assert_eq!(number_length(text.as_bytes()), Some(text.len()), "{text}");
         }
+        for (text, length) in [("0x1e5", 5), ("0x1e)", 4), ("0x1e + 5", 4), ("0x11e+5", 5), ("0xe+5", 3)] {
+            assert_eq!(number_length(text.as_bytes()), Some(length), "{text}");
+        }
         assert!(number(b"NaN").is_some_and(f64::is_nan));
     }
 
@@ -190,6 +210,13 @@ mod tests {
             "0o7",
             "1.2.",
             "1..2",
+            "0x1e",
+            "0x1e \n",
+            "0x1e # a",
+            "0x1e+5",
+            "0x_1e-5",
+            "0x1ee",
+            "0x1_e",
         ] {
             assert_eq!(number_length(text.as_bytes()), None, "{text}");
         }
