@@ -41,21 +41,20 @@ impl Parameters {
     /// # Errors
     /// [`Rejection::Parameter`] or [`Rejection::Malformed`] for what two readers could read
     /// differently, [`Rejection::TooLarge`] over the cap on pairs.
-    pub fn read(
+    pub fn read<'t>(
         endpoint: &'static Endpoint,
-        url: Option<&str>,
-        body: Option<&str>,
+        url: Option<&'t str>,
+        body: Option<&'t str>,
         limits: &Limits,
     ) -> Result<Self, Rejection> {
+        let pairs = |text: Option<&'t str>| text.unwrap_or("").split('&').filter(|p| !p.is_empty());
+        if pairs(body).chain(pairs(url)).count() > limits.parameter_pairs {
+            return Err(Rejection::TooLarge { what: "parameter pairs", max: limits.parameter_pairs });
+        }
         let mut parameters = Self::default();
-        let mut pairs = 0;
         // The body first: its values win, and come first in lists, as in Go.
         for (text, place) in [(body, Place::Body), (url, Place::Url)] {
-            for pair in text.unwrap_or("").split('&').filter(|p| !p.is_empty()) {
-                pairs += 1;
-                if pairs > limits.parameter_pairs {
-                    return Err(Rejection::TooLarge { what: "parameter pairs", max: limits.parameter_pairs });
-                }
+            for pair in pairs(text) {
                 parameters.take(endpoint, pair, place)?;
             }
         }
@@ -83,15 +82,15 @@ impl Parameters {
             return Err(Rejection::parameter(name, why));
         }
         let is_list = matches!(form, Form::Selectors(_) | Form::OptionalSelectors(_));
-        if !is_list && let Some(earlier) = self.given.iter().find(|g| g.name == name) {
-            if earlier.place == place {
+        if !is_list {
+            let mut earlier = self.given.iter().filter(|g| g.name == name);
+            if earlier.clone().any(|g| g.place == place) {
                 return Err(Rejection::parameter(name, "is given twice"));
             }
             let must_agree = matches!(form, Form::Query(_) | Form::OptionalQuery(_) | Form::Time);
-            if must_agree && earlier.value != value {
+            if must_agree && earlier.any(|g| g.value != value) {
                 return Err(Rejection::parameter(name, "differs between URL and body"));
             }
-            return Ok(());
         }
         self.given.push(Given { name, value: value.into_owned(), place });
         Ok(())
@@ -162,9 +161,14 @@ mod tests {
 
     #[test]
     fn atk_07_a_scalar_twice_in_one_place_is_refused() {
-        for (url, body) in
-            [("query=&query=up", ""), ("", "query=up&query=up"), ("time=1&time=1", ""), ("query&query=x", "")]
-        {
+        for (url, body) in [
+            ("query=&query=up", ""),
+            ("", "query=up&query=up"),
+            ("time=1&time=1", ""),
+            ("query&query=x", ""),
+            ("query=up&query=up", "query=up"),
+            ("limit=1&limit=3", "limit=2"),
+        ] {
             assert!(matches!(read(url, body), Err(Rejection::Parameter { .. })), "{url} {body}");
         }
     }
@@ -221,5 +225,7 @@ mod tests {
     fn pairs_are_256_and_not_257() {
         assert!(read(&"x=1&".repeat(256), "").is_ok());
         assert!(matches!(read(&"x=1&".repeat(256), "x=1"), Err(Rejection::TooLarge { max: 256, .. })));
+        // The size is told before what is wrong with a parameter.
+        assert!(matches!(read(&"query=%zz&".repeat(257), ""), Err(Rejection::TooLarge { max: 256, .. })));
     }
 }
