@@ -1,7 +1,7 @@
 //! From the file's shape to a [`Config`]: every rule that a type cannot hold.
 
 use super::file::{BackendFile, ConfigFile, IssuerFile, LimitsFile, ListenFile, QueryLimitsFile};
-use super::value::{Version, backend_name, base_url, duration, fits, label};
+use super::value::{backend_name, base_url, duration, fits, label, version};
 use super::{Admin, Backend, Config, ConfigError, Labels, Listener, Tls};
 use crate::api::Kind;
 use crate::auth::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, IssuerFault, KeySource};
@@ -212,7 +212,7 @@ impl Check<'_> {
             features: self.features(&key("features"), kind, &file.features)?,
             version: file
                 .version
-                .map(|text| self.read(&key("version"), &text, Version::parse))
+                .map(|text| self.read(&key("version"), &text, |text| version(kind, text)))
                 .transpose()?,
             timeout: timeout.transpose()?.unwrap_or(BACKEND_TIMEOUT.min(request_timeout)),
             name,

@@ -91,6 +91,15 @@ pub struct Backend {
     pub timeout: Duration,
 }
 
+impl Backend {
+    /// Whether it is not known to answer tag values from everyone's data: Tempo before 2.7 does, or matches
+    /// parts of values.
+    pub fn narrows_tag_values(&self) -> bool {
+        self.kind != Kind::Tempo
+            || self.version.is_none_or(|version| version >= Version { major: 2, minor: 7 })
+    }
+}
+
 /// The label in which a backend says each dimension of a scope; labels are distinct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels(BTreeMap<String, Arc<str>>);

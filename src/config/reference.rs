@@ -62,7 +62,11 @@ pub const KEYS: &[Key] = &[
         "the backend's feature flags and what else is declared of it: Prometheus \
          `promql-experimental-functions`, `promql-binop-fill-modifiers`; Loki `variants`; Tempo `tempo-3`, `traces_never_mix_tenants`",
     ),
-    ("backends.NAME.version", "none", "its version, such as `2.9.0`"),
+    (
+        "backends.NAME.version",
+        "none",
+        "its version, such as `2.9.0`; Loki before 2.9 is refused, and Tempo before 2.7 answers no tag values",
+    ),
     ("backends.NAME.insecure_http", "`false`", "use plain HTTP to a host that is not loopback"),
     (
         "backends.NAME.timeout",

@@ -112,6 +112,17 @@ fn the_smallest_file_has_the_documented_defaults() {
 }
 
 #[test]
+fn atk_47_tempo_before_2_7_narrows_no_tag_values() {
+    let narrows = |backend: &str| {
+        let tempo = format!("url: http://127.0.0.1:3200, labels: {{ tenant: resource.tenant }}, {backend}");
+        let text = with("backends", &format!("backends: {{ tempo: {{ {tempo} }} }}"));
+        parse(&text).unwrap().backends[0].narrows_tag_values()
+    };
+    assert!(!narrows("version: 2.6.9"));
+    assert!(narrows("version: 2.7.0") && narrows("version: 2.10.0") && narrows("features: []"));
+}
+
+#[test]
 fn every_key_can_be_set() {
     let config = parse(
         r#"

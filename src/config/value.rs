@@ -30,6 +30,16 @@ impl Version {
     }
 }
 
+/// The version of a backend of `kind`. Loki before 2.9 is refused: its scanner loses parts of texts over
+/// 1,024 bytes, and with them the scope.
+pub(super) fn version(kind: Kind, text: &str) -> Result<Version, String> {
+    let version = Version::parse(text)?;
+    if kind == Kind::Loki && version < (Version { major: 2, minor: 9 }) {
+        return Err(format!("loki {version} cannot be scoped safely, 2.9 is the oldest that can"));
+    }
+    Ok(version)
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
@@ -193,6 +203,13 @@ mod tests {
         for bad in ["", "2", "2.", "x.1", "2.x", "latest", "-1.0", "2.9999999"] {
             assert!(Version::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn loki_is_2_9_or_later() {
+        assert_eq!(version(Kind::Loki, "2.9.0"), Ok(Version { major: 2, minor: 9 }));
+        assert!(version(Kind::Loki, "2.8.11").unwrap_err().contains("2.9 is the oldest"));
+        assert!(version(Kind::Prometheus, "2.8.0").is_ok());
     }
 
     #[test]

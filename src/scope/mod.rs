@@ -34,6 +34,9 @@ pub struct Backend {
     pub labels: BTreeMap<String, String>,
     /// The features that the operator declares.
     pub features: Features,
+    /// Whether it narrows the values of tags as their hint says; matters to Tempo, where the endpoint is
+    /// closed if not.
+    pub narrows_tag_values: bool,
 }
 
 impl Backend {

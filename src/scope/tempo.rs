@@ -98,6 +98,9 @@ fn tag_values(
     matchers: &ScopeMatchers,
     limits: &Limits,
 ) -> Result<Asking, Rejection> {
+    if !backend.narrows_tag_values {
+        return Err(Rejection::UnknownEndpoint);
+    }
     let tags = tags(&asked.matched.variable, backend.features)?;
     if tags.is_empty() {
         return Ok(Asking::Answer(NO_VALUES));

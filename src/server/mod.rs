@@ -120,6 +120,7 @@ fn backend(backend: &config::Backend) -> Backend {
         kind: backend.kind,
         labels: backend.labels.iter().map(|(d, l)| (d.to_owned(), l.to_owned())).collect(),
         features: backend.features,
+        narrows_tag_values: backend.narrows_tag_values(),
     }
 }
 

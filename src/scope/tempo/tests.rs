@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 fn backend(features: &[Feature]) -> Backend {
     let labels = ["region", "tenant"].map(|d| (d.to_owned(), format!("resource.{d}")));
     let features = features.iter().copied().collect();
-    Backend { name: "tempo".into(), kind: Kind::Tempo, labels: BTreeMap::from(labels), features }
+    let (name, kind, labels) = ("tempo".into(), Kind::Tempo, BTreeMap::from(labels));
+    Backend { name, kind, labels, features, narrows_tag_values: true }
 }
 
 fn matchers(scope: &[(&str, &[&str])]) -> ScopeMatchers {
@@ -26,13 +27,17 @@ fn labelled(scope: &[(&str, &[&str])], label: impl Fn(&str) -> String) -> ScopeM
 
 /// What is done for `target`, a path and its query.
 fn ask(features: &[Feature], matchers: &ScopeMatchers, target: &str) -> Result<Asking, Rejection> {
+    ask_of(&backend(features), matchers, target)
+}
+
+fn ask_of(backend: &Backend, matchers: &ScopeMatchers, target: &str) -> Result<Asking, Rejection> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let matched = path::route(Kind::Tempo, path).unwrap();
     let limits = Limits::default();
     let parameters = Parameters::read(matched.endpoint, query, None, &limits).unwrap();
     let crate::api::Treatment::Filter(filter) = matched.endpoint.treatment else { panic!("{target}") };
     let asked = Asked { matched, parameters, accept: Accept::Json, carried: Carried::default() };
-    asking(filter, &backend(features), &asked, matchers, &limits)
+    asking(filter, backend, &asked, matchers, &limits)
 }
 
 /// The targets of the calls, decoded for reading.
@@ -101,6 +106,16 @@ fn atk_47_tag_values_are_asked_with_the_scope_alone() {
             assert!(matches!(cut, Cut::TagValues(kept) if kept == vec![None; asked.len()]));
         }
     }
+}
+
+#[test]
+fn atk_47_where_a_hint_narrows_nothing_the_endpoint_is_closed() {
+    let old = Backend { narrows_tag_values: false, ..backend(&[]) };
+    for tag in ["span.note", "name", "rootName", "trace:id"] {
+        let asked = ask_of(&old, &matchers(ONE), &format!("/api/v2/search/tag/{tag}/values"));
+        assert!(matches!(asked, Err(Rejection::UnknownEndpoint)), "{tag}");
+    }
+    assert!(ask_of(&old, &matchers(ONE), "/api/search").is_ok());
 }
 
 #[test]
