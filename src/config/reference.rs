@@ -82,7 +82,7 @@ pub const KEYS: &[Key] = &[
     (
         "limits.filtered_answer_bytes",
         "`67108864`",
-        "bytes of an answer that must be filtered, after decompression",
+        "bytes of an answer that must be filtered, after decompression; eight of that size fit in memory at once, more are refused",
     ),
     ("limits.outbound_body_bytes", "`4194304`", "bytes of an encoded body sent to a backend"),
     ("limits.outbound_url_bytes", "`16384`", "bytes of a path and query sent to a backend"),

@@ -13,7 +13,7 @@ use crate::events::Metrics;
 use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mount, Mounts, Scope};
-use crate::upstream::{Client, Upstream};
+use crate::upstream::{Client, Room, Upstream};
 use admin::Admin;
 use stack::{Stages, stack};
 use std::net::SocketAddr;
@@ -25,6 +25,10 @@ use tokio::task::JoinSet;
 
 /// How often the histograms are tidied when nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How many answers that must be filtered may be in memory at once if each is at its cap; of smaller ones, as
+/// many as take no more room.
+const ANSWERS_AT_THEIR_CAP: usize = 8;
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,7 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     let verifier = Arc::new(Verifier::new(config.issuers.clone(), &limits)?);
     let mounts = mounts(config, backends)?;
     let permits = Arc::new(Semaphore::new(config.concurrent_requests));
+    let room = Room::of(limits.filtered_answer_bytes.saturating_mul(ANSWERS_AT_THEIR_CAP));
     let policies = Arc::new(policies);
     let stages = |mounts| Stages {
         mounts: Mounts { served: mounts, timeout: config.request_timeout },
@@ -91,7 +96,7 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
             metrics: Arc::clone(&metrics),
         },
         scope: Scope { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics) },
-        forward: Forward { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics) },
+        forward: Forward { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics), room: room.clone() },
         conclude: Conclude { metrics: Arc::clone(&metrics), permits: Arc::clone(&permits) },
     };
     let (shutdown, down) = watch::channel(false);

@@ -8,7 +8,7 @@ use crate::rejection::{Rejection, UpstreamFault};
 use crate::respond::{Body, answer, full};
 use crate::scope::reply::{Answer, Cut, Filtered};
 use crate::scope::{Call, Carried, Scoped};
-use crate::upstream::{DecodeFault, collect};
+use crate::upstream::{DecodeFault, Place, Room, collect};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
@@ -38,6 +38,8 @@ pub struct Forward {
     pub limits: Arc<Limits>,
     /// Counts the backends' latency.
     pub metrics: Arc<Metrics>,
+    /// Where answers that are cut are read to.
+    pub room: Room,
 }
 
 impl Service<Sealed> for Forward {
@@ -122,10 +124,16 @@ impl Exchange<'_> {
         cut: &Cut,
     ) -> Result<(Response<Body>, Outcome), Rejection> {
         let mut answers = Vec::with_capacity(calls.len());
+        // Held until the cut is made.
+        let mut places = Vec::with_capacity(calls.len());
         for call in calls {
             let upstream = self.send(call, carried, false).await?;
             match upstream.status() {
-                StatusCode::OK => answers.push(Some(self.whole(upstream).await?)),
+                StatusCode::OK => {
+                    let (answer, place) = self.whole(upstream).await?;
+                    answers.push(Some(answer));
+                    places.push(place);
+                }
                 StatusCode::NOT_FOUND => answers.push(None),
                 // What a backend says of data that is not all the caller's is not passed on.
                 status => return Err(self.refusal(status, None).await),
@@ -154,17 +162,24 @@ impl Exchange<'_> {
         Ok(response)
     }
 
-    async fn whole(&self, upstream: Response<Incoming>) -> Result<Answer, Rejection> {
+    async fn whole(&self, upstream: Response<Incoming>) -> Result<(Answer, Place), Rejection> {
         let content_type = upstream.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let max = self.stage.limits.filtered_answer_bytes;
-        let body =
-            collect(upstream, max, self.mount.upstream.timeout()).await.map_err(|fault| match fault {
-                DecodeFault::TooLarge => UpstreamFault::TooLarge,
-                DecodeFault::Broken => UpstreamFault::Undecodable,
-                DecodeFault::Timeout => UpstreamFault::Timeout,
-            })?;
-        Ok(Answer { content_type, body })
+        let mut place = self.stage.room.place();
+        let body = collect(upstream, max, self.mount.upstream.timeout(), &mut place).await;
+        let body = body.map_err(|fault| match fault {
+            DecodeFault::TooLarge => UpstreamFault::TooLarge.into(),
+            DecodeFault::Broken => UpstreamFault::Undecodable.into(),
+            DecodeFault::Timeout => UpstreamFault::Timeout.into(),
+            DecodeFault::NoRoom => Rejection::Overloaded,
+        })?;
+        Ok((Answer { content_type, body }, place))
+    }
+
+    async fn error_text(&self, upstream: Response<Incoming>) -> Result<Vec<u8>, DecodeFault> {
+        let timeout = self.mount.upstream.timeout();
+        collect(upstream, ERROR_BYTES, timeout, &mut self.stage.room.place()).await
     }
 
     /// What a status other than success becomes. Redirects are never followed nor passed.
@@ -182,7 +197,7 @@ impl Exchange<'_> {
         let mut error_type = None;
         let mut text = "the backend refused the request".to_owned();
         if let Some(upstream) = upstream
-            && let Ok(body) = collect(upstream, ERROR_BYTES, self.mount.upstream.timeout()).await
+            && let Ok(body) = self.error_text(upstream).await
         {
             match self.mount.backend.kind {
                 Kind::Prometheus | Kind::Alertmanager => {
@@ -205,8 +220,24 @@ struct PrometheusError {
     error: String,
 }
 
+/// An answer without a body, and so without the type of one.
 fn no_content() -> Response<Body> {
-    let mut response = Response::new(full(Bytes::new()));
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = answer(StatusCode::NO_CONTENT, HeaderValue::from_static(""), full(Bytes::new()));
+    response.headers_mut().remove(CONTENT_TYPE);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::CACHE_CONTROL;
+
+    #[test]
+    fn an_answer_without_a_body_is_for_no_cache_either() {
+        let response = no_content();
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+        assert!(
+            response.headers().contains_key(CACHE_CONTROL) && !response.headers().contains_key(CONTENT_TYPE)
+        );
+    }
 }

@@ -4,4 +4,4 @@ mod client;
 mod decode;
 
 pub use client::{Client, Upstream};
-pub use decode::{DecodeFault, collect};
+pub use decode::{DecodeFault, Place, Room, collect};
