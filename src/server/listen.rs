@@ -1,5 +1,6 @@
 //! Accepting connections, and letting them end.
 
+use super::stall::Unstalled;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -13,12 +14,23 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service;
 
-/// How long the head of a request may take to arrive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the head of a request may take to arrive, and so how long a connection may stay idle. Longer
+/// than the 60 s for which proxies in front keep an idle connection by default: one that we close first
+/// costs the request that is on its way.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long the first bytes of a connection may take.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often an HTTP/2 connection is asked whether its client is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// What every HTTP/2 connection begins with (RFC 9113, section 3.4).
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long requests in flight may take to end after a shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of the head of a request: a token and a URL at their caps fit.
@@ -41,6 +53,7 @@ pub async fn serve<S, B>(
     builder
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
         .max_header_list_size(HEAD_BYTES as u32)
         .max_concurrent_streams(128);
     let acceptor = tls.map(TlsAcceptor::from);
@@ -61,14 +74,19 @@ pub async fn serve<S, B>(
         let _ = stream.set_nodelay(true);
         let (builder, service, watcher) =
             (builder.clone(), TowerToHyperService::new(service.clone()), draining.watcher());
-        let acceptor = acceptor.clone();
+        let (acceptor, mut down) = (acceptor.clone(), shutdown.clone());
         tokio::spawn(async move {
             let served = match acceptor {
                 None => {
+                    let opened = unless(&mut down, opening(&stream, OPENING_TIMEOUT));
+                    let Some(protocol) = opened.await else { return };
+                    let (builder, stream) = (protocol.only(builder), Unstalled::new(stream, WRITE_TIMEOUT));
                     watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await
                 }
                 Some(acceptor) => {
-                    let Some(stream) = handshake(acceptor, stream).await else { return };
+                    let Some(stream) = unless(&mut down, handshake(acceptor, stream)).await else { return };
+                    let protocol = Protocol::negotiated(&stream);
+                    let builder = protocol.only(builder);
                     watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await
                 }
             };
@@ -83,21 +101,111 @@ pub async fn serve<S, B>(
     }
 }
 
+/// The protocol of one connection. Known before the connection is served, because hyper waits without
+/// end for the bytes that would tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Protocol {
+    /// What the TLS handshake agreed on (RFC 7301).
+    fn negotiated(stream: &TlsStream<Unstalled<TcpStream>>) -> Self {
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Self::Http2 } else { Self::Http1 }
+    }
+
+    fn only(self, builder: Builder<TokioExecutor>) -> Builder<TokioExecutor> {
+        match self {
+            Self::Http1 => builder.http1_only(),
+            Self::Http2 => builder.http2_only(),
+        }
+    }
+}
+
+/// The protocol that the first bytes of a connection without TLS tell; `None` if they do not come.
+async fn opening(stream: &TcpStream, within: Duration) -> Option<Protocol> {
+    let told = async {
+        let mut first = [0; HTTP2_PREFACE.len()];
+        loop {
+            let length = stream.peek(&mut first).await.ok().filter(|length| *length > 0)?;
+            match first.get(..length)? {
+                whole if whole == HTTP2_PREFACE => return Some(Protocol::Http2),
+                part if HTTP2_PREFACE.starts_with(part) => tokio::time::sleep(Duration::from_millis(5)).await,
+                _ => return Some(Protocol::Http1),
+            }
+        }
+    };
+    tokio::time::timeout(within, told).await.ok()?
+}
+
 /// Returns when a shutdown is asked for, or nobody is left to ask.
 async fn asked(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|down| *down).await;
 }
 
-async fn handshake(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+/// What `opening` gives, or nothing once a shutdown is asked for.
+async fn unless<T>(
+    shutdown: &mut watch::Receiver<bool>,
+    opening: impl Future<Output = Option<T>>,
+) -> Option<T> {
+    tokio::select! {
+        opened = opening => opened,
+        () = asked(shutdown) => None,
+    }
+}
+
+async fn handshake(acceptor: TlsAcceptor, stream: TcpStream) -> Option<TlsStream<Unstalled<TcpStream>>> {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(Unstalled::new(stream, WRITE_TIMEOUT)))
+        .await
+    {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS handshake failed");
             None
         }
         Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    /// What is made of a connection whose client sends `parts`, and closes it where `closes`.
+    async fn opened(parts: &[&[u8]], closes: bool, within: Duration) -> Option<Protocol> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let told = tokio::spawn(async move { opening(&stream, within).await });
+        for part in parts {
+            client.write_all(part).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if closes {
+            drop(client);
+            return told.await.unwrap();
+        }
+        let told = told.await.unwrap();
+        drop(client);
+        told
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_tell_the_protocol() {
+        let opened = async |parts: &[&[u8]], closes| opened(parts, closes, OPENING_TIMEOUT).await;
+        assert_eq!(opened(&[b"GET / HTTP/1.1\r\n"], false).await, Some(Protocol::Http1));
+        assert_eq!(opened(&[b"P", b"OST"], false).await, Some(Protocol::Http1));
+        assert_eq!(opened(&[b"PRI * HT", b"TP/2.0\r\n\r\nSM\r\n\r\n"], false).await, Some(Protocol::Http2));
+        assert_eq!(opened(&[], true).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_sends_nothing_or_half_a_preface_is_given_up() {
+        let soon = Duration::from_millis(200);
+        assert_eq!(opened(&[], false, soon).await, None);
+        assert_eq!(opened(&[b"PRI * HTTP"], false, soon).await, None);
     }
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod listen;
 pub mod stack;
+mod stall;
 mod tls;
 
 pub use tls::TlsFault;

@@ -111,7 +111,10 @@ where
         let raw = Raw { mount, method: head.method, path, query, headers: head.headers, body, told };
         let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
         Either::Right(Box::pin(async move {
-            answering.await.unwrap_or_else(|_| Err(late.refuse(Rejection::Timeout)))
+            match answering.await {
+                Ok(answered) => answered,
+                Err(_) => Err(late.refuse(Rejection::Timeout)),
+            }
         }))
     }
 }
