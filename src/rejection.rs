@@ -40,12 +40,6 @@ pub enum Rejection {
         /// The cap.
         max: usize,
     },
-    /// The URL is over the cap.
-    #[error("URL over the limit of {max} bytes")]
-    UrlTooLong {
-        /// The cap.
-        max: usize,
-    },
     /// A parameter is missing, repeated, contradictory or malformed.
     #[error("parameter `{name}` {problem}")]
     Parameter {

@@ -65,7 +65,6 @@ pub fn status(rejection: &Rejection) -> StatusCode {
         Rejection::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Rejection::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Rejection::UrlTooLong { .. } => StatusCode::URI_TOO_LONG,
         Rejection::Parameter { .. } | Rejection::Malformed(_) => StatusCode::BAD_REQUEST,
         Rejection::Query { error, .. } => match error.kind {
             QueryErrorKind::Syntax | QueryErrorKind::Unsupported | QueryErrorKind::Unsafe => {

@@ -18,8 +18,8 @@ const INTERVAL: Parameter = parameter("interval", Form::Time);
 const LIMIT: Parameter = parameter("limit", Form::Plain);
 const DIRECTION: Parameter = parameter("direction", Form::Plain);
 
-/// The rows.
-pub const ENDPOINTS: &[Endpoint] = &[
+/// The rows. A static, so that each has one address by which it is told.
+pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         name: "query",
         methods: Methods::GetPost,

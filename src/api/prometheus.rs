@@ -19,8 +19,8 @@ const SELECTORS: Parameter = parameter("match[]", Form::Selectors(Text::PromQl(E
 const OPTIONAL_SELECTORS: Parameter =
     parameter("match[]", Form::OptionalSelectors(Text::PromQl(Entry::Selector)));
 
-/// The rows.
-pub const ENDPOINTS: &[Endpoint] = &[
+/// The rows. A static, so that each has one address by which it is told.
+pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         name: "query",
         methods: Methods::GetPost,

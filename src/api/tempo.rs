@@ -13,8 +13,8 @@ const LIMIT: Parameter = parameter("limit", Form::Plain);
 /// The legacy search matches over whole traces, where a tenant cannot be required of each span.
 const LEGACY: Form = Form::Refused("is not supported, use `q` with TraceQL");
 
-/// The rows.
-pub const ENDPOINTS: &[Endpoint] = &[
+/// The rows. A static, so that each has one address by which it is told.
+pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         name: "search",
         methods: Methods::Get,

@@ -96,7 +96,7 @@ impl Outcome {
             | Rejection::ContentType(_)
             | Rejection::Parameter { .. }
             | Rejection::Malformed(_) => Self::Malformed,
-            Rejection::TooLarge { .. } | Rejection::UrlTooLong { .. } => Self::TooLarge,
+            Rejection::TooLarge { .. } => Self::TooLarge,
             Rejection::Query { error, .. } => match error.kind {
                 QueryErrorKind::Defect => Self::Defect,
                 QueryErrorKind::Limit => Self::TooLarge,

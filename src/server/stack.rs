@@ -4,6 +4,7 @@ use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mounts, Scope, p
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
+use std::sync::Arc;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -33,7 +34,7 @@ pub fn stack(
 + 'static {
     ServiceBuilder::new()
         // A panic costs one request a 500, and no other anything.
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(CatchPanicLayer::custom(panicked(Arc::clone(&stages.conclude.metrics))))
         // Reply or refusal → answer in the backend's shape, one event.
         .layer(stages.conclude.clone())
         // http → Raw: which backend. 404 below no mount.

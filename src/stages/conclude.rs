@@ -99,8 +99,13 @@ impl Conclude {
     }
 }
 
-/// The answer to a request whose handling panicked: 500 for it alone.
-pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response<Body> {
-    tracing::error!("a request's handling panicked");
-    refuse(None::<Kind>, &Rejection::Defect(String::new()))
+/// What answers a request whose handling panicked: 500 for it alone, counted as a defect.
+pub fn panicked(
+    metrics: Arc<Metrics>,
+) -> impl Fn(Box<dyn std::any::Any + Send>) -> Response<Body> + Clone + Send + 'static {
+    move |_| {
+        tracing::error!("a request's handling panicked");
+        metrics.below_no_mount(Outcome::Defect);
+        refuse(None::<Kind>, &Rejection::Defect(String::new()))
+    }
 }
