@@ -2,9 +2,9 @@
 
 use super::call::{Argument, Draft};
 use super::reply::{Cut, Envelope, Mark};
-use super::text::scope_alone;
+use super::text::tag_hint;
 use super::{Accept, Asked, Backend};
-use crate::api::{Filter, Form, Static, Text, path};
+use crate::api::{Filter, Form, Static, path};
 use crate::lang::traceql::intrinsic::Intrinsic;
 use crate::lang::traceql::tree::{Attribute, AttributeScope};
 use crate::lang::traceql::{Entry, Tag, parse, parse_tag};
@@ -112,7 +112,7 @@ fn tag_values(
     let mut drafts = Vec::with_capacity(tags.len());
     let mut kept: Vec<Option<Values>> = Vec::with_capacity(tags.len());
     for tag in tags {
-        let hint = scope_alone(Text::TraceQl(Entry::Query), matchers, limits)?;
+        let hint = tag_hint(matchers, limits)?;
         if marks.len() > 1 && hint.as_str().len() > MAX_HINT_BYTES {
             let what = "bytes of the scope for tag values";
             return Err(Rejection::TooLarge { what, max: MAX_HINT_BYTES });

@@ -2,7 +2,7 @@
 
 use super::Backend;
 use crate::api::Text;
-use crate::lang::{ScopedText, logql, promql, traceql};
+use crate::lang::{Features, Language, ScopedText, logql, promql, traceql};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::tenant::ScopeMatchers;
@@ -36,7 +36,16 @@ pub fn scope_alone(text: Text, matchers: &ScopeMatchers, limits: &Limits) -> Res
     let scoped = match text {
         Text::PromQl(_) => promql::scope_selector(matchers, caps),
         Text::LogQl(_) => logql::scope_selector(matchers, caps),
-        Text::TraceQl(_) => traceql::scope_selector(matchers, caps),
+        Text::TraceQl(entry) => traceql::scope("{}", entry, Features::NONE, caps, matchers),
     };
     scoped.map_err(|error| Rejection::query(text.language(), error, ""))
+}
+
+/// The scope as the hint that Tempo's tag endpoints take.
+///
+/// # Errors
+/// As [`scope_alone`].
+pub fn tag_hint(matchers: &ScopeMatchers, limits: &Limits) -> Result<ScopedText, Rejection> {
+    let hint = traceql::scope_selector(matchers, &limits.query);
+    hint.map_err(|error| Rejection::query(Language::TraceQl, error, ""))
 }

@@ -47,6 +47,7 @@ async fn atk_0h_each_endpoint_asks_its_backend_with_the_scope() {
     let t = r#"tenant="acme-books""#;
     let scope = format!("{{{t}}}");
     let trace_scope = r#"{ resource.tenant = "acme-books" }"#;
+    let search_scope = r#"{ resource.tenant = "acme-books" && resource.tenant != nil }"#;
     // What is asked, what arrives, and with which parameters.
     type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
     let cases: &[Case<'_>] = &[
@@ -89,7 +90,7 @@ async fn atk_0h_each_endpoint_asks_its_backend_with_the_scope() {
             "POST /prefix/loki/api/v1/index/stats",
             &[("query", &format!(r#"{{{t},a="b"}}"#))],
         ),
-        ("/tempo/api/search?limit=3", "GET /api/search", &[("q", trace_scope), ("limit", "3")]),
+        ("/tempo/api/search?limit=3", "GET /api/search", &[("q", search_scope), ("limit", "3")]),
         (
             "/tempo/api/metrics/query_range?query={}|rate()",
             "GET /api/metrics/query_range",
@@ -131,7 +132,7 @@ async fn atk_3h_several_tenants_are_an_escaped_alternation_and_dimensions_are_al
     proxy.raw("GET", "/tempo/api/search", &[&bearer], "").await;
     let line = proxy.tempo.take_one().line;
     let query = pairs(line.split_once('?').unwrap().1)[0].1.clone();
-    assert_eq!(query, r#"{ resource.tenant =~ "^(?:acme-books|globex\\.lit)$" }"#);
+    assert_eq!(query, r#"{ resource.tenant =~ "^(?:acme-books|globex\\.lit)$" && resource.tenant != nil }"#);
 
     let region = proxy.token(json!({ "regional": "acme-books", "region": "eu-west" }));
     let bearer = format!("Authorization: Bearer {region}");

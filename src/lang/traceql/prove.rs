@@ -5,7 +5,7 @@ use super::chunk;
 use super::lex::{Kind, lex};
 use super::parse::{Entry, parse_tokens};
 use super::scan;
-use super::scope::{Comparison, Condition};
+use super::scope::{Comparison, Condition, Test};
 use super::tree::{Attribute, AttributeScope, FieldOp, NodeId, NodeKind, Static, Tree};
 use crate::lang::core::emit::Emitted;
 use crate::lang::core::token::Token;
@@ -158,14 +158,21 @@ fn is_scope(tree: &Tree<'_>, id: NodeId, comparisons: &[Comparison]) -> bool {
 }
 
 fn is_comparison(tree: &Tree<'_>, id: NodeId, expected: &Comparison) -> bool {
-    let NodeKind::Binary { op, left, right } = tree.kind(id) else { return false };
-    let named = matches!(tree.kind(*left), NodeKind::Attribute(Attribute::Named {
-        scope: AttributeScope::Resource,
-        name,
-    }) if *name == expected.name);
-    let valued = matches!(tree.kind(*right), NodeKind::Static(Static::String(value))
-        if **value == *expected.value.as_bytes());
-    *op == expected.op && named && valued
+    let named = |id: NodeId| {
+        matches!(tree.kind(id), NodeKind::Attribute(Attribute::Named {
+            scope: AttributeScope::Resource,
+            name,
+        }) if *name == expected.name)
+    };
+    match (&expected.test, tree.kind(id)) {
+        (Test::Is { op, value }, NodeKind::Binary { op: found, left, right }) => {
+            let valued = matches!(tree.kind(*right), NodeKind::Static(Static::String(found))
+                if **found == *value.as_bytes());
+            op == found && named(*left) && valued
+        }
+        (Test::Shown, NodeKind::Exists(attribute)) => named(*attribute),
+        _ => false,
+    }
 }
 
 fn pair_up(pairs: &mut Vec<(NodeId, NodeId)>, theirs: &[NodeId], ours: &[NodeId]) -> bool {

@@ -30,33 +30,40 @@ pub fn scope(
     limits: &QueryLimits,
     matchers: &ScopeMatchers,
 ) -> Result<ScopedText, QueryError> {
+    let condition = Condition::new(matchers, entry == Entry::Query)?;
+    scope_with(&condition, text, entry, features, limits)
+}
+
+fn scope_with(
+    condition: &Condition,
+    text: &str,
+    entry: Entry,
+    features: Features,
+    limits: &QueryLimits,
+) -> Result<ScopedText, QueryError> {
     let tokens = lex(text, limits)?;
     let tree = parse_tokens(text, &tokens, entry, features, limits)?;
     refuse_shared(text, &tree, features)?;
-    let condition = Condition::new(matchers)?;
     let filters = tree.sites.filters.len() + tree.sites.bare.len();
     let most = limits.scoped_traceql_bytes;
     // Before anything is written: so many copies of a long scope would be large.
     check_scoped_bytes(filters.saturating_mul(condition.text.len()), most)?;
 
     let kept = without_true(&tokens, &tree);
-    let insertions = insertions(&tokens, &tree, &condition);
+    let insertions = insertions(&tokens, &tree, condition);
     let emitted = layout::lay_out(emit(text, &kept, &insertions))?;
     check_scoped_bytes(emitted.text.len(), most)?;
-    prove(
-        &Proof { text, kept: &kept, tree: &tree, condition: &condition, entry, features, limits },
-        &emitted,
-    )?;
+    prove(&Proof { text, kept: &kept, tree: &tree, condition, entry, features, limits }, &emitted)?;
     Ok(ScopedText::proven(emitted.text, filters, emitted.insertions))
 }
 
-/// The scope alone: `{ T }`.
+/// The scope alone: `{ T }`, as the hint that Tempo's tag endpoints take.
 ///
 /// # Errors
 /// `limit` if the scope has so many values that the text is over its cap, `defect` if its label is no
 /// resource attribute.
 pub fn scope_selector(matchers: &ScopeMatchers, limits: &QueryLimits) -> Result<ScopedText, QueryError> {
-    scope("{}", Entry::Query, Features::NONE, limits, matchers)
+    scope_with(&Condition::new(matchers, false)?, "{}", Entry::Query, Features::NONE, limits)
 }
 
 fn check_scoped_bytes(bytes: usize, most: usize) -> Result<(), QueryError> {
@@ -86,33 +93,59 @@ pub(super) struct Condition {
     pub comparisons: Vec<Comparison>,
 }
 
-/// One dimension of the scope.
+/// What the scope requires of one attribute.
 pub(super) struct Comparison {
     /// The attribute's name, of scope `resource`.
     pub name: String,
-    /// `=` for one value, `=~` for several.
-    pub op: FieldOp,
-    /// The value or pattern, unquoted.
-    pub value: String,
+    /// What is required.
+    pub test: Test,
+}
+
+/// What is required of an attribute.
+pub(super) enum Test {
+    /// A value of the scope.
+    Is {
+        /// `=` for one value, `=~` for several.
+        op: FieldOp,
+        /// The value or pattern, unquoted.
+        value: String,
+    },
+    /// Any value: `!= nil`.
+    Shown,
 }
 
 impl Condition {
-    fn new(matchers: &ScopeMatchers) -> Result<Self, QueryError> {
+    /// `shown` is for searches. From `resource.tenant = "a"` alone Tempo shows `a` for a list that has
+    /// it, too; asked for any value as well, it shows the whole list, and the answer's cut drops it.
+    fn new(matchers: &ScopeMatchers, shown: bool) -> Result<Self, QueryError> {
         let mut condition = Self { text: String::with_capacity(64), comparisons: Vec::new() };
         for matcher in matchers.iter() {
             let comparison = Comparison::new(matcher)?;
-            if !condition.text.is_empty() {
-                condition.text.push_str(" && ");
+            let shown = shown.then(|| Comparison { name: comparison.name.clone(), test: Test::Shown });
+            condition.push(&matcher.label, comparison);
+            if let Some(shown) = shown {
+                condition.push(&matcher.label, shown);
             }
-            condition.text.push_str(&matcher.label);
-            condition.text.push_str(if comparison.op == FieldOp::Equal { " = " } else { " =~ " });
-            push_quoted(&mut condition.text, &comparison.value);
-            condition.comparisons.push(comparison);
         }
         if condition.comparisons.is_empty() {
             return Err(QueryError::defect("a scope without a dimension"));
         }
         Ok(condition)
+    }
+
+    fn push(&mut self, label: &str, comparison: Comparison) {
+        if !self.text.is_empty() {
+            self.text.push_str(" && ");
+        }
+        self.text.push_str(label);
+        match &comparison.test {
+            Test::Is { op, value } => {
+                self.text.push_str(if *op == FieldOp::Equal { " = " } else { " =~ " });
+                push_quoted(&mut self.text, value);
+            }
+            Test::Shown => self.text.push_str(" != nil"),
+        }
+        self.comparisons.push(comparison);
     }
 }
 
@@ -140,7 +173,7 @@ impl Comparison {
                 (FieldOp::Matches, pattern)
             }
         };
-        Ok(Self { name: name.to_owned(), op, value })
+        Ok(Self { name: name.to_owned(), test: Test::Is { op, value } })
     }
 }
 

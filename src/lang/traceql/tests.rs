@@ -238,7 +238,7 @@ fn caps_hold_at_n_and_refuse_at_one_more() {
     assert_eq!(refused(text, &with(|l, n| l.tokens = n, 4)), limit);
     assert_eq!(refused("{} && {}", &with(|l, n| l.selectors = n, 2)), None);
     assert_eq!(refused("{} && {}", &with(|l, n| l.selectors = n, 1)), limit);
-    let sent = r#"{ resource.tenant = "acme" && ( .a = 1 ) }"#.len();
+    let sent = r#"{ resource.tenant = "acme" && resource.tenant != nil && ( .a = 1 ) }"#.len();
     assert_eq!(refused(text, &with(|l, n| l.scoped_traceql_bytes = n, sent)), None);
     assert_eq!(refused(text, &with(|l, n| l.scoped_traceql_bytes = n, sent - 1)), limit);
 }

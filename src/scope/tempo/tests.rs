@@ -51,6 +51,8 @@ fn calls(features: &[Feature], matchers: &ScopeMatchers, target: &str) -> (Vec<S
 
 const ONE: &[(&str, &[&str])] = &[("tenant", &["a"])];
 const Q: &str = "q=%7B+resource.tenant+%3D+%22a%22+%7D";
+/// The same for a search, which asks for the attribute to be shown whole.
+const Q_SHOWN: &str = "q=%7B+resource.tenant+%3D+%22a%22+%26%26+resource.tenant+%21%3D+nil+%7D";
 
 #[test]
 fn atk_46_a_trace_is_asked_as_protobuf_and_always_cut() {
@@ -221,9 +223,7 @@ fn a_hint_of_several_dimensions_has_1000_bytes_and_not_1001() {
         let scope = [("tenant", &*texts), ("region", &["eu"][..])];
         matchers(&scope[..dimensions])
     };
-    let length = |scope: &ScopeMatchers| {
-        scope_alone(Text::TraceQl(Entry::Query), scope, &Limits::default()).unwrap().as_str().len()
-    };
+    let length = |scope: &ScopeMatchers| tag_hint(scope, &Limits::default()).unwrap().as_str().len();
     let fits = (1..63).find(|last| length(&with_last(*last, 2)) == 1000).unwrap();
     assert!(ask(&[], &with_last(fits, 2), target).is_ok());
     let refused = ask(&[], &with_last(fits + 1, 2), target);
@@ -276,7 +276,7 @@ fn whether_traces_mix_is_the_operators_word() {
         [(&[][..], true), (&[Feature::TracesNeverMixTenants], false), (&[Feature::Tempo3], true)]
     {
         let (found, cut) = calls(features, &matchers(ONE), "/api/search?limit=5&q=%7B%7D&evil=1");
-        assert_eq!(found, [format!("/api/search?{Q}&limit=5")]);
+        assert_eq!(found, [format!("/api/search?{Q_SHOWN}&limit=5")]);
         assert!(matches!(cut, Cut::Search { mixed, .. } if mixed == expected), "{features:?}");
     }
 }
