@@ -29,7 +29,7 @@ pub fn tokens(demo: &Demo) -> String {
 
 /// `line` with its comment.
 pub fn curl(demo: &Demo, line: &Line) -> String {
-    let mut text = format!("# {}\ncurl -sS", line.says);
+    let mut text = format!("# {}\ncurl -sS -w '\\n'", line.says);
     if !line.pairs.is_empty() && !line.post {
         text.push_str(" -G");
     }
