@@ -18,8 +18,11 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
     all
 }
 
+/// A backend, a path, and parameters.
+type Plain = (&'static str, &'static str, Vec<(String, String)>);
+
 /// One request per backend that shows everybody's canaries unscoped.
-fn plain(clock: &Clock) -> [(&'static str, &'static str, Vec<(String, String)>); 3] {
+fn plain(clock: &Clock) -> [Plain; 3] {
     [
         (P, "/api/v1/query", clock.instant("canary")),
         (L, "/loki/api/v1/query_range", clock.steps(&[("query", r#"{service="catalog"}"#)])),
