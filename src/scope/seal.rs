@@ -1,6 +1,6 @@
 //! The seal: what may be sent to a backend.
 //!
-//! [`Scoped`] is the only thing that the upstream client takes, and [`seal`] is the only place that
+//! [`Scoped`] is the only thing that the upstream client takes, and `seal` is the only place that
 //! makes one. Whoever changes this file changes what can leak.
 
 use super::call::{Argument, Call, Draft};

@@ -20,7 +20,7 @@ use std::borrow::Cow;
 /// Scopes `text`, which must be an `entry`.
 ///
 /// # Errors
-/// What [`super::parse`] refuses; `unsafe` for what reads other tenants' spans of a shared trace
+/// What [`super::parse()`] refuses; `unsafe` for what reads other tenants' spans of a shared trace
 /// (unless `features` say that none is shared), and for a long text that cannot be laid out; `limit`
 /// for a scoped text over its cap; `defect` if the proof fails.
 pub fn scope(
