@@ -8,7 +8,6 @@
 use super::{Endpoint, Form};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
-use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
 /// The listed parameters of one request, decoded, each scalar once.
@@ -115,25 +114,28 @@ fn decoded(raw: &str) -> Result<Cow<'_, str>, Rejection> {
     if raw.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'%' | b'+')) {
         return Ok(Cow::Borrowed(raw));
     }
-    if has_bad_escape(raw.as_bytes()) {
-        return Err(Rejection::Malformed("a parameter has a bad percent escape"));
-    }
-    let spaced = raw.replace('+', " ");
-    let text = percent_decode_str(&spaced)
-        .decode_utf8()
-        .map_err(|_| Rejection::Malformed("a parameter is not valid UTF-8"))?;
+    let bytes = unescaped(raw).ok_or(Rejection::Malformed("a parameter has a bad percent escape"))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Rejection::Malformed("a parameter is not valid UTF-8"))?;
     if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
         return Err(Rejection::Malformed("a parameter has a control character"));
     }
-    Ok(Cow::Owned(text.into_owned()))
+    Ok(Cow::Owned(text))
 }
 
-fn has_bad_escape(raw: &[u8]) -> bool {
-    let mut escapes = raw.iter().enumerate().filter(|(_, b)| **b == b'%');
-    escapes.any(|(at, _)| {
-        let digits = raw.get(at + 1..at + 3);
-        !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit))
-    })
+/// The bytes that `raw` stands for; `None` if a `%` lacks its two digits.
+fn unescaped(raw: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
+            other => other,
+        });
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]

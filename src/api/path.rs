@@ -7,6 +7,7 @@
 use super::{Endpoint, Kind};
 use crate::rejection::Rejection;
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
 /// An endpoint with the variable segment of its path, decoded.
 #[derive(Debug)]
@@ -30,29 +31,29 @@ pub fn route(kind: Kind, path: &str) -> Result<Matched, Rejection> {
 }
 
 /// The decoded segments of `path`, `None` if one is not plain.
-fn segments(path: &str) -> Option<Vec<String>> {
+fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
     path.strip_prefix('/')?.split('/').map(plain_segment).collect()
 }
 
-fn plain_segment(raw: &str) -> Option<String> {
+fn plain_segment(raw: &str) -> Option<Cow<'_, str>> {
     let decoded = percent_decode_str(raw).decode_utf8().ok()?;
     let plain = !matches!(&*decoded, "" | "." | "..")
         && !decoded.chars().any(|c| matches!(c, '/' | '\\' | '\u{fffd}') || c.is_control());
-    plain.then(|| decoded.into_owned())
+    plain.then_some(decoded)
 }
 
-fn match_template(endpoint: &'static Endpoint, segments: &[String]) -> Option<Matched> {
-    let mut variable = String::new();
+fn match_template(endpoint: &'static Endpoint, segments: &[Cow<'_, str>]) -> Option<Matched> {
+    let mut variable = "";
     let mut given = segments.iter();
     for expected in endpoint.path.split('/').skip(1) {
         let segment = given.next()?;
         if expected.starts_with('{') {
-            variable.clone_from(segment);
+            variable = segment;
         } else if expected != segment {
             return None;
         }
     }
-    given.next().is_none().then_some(Matched { endpoint, variable })
+    given.next().is_none().then(|| Matched { endpoint, variable: variable.to_owned() })
 }
 
 /// Whether `name` is a label name that Prometheus and Loki read as one: an identifier, or for

@@ -61,7 +61,13 @@ impl Draft {
     /// [`Rejection::TooLarge`] over the caps, [`Rejection::Defect`] for an unscoped text in the place
     /// of a scoped one.
     pub(super) fn encode(self, endpoint: &Endpoint, limits: &Limits) -> Result<Call, Rejection> {
-        let mut encoded = Serializer::new(String::new());
+        // Twice the text holds what most texts become; longer ones grow.
+        let length = |argument: &Argument| match argument {
+            Argument::Scoped(name, text) => name.len() + 2 * text.as_str().len(),
+            Argument::Plain(name, value) => name.len() + 2 * value.len(),
+        };
+        let room = self.arguments.iter().map(|argument| length(argument) + 2).sum();
+        let mut encoded = Serializer::new(String::with_capacity(room));
         for argument in &self.arguments {
             match argument {
                 Argument::Scoped(name, text) => encoded.append_pair(name, text.as_str()),

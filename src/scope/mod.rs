@@ -40,6 +40,15 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// Whether this backend can say every dimension of the caller's scope.
+    ///
+    /// # Errors
+    /// [`Forbidden::ClosedBackend`] if it cannot.
+    pub fn open_to(&self, grant: &Grant) -> Result<(), Forbidden> {
+        let said = grant.scope().dimensions().keys().all(|dimension| self.labels.contains_key(dimension));
+        if said { Ok(()) } else { Err(Forbidden::ClosedBackend) }
+    }
+
     /// The caller's scope in this backend's labels.
     ///
     /// # Errors

@@ -6,10 +6,13 @@ use crate::events::Metrics;
 use crate::policy::{Grant, Narrowing, Outcome, Policies, SCOPE_HEADER, TENANT_HEADER};
 use crate::rejection::Forbidden;
 use futures_util::future::{Either, Ready, ready};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
+
+const SCOPE: HeaderName = HeaderName::from_static(SCOPE_HEADER);
+const TENANT: HeaderName = HeaderName::from_static(TENANT_HEADER);
 
 /// Lets through what a policy rule grants.
 #[derive(Clone)]
@@ -66,7 +69,7 @@ impl Authorize {
             Err(forbidden) => Err(*forbidden),
         };
         // A backend that cannot say a dimension is closed, whatever is asked of it.
-        let open = |grant: Grant| raw.mount.backend.matchers(&grant).map(|_| grant);
+        let open = |grant: Grant| raw.mount.backend.open_to(&grant).map(|()| grant);
         match granted.and_then(open) {
             Ok(grant) => Ok(Authorized { raw, grant }),
             Err(forbidden) => Err(raw.told.refuse(forbidden)),
@@ -91,6 +94,6 @@ impl Authorize {
 }
 
 fn narrowing(headers: &HeaderMap) -> Result<Option<Narrowing>, Forbidden> {
-    let lines = |name| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
-    Narrowing::from_headers(lines(SCOPE_HEADER), lines(TENANT_HEADER))
+    let lines = |name: HeaderName| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
+    Narrowing::from_headers(lines(SCOPE), lines(TENANT))
 }

@@ -4,7 +4,7 @@ use super::{Answering, Refused, Reply, Told};
 use crate::rejection::Rejection;
 use crate::scope::Backend;
 use crate::scope::carried::Traceparent;
-use crate::upstream::Upstream;
+use crate::upstream::{TRACEPARENT, Upstream};
 use futures_util::future::{Either, Ready, ready};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
@@ -121,6 +121,6 @@ where
 
 /// The trace that the caller says the request belongs to, for the log.
 fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let traceparent = Traceparent::parse(headers.get("traceparent")?.to_str().ok()?)?;
+    let traceparent = Traceparent::parse(headers.get(TRACEPARENT)?.to_str().ok()?)?;
     Some(traceparent.trace_id().to_owned())
 }

@@ -11,8 +11,9 @@ use crate::policy::Grant;
 use crate::rejection::Rejection;
 use crate::respond::{answer, full};
 use crate::scope::{Accept, Asked, Carried, Plan, carried::Traceparent, scope};
+use crate::upstream::{LOKI_FLAGS, TRACEPARENT};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use std::sync::Arc;
@@ -168,11 +169,11 @@ fn form_type(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 fn carried(headers: &HeaderMap) -> Carried {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     Carried {
-        traceparent: text("traceparent").and_then(Traceparent::parse),
+        traceparent: text(TRACEPARENT).and_then(Traceparent::parse),
         gzip: accepts_gzip(headers),
-        categorize_labels: text("x-loki-response-encoding-flags") == Some("categorize-labels"),
+        categorize_labels: text(LOKI_FLAGS) == Some("categorize-labels"),
     }
 }
 

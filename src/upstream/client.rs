@@ -4,7 +4,7 @@ use crate::rejection::UpstreamFault;
 use crate::scope::{Call, Carried};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{HeaderName, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -15,9 +15,10 @@ use std::time::Duration;
 
 const AGENT: &str = concat!("palisade/", env!("CARGO_PKG_VERSION"));
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// `pkg/util/httpreq/encoding_flags.go` of Loki.
-const LOKI_FLAGS: HeaderName = HeaderName::from_static("x-loki-response-encoding-flags");
+/// The trace context of W3C.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// How Loki is asked for categorized labels (`pkg/util/httpreq/encoding_flags.go`).
+pub const LOKI_FLAGS: HeaderName = HeaderName::from_static("x-loki-response-encoding-flags");
 
 /// One pool of connections for all backends.
 #[derive(Clone, Debug)]
@@ -93,6 +94,8 @@ impl Upstream {
         let uri = Uri::try_from([self.base.as_str(), call.target()].concat()).ok()?;
         let mut request = Request::new(Full::new(form.clone().map_or(Bytes::new(), Bytes::from)));
         *request.uri_mut() = uri;
+        // Room for ours, and for the two that the client adds.
+        *request.headers_mut() = HeaderMap::with_capacity(8);
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static(call.accept().media_type()));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(if gzip { "gzip" } else { "identity" }));

@@ -214,7 +214,7 @@ impl Lexer<'_> {
             }
             b'"' | b'\'' | b'`' => self.string(byte, from)?,
             _ if starts_name(byte) => {
-                self.skip_name();
+                self.skip_while(continues_name);
                 Kind::Name
             }
             _ => return Err(self.unexpected(from)),
@@ -278,16 +278,13 @@ impl Lexer<'_> {
         Ok(kind)
     }
 
-    fn skip_name(&mut self) {
-        while self.peek().is_some_and(continues_name) {
-            self.at += 1;
-        }
+    fn skip_while(&mut self, belongs: impl Fn(u8) -> bool) {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|&byte| !belongs(byte)).unwrap_or(rest.len());
     }
 
     fn word(&mut self, from: usize) -> Kind {
-        while self.peek().is_some_and(|b| continues_name(b) || b == b':') {
-            self.at += 1;
-        }
+        self.skip_while(|byte| continues_name(byte) || byte == b':');
         let text = Span::new(from, self.at).of(self.text);
         if text.eq_ignore_ascii_case("inf") || text.eq_ignore_ascii_case("nan") {
             return Kind::Number;
