@@ -15,14 +15,14 @@ use crate::world::World;
 type Test = fn(&World) -> Result<(), String>;
 
 /// All of them, by name.
-pub const ALL: [(&str, Test); 21] = [
+pub const ALL: [(&str, Test); 22] = [
     ("ATK-30 no token", no_token),
     ("ATK-30 token in the query", token_in_query),
     ("ATK-30 audience: another client's token", other_client),
     ("ATK-30 typ: ID and refresh tokens", other_types),
     ("ATK-30 alg: none", alg_none),
-    ("ATK-30 alg: a public key as a secret", alg_hmac),
-    ("ATK-30 iss: another realm of the same server", other_issuer),
+    ("ATK-30 alg, ATK-3B: a public key as a symmetric one", alg_hmac),
+    ("ATK-30 iss, ATK-32 cross-trust-JWKS: another realm of the same server", other_issuer),
     ("ATK-30 signature: changed claims", changed_claims),
     ("ATK-31 missing-return", missing_return),
     ("ATK-33 user-group-confusion", user_named_like_tenant),
@@ -34,6 +34,7 @@ pub const ALL: [(&str, Test); 21] = [
     ("ATK-3A no-rule-sees-all", no_rule),
     ("ATK-3C unknown-kid-storm", unknown_kids),
     ("ATK-3E shared-result-cache", shared_cache),
+    ("ATK-3H policy-on-the-wrong-route", every_route),
     ("ATK-3J token-in-logs", token_in_logs),
     ("ATK-05 a backend at the root of its own listener", own_listener),
     ("Keycloak: a user cannot choose the own tenant", own_tenant),
@@ -332,6 +333,42 @@ fn no_rule(world: &World) -> Result<(), String> {
     let answer = send(world, Some(&dave), "prometheus", Request::get("/api/v1/status/config", &[]))?;
     // The policy comes before the path, so that nothing is learned.
     if answer.status == 403 { Ok(()) } else { Err(format!("an unlisted path: {}", answer.status)) }
+}
+
+/// No route forgets the policy: without a tenant each is closed, by GET and POST.
+fn every_route(world: &World) -> Result<(), String> {
+    let dave = keycloak(world)?.token("storefront", "dave")?;
+    for (mount, path) in [
+        ("prometheus", "/api/v1/query"),
+        ("prometheus", "/api/v1/query_range"),
+        ("prometheus", "/api/v1/series"),
+        ("prometheus", "/api/v1/labels"),
+        ("prometheus", "/api/v1/label/note/values"),
+        ("prometheus", "/api/v1/status/buildinfo"),
+        ("loki", "/loki/api/v1/query"),
+        ("loki", "/loki/api/v1/query_range"),
+        ("loki", "/loki/api/v1/series"),
+        ("loki", "/loki/api/v1/labels"),
+        ("loki", "/loki/api/v1/label/note/values"),
+        ("loki", "/loki/api/v1/index/stats"),
+        ("loki", "/loki/api/v1/status/buildinfo"),
+        ("tempo", "/api/search"),
+        ("tempo", "/api/traces/1"),
+        ("tempo", "/api/v2/traces/1"),
+        ("tempo", "/api/v2/search/tag/span.note/values"),
+        ("tempo", "/api/metrics/query_range"),
+        ("tempo", "/api/echo"),
+    ] {
+        for request in [Request::get(path, &[]), Request::form(path, &[])] {
+            let method = request.method.clone();
+            let answer = send(world, Some(&dave), mount, request)?;
+            if answer.status != 403 {
+                return Err(format!("{method} {mount}{path}: {} {}", answer.status, answer.text()));
+            }
+            shaped(&answer, mount)?;
+        }
+    }
+    Ok(())
 }
 
 /// Tokens of made-up keys are refused, and real ones go on being taken.

@@ -12,6 +12,7 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
     let mut all = paths(clock);
     all.extend(side_doors(clock));
     all.extend(forms(clock));
+    all.extend(unscopable(clock));
     all.extend(parameters(clock));
     all.extend(headers(clock));
     all.extend(bodies(clock));
@@ -313,6 +314,30 @@ fn forms(clock: &Clock) -> Vec<Attack> {
         all.push(attack);
     }
     all
+}
+
+/// ATK-0J: what cannot be scoped is not sent as it stands.
+fn unscopable(clock: &Clock) -> Vec<Attack> {
+    let broken = |query: &'static str| [("query", query)];
+    [
+        (P, "/api/v1/query", clock.range(&broken("canary or ("))),
+        (P, "/api/v1/query_range", clock.steps(&broken("info(canary)"))),
+        (P, "/api/v1/series", clock.range(&[("match[]", "canary{")])),
+        (P, "/api/v1/labels", clock.range(&[("match[]", "up"), ("match[]", "canary{")])),
+        (L, "/loki/api/v1/query_range", clock.steps(&broken("{service=\"catalog\"} | nonsense"))),
+        (L, "/loki/api/v1/series", clock.range(&[("match[]", "{service=")])),
+        (L, "/loki/api/v1/labels", clock.range(&broken("{service=\"catalog\"} or"))),
+        (L, "/loki/api/v1/index/stats", clock.range(&broken("{service"))),
+        (T, "/api/search", clock.range(&[("q", "{ span.note != nil")])),
+        (T, "/api/metrics/query_range", clock.steps(&[("q", "{ } | rate() by (")])),
+    ]
+    .into_iter()
+    .map(|(mount, path, params)| {
+        let (_, shown, asked) = plain(clock).into_iter().find(|p| p.0 == mount).unwrap();
+        let name = format!("ATK-0J director-error-forwards ({mount}{path})");
+        Attack::refused(name, mount, raw(path, &params), &[400]).control(raw(shown, &asked))
+    })
+    .collect()
 }
 
 /// ATK-0D, -0E, -48, -49: parameters that are somebody else's.
