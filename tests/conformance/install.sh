@@ -45,7 +45,7 @@ go_server() {
 keycloak_server() {
     dir=$cache/keycloak-$keycloak
     command -v java >/dev/null || { missing keycloak "java is not installed"; return; }
-    if [ ! -e "$dir/lib/palisade-built" ]; then
+    if [ ! -e "$dir/lib/palisade-optimized" ]; then
         for tool in mvn unzip; do
             command -v $tool >/dev/null || { missing keycloak "$tool is not installed"; return; }
         done
@@ -60,7 +60,7 @@ keycloak_server() {
         unzip -q "$zip" -d "$dir.new" && mv "$dir.new/keycloak-$keycloak" "$dir" && rm -rf "$dir.new" ||
             { missing keycloak "its archive does not unpack"; return; }
         # The slow part of a first start, done once.
-        "$dir/bin/kc.sh" build --db=dev-mem >&2 && touch "$dir/lib/palisade-built" ||
+        "$dir/bin/kc.sh" build --db=dev-mem >&2 && touch "$dir/lib/palisade-optimized" ||
             { missing keycloak "its build step failed"; return; }
     fi
     printf 'keycloak=%s\n' "$dir"

@@ -40,8 +40,12 @@ impl Keycloak {
         std::fs::write(import.join("bookstore-platform.json"), REALM).map_err(told)?;
         let [http, management] = free_ports()?;
         let args = [
-            "start-dev",
-            "--db=dev-mem",
+            // `install.sh` has built it for this: an in-memory database, one node.
+            "start",
+            "--optimized",
+            "--http-enabled=true",
+            "--cache=local",
+            "--hostname-strict=false",
             "--http-host=127.0.0.1",
             &format!("--http-port={http}"),
             &format!("--http-management-port={management}"),
@@ -62,7 +66,7 @@ impl Keycloak {
     pub fn wait(&self) -> Result<(), String> {
         let path = "/.well-known/openid-configuration";
         match &self.server {
-            Some(server) => server.ready(&self.realm, path, Duration::from_secs(300)),
+            Some(server) => server.ready(&self.realm, path, Duration::from_secs(600)),
             None => Ok(()),
         }
     }
