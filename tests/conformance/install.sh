@@ -66,17 +66,22 @@ keycloak_server() {
     printf 'keycloak=%s\n' "$dir"
 }
 
-[ $# -gt 0 ] || set -- prometheus loki tempo keycloak
-for component; do
-    case $component in
-    prometheus)
-        # Service discovery is half of Prometheus's weight, and none is used.
-        go_server prometheus remove_all_sd \
-            github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
-        ;;
-    loki) go_server loki "" github.com/grafana/loki/v3/cmd/loki ;;
-    tempo) go_server tempo "" github.com/grafana/tempo/cmd/tempo ;;
-    keycloak) keycloak_server ;;
-    *) missing "$component" "no such component" ;;
-    esac
-done
+# In a function, so that a change of this file does not reach a run of it.
+main() {
+    [ $# -gt 0 ] || set -- prometheus loki tempo keycloak
+    for component; do
+        case $component in
+        prometheus)
+            # Service discovery is half of Prometheus's weight, and none is used.
+            go_server prometheus remove_all_sd \
+                github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
+            ;;
+        loki) go_server loki "" github.com/grafana/loki/v3/cmd/loki ;;
+        tempo) go_server tempo "" github.com/grafana/tempo/cmd/tempo ;;
+        keycloak) keycloak_server ;;
+        *) missing "$component" "no such component" ;;
+        esac
+    done
+    exit
+}
+main "$@"
