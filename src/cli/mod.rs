@@ -4,9 +4,11 @@
 
 mod demo;
 mod log;
+mod scope;
 mod serve;
 
 use clap::{Parser, Subcommand};
+use std::future::Future;
 use std::process::ExitCode;
 
 /// Multi-tenant query proxy for Prometheus, Loki, Tempo and Alertmanager.
@@ -23,6 +25,8 @@ pub struct Arguments {
 enum Command {
     /// Show what Palisade does, with an issuer and backends of its own: nothing else is needed.
     Demo(demo::DemoArguments),
+    /// Say what queries become: reads JSON strings, one a line, and writes one JSON object a line.
+    Scope(scope::ScopeArguments),
     /// Serve callers as the configuration says, until SIGINT or SIGTERM.
     Serve(serve::ServeArguments),
 }
@@ -31,22 +35,24 @@ enum Command {
 pub fn run(arguments: Arguments) -> ExitCode {
     // The demo's own lines are what its reader looks at, and it refuses much on purpose.
     arguments.log.start(match arguments.command {
-        Command::Demo(_) => "error",
+        Command::Demo(_) | Command::Scope(_) => "error",
         Command::Serve(_) => "info",
     });
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    match arguments.command {
+        Command::Demo(arguments) => in_runtime(demo::demo(arguments)),
+        Command::Scope(arguments) => scope::scope(&arguments),
+        Command::Serve(arguments) => in_runtime(serve::serve(arguments)),
+    }
+}
+
+fn in_runtime(command: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
         Err(error) => {
             eprintln!("palisade: cannot start the runtime: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    runtime.block_on(async {
-        match arguments.command {
-            Command::Demo(arguments) => demo::demo(arguments).await,
-            Command::Serve(arguments) => serve::serve(arguments).await,
-        }
-    })
+    }
 }
 
 /// Waits for SIGINT or SIGTERM.

@@ -1,7 +1,7 @@
 //! From the file's shape to a [`Config`]: every rule that a type cannot hold.
 
 use super::file::{BackendFile, ConfigFile, IssuerFile, LimitsFile, ListenFile, QueryLimitsFile};
-use super::value::{backend_name, base_url, duration, fits, label, version};
+use super::value::{backend_name, base_url, check_label, duration, fits, version};
 use super::{Admin, Backend, Config, ConfigError, Labels, Listener, Tls};
 use crate::api::Kind;
 use crate::auth::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, IssuerFault, KeySource};
@@ -235,7 +235,7 @@ impl Check<'_> {
             if !is_dimension(dimension) {
                 return Err(self.fault(text.referenced, format!("`{key}`: `{dimension}` is no dimension")));
             }
-            self.read(&key, text, |text| label(kind, text))?;
+            self.read(&key, text, |text| check_label(kind, text))?;
             let label = text.value.as_str().into();
             if checked.values().any(|other| *other == label) {
                 let message = format!("`{key}`: label `{label}` already says another dimension");

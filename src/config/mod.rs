@@ -10,6 +10,7 @@ mod value;
 
 pub use crate::yaml::FileError as ConfigError;
 pub use value::Version;
+pub(crate) use value::{check_label, fits};
 
 use crate::api::Kind;
 use crate::auth::config::Issuer;

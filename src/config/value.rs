@@ -116,7 +116,7 @@ pub(super) fn backend_name(name: &str) -> Result<(), String> {
 }
 
 /// Holds a scope's label to what the backend's language can say bare.
-pub(super) fn label(kind: Kind, label: &str) -> Result<(), String> {
+pub(crate) fn check_label(kind: Kind, label: &str) -> Result<(), String> {
     let usable = match kind {
         Kind::Prometheus | Kind::Alertmanager => is_identifier(label),
         Kind::Loki => is_identifier(label) && label_usable(label),
@@ -169,7 +169,7 @@ fn is_identifier(text: &str) -> bool {
 }
 
 /// Whether a feature says something about a backend of this kind.
-pub(super) fn fits(feature: Feature, kind: Kind) -> bool {
+pub(crate) fn fits(feature: Feature, kind: Kind) -> bool {
     match feature {
         Feature::PromqlExperimentalFunctions | Feature::PromqlBinopFillModifiers => kind == Kind::Prometheus,
         Feature::Variants => kind == Kind::Loki,
@@ -287,7 +287,7 @@ mod tests {
             (Kind::Tempo, "resource._t.by"),
             (Kind::Tempo, "resource.k8s.namespace.name"),
         ] {
-            assert_eq!(label(kind, good), Ok(()), "{kind} {good}");
+            assert_eq!(check_label(kind, good), Ok(()), "{kind} {good}");
         }
         for (kind, bad) in [
             (Kind::Prometheus, "__name__"),
@@ -312,7 +312,7 @@ mod tests {
             (Kind::Tempo, "resource.a=b"),
             (Kind::Tempo, "resource.\"a\""),
         ] {
-            assert!(label(kind, bad).is_err(), "{kind} {bad}");
+            assert!(check_label(kind, bad).is_err(), "{kind} {bad}");
         }
     }
 

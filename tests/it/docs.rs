@@ -40,6 +40,27 @@ fn the_configuration_of_the_readme_loads() {
     palisade::policy::Policies::load(&config.policies, &config.limits).unwrap_or_else(|e| panic!("{e}"));
 }
 
+/// Each block of shell that runs `palisade scope` is followed by a block with just what it prints.
+#[test]
+fn the_scope_examples_of_the_readme_print_what_follows_them() {
+    let readme = read("README.md");
+    let blocks: Vec<&str> = readme.split("```").skip(1).step_by(2).collect();
+    let folder = Path::new(env!("CARGO_BIN_EXE_palisade")).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut run = 0;
+    for pair in blocks.windows(2) {
+        let Some(script) = pair[0].strip_prefix("sh\n").filter(|s| s.contains("palisade scope")) else {
+            continue;
+        };
+        let output =
+            std::process::Command::new("sh").args(["-c", script]).env("PATH", &path).output().unwrap();
+        let expected = pair[1].split_once('\n').unwrap().1;
+        assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), expected.trim_end(), "{script}");
+        run += 1;
+    }
+    assert_eq!(run, 2);
+}
+
 #[test]
 fn every_link_of_the_documents_leads_to_a_file() {
     for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"] {

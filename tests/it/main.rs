@@ -9,5 +9,6 @@ mod deploy;
 mod docs;
 mod refusals;
 mod requests;
+mod scope_command;
 mod support;
 mod tidy;
