@@ -107,35 +107,45 @@ fn listed(endpoint: &'static Endpoint, name: &str) -> Option<(&'static str, Form
 
 /// Decodes one name or value of a form, strictly.
 fn decoded(raw: &str) -> Result<Cow<'_, str>, Rejection> {
-    // Go drops such a pair, or fails the whole form, depending on the handler.
-    if raw.contains(';') {
-        return Err(Rejection::Malformed("a semicolon in a parameter must be written %3B"));
+    let escapes = |b: &u8| matches!(b, b'%' | b'+' | b';') || !b.is_ascii_graphic();
+    let Some(plain) = raw.bytes().position(|b| escapes(&b)) else { return Ok(Cow::Borrowed(raw)) };
+    let mut bytes = Vec::with_capacity(raw.len());
+    let (start, rest) = raw.as_bytes().split_at(plain);
+    bytes.extend_from_slice(start);
+    let mut rest = rest.iter();
+    while let Some(&byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            // Go drops such a pair, or fails the whole form, depending on the handler.
+            b';' => return Err(Rejection::Malformed("a semicolon in a parameter must be written %3B")),
+            b'%' => match rest.as_slice() {
+                [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                    rest = after.iter();
+                    digit(*high) << 4 | digit(*low)
+                }
+                _ => return Err(Rejection::Malformed("a parameter has a bad percent escape")),
+            },
+            other => other,
+        });
     }
-    if raw.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'%' | b'+')) {
-        return Ok(Cow::Borrowed(raw));
-    }
-    let bytes = unescaped(raw).ok_or(Rejection::Malformed("a parameter has a bad percent escape"))?;
     let text =
         String::from_utf8(bytes).map_err(|_| Rejection::Malformed("a parameter is not valid UTF-8"))?;
-    if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
+    // Those beyond ASCII are two bytes in UTF-8, the first of them this one.
+    let may_be_control = |b: u8| b.is_ascii_control() || b == 0xc2;
+    if text.bytes().any(may_be_control)
+        && text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+    {
         return Err(Rejection::Malformed("a parameter has a control character"));
     }
     Ok(Cow::Owned(text))
 }
 
-/// The bytes that `raw` stands for; `None` if a `%` lacks its two digits.
-fn unescaped(raw: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
-            other => other,
-        });
+/// What a hexadecimal digit stands for.
+fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        _ => (byte | 0x20) - b'a' + 10,
     }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -23,8 +23,13 @@ pub struct Matched {
 /// # Errors
 /// [`Rejection::UnknownEndpoint`] whatever the reason, so that nothing tells apart what exists.
 pub fn route(kind: Kind, path: &str) -> Result<Matched, Rejection> {
+    let endpoints = kind.endpoints();
+    // What is written just as its row is has nothing to decode.
+    if let Some(endpoint) = endpoints.iter().find(|e| e.path == path && !path.contains('{')) {
+        return Ok(Matched { endpoint, variable: String::new() });
+    }
     let segments = segments(path).ok_or(Rejection::UnknownEndpoint)?;
-    kind.endpoints()
+    endpoints
         .iter()
         .find_map(|endpoint| match_template(endpoint, &segments))
         .ok_or(Rejection::UnknownEndpoint)

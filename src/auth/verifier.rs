@@ -124,7 +124,7 @@ impl<D: Send + Sync + 'static> Verifier<D> {
             && self.trusts.iter().any(|trust| trust.keys.ready())
     }
 
-    /// The caller whose token `headers` has. Does not wait if the token is remembered.
+    /// The caller whose token `headers` has.
     ///
     /// # Errors
     ///
@@ -144,13 +144,21 @@ impl<D: Send + Sync + 'static> Verifier<D> {
         now: SystemTime,
     ) -> Result<Arc<Verified<D>>, TokenFault> {
         let token = token::bearer(headers, self.token_bytes)?;
-        let mut name = Digest::default();
-        name.copy_from_slice(digest(&SHA256, token).as_ref());
-        match self.cache.get(&name).filter(|entry| self.is_fresh(entry, now)) {
+        let name = named(token);
+        match self.find(&name, now) {
             Some(entry) => Ok(entry),
-            // In a box, so that the usual way stays a small future.
-            None => Box::pin(self.verify_anew(token, name, now)).await,
+            None => self.verify_anew(token, name, now).await,
         }
+    }
+
+    /// What [`Verifier::verify`] gives, if the token is remembered; `None` also for headers without one.
+    pub fn remembered(&self, headers: &HeaderMap) -> Option<Arc<Verified<D>>> {
+        let token = token::bearer(headers, self.token_bytes).ok()?;
+        self.find(&named(token), SystemTime::now())
+    }
+
+    fn find(&self, name: &Digest, now: SystemTime) -> Option<Arc<Verified<D>>> {
+        self.cache.get(name).filter(|entry| self.is_fresh(entry, now))
     }
 
     /// Whether the entry still stands: `exp` is not reached, and the issuer has withdrawn no key since.
@@ -192,6 +200,13 @@ impl<D: Send + Sync + 'static> Verifier<D> {
         }
         Ok(entry)
     }
+}
+
+/// A token's name in the cache.
+fn named(token: &[u8]) -> Digest {
+    let mut name = Digest::default();
+    name.copy_from_slice(digest(&SHA256, token).as_ref());
+    name
 }
 
 fn trusts(issuers: Vec<Issuer>, timing: KeyTiming) -> Result<Vec<Trust>, VerifierFault> {

@@ -1,4 +1,4 @@
-//! Accepting connections, and letting them end.
+//! Accepting connections, serving them, and letting them end.
 
 use super::stall::Unstalled;
 use bytes::Bytes;
@@ -36,47 +36,63 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of the head of a request: a token and a URL at their caps fit.
 const HEAD_BYTES: usize = 256 * 1024;
 
-/// Serves `listener` with `service` until `shutdown` says true, then lets requests in flight end.
-pub async fn serve<S, B>(
+/// Gives each connection that `listener` accepts to `taken`, until `shutdown` says true.
+pub async fn accept(
     listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    service: S,
     mut shutdown: watch::Receiver<bool>,
-) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING_INTERVAL)
-        .max_header_list_size(HEAD_BYTES as u32)
-        .max_concurrent_streams(128);
-    let acceptor = tls.map(TlsAcceptor::from);
-    let draining = GracefulShutdown::new();
+    mut taken: impl FnMut(TcpStream),
+) {
     loop {
-        let stream = tokio::select! {
+        tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, _)) => {
+                    let _ = stream.set_nodelay(true);
+                    taken(stream);
+                }
                 Err(error) => {
                     // Out of file descriptors, most likely: others will be freed.
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
                 }
             },
-            () = asked(&mut shutdown) => break,
-        };
-        let _ = stream.set_nodelay(true);
-        let (builder, service, watcher) =
-            (builder.clone(), TowerToHyperService::new(service.clone()), draining.watcher());
-        let (acceptor, mut down) = (acceptor.clone(), shutdown.clone());
+            () = asked(&mut shutdown) => return,
+        }
+    }
+}
+
+/// The connections that one runtime serves.
+pub struct Connections {
+    builder: Builder<TokioExecutor>,
+    draining: GracefulShutdown,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Connections {
+    /// None yet. Those that are still being opened when `shutdown` says true are given up.
+    pub fn new(shutdown: watch::Receiver<bool>) -> Self {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .max_header_list_size(HEAD_BYTES as u32)
+            .max_concurrent_streams(128);
+        Self { builder, draining: GracefulShutdown::new(), shutdown }
+    }
+
+    /// Serves `stream` with `service` in a task of its own.
+    pub fn serve<S, B>(&self, stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (builder, watcher) = (self.builder.clone(), self.draining.watcher());
+        let (service, mut down) = (TowerToHyperService::new(service), self.shutdown.clone());
         tokio::spawn(async move {
-            let served = match acceptor {
+            let served = match tls.map(TlsAcceptor::from) {
                 None => {
                     let opened = unless(&mut down, opening(&stream, OPENING_TIMEOUT));
                     let Some(protocol) = opened.await else { return };
@@ -95,9 +111,12 @@ pub async fn serve<S, B>(
             }
         });
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, draining.shutdown()).await.is_err() {
-        tracing::warn!("requests were still in flight at the end");
+
+    /// Lets requests in flight end.
+    pub async fn drain(self) {
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.draining.shutdown()).await.is_err() {
+            tracing::warn!("requests were still in flight at the end");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod listen;
 pub mod stack;
 mod stall;
 mod tls;
+mod workers;
 
 pub use tls::TlsFault;
 
@@ -14,8 +15,9 @@ use crate::events::Metrics;
 use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mount, Mounts, Scope};
-use crate::upstream::{Client, Room, Upstream};
+use crate::upstream::{self, Client, Room, Upstream};
 use admin::Admin;
+use listen::{Connections, accept};
 use stack::{Stages, stack};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use workers::{Door, Workers};
 
 /// How often the histograms are tidied when nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -54,6 +57,9 @@ pub enum StartFault {
     /// The metrics cannot be set up.
     #[error("cannot set up metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// A thread cannot be had.
+    #[error("cannot start a worker: {0}")]
+    Worker(std::io::Error),
 }
 
 /// A server that runs until it is dropped or [`Running::stop`]ped.
@@ -65,6 +71,7 @@ pub struct Running {
     pub admin: SocketAddr,
     shutdown: watch::Sender<bool>,
     serving: JoinSet<()>,
+    workers: Workers,
 }
 
 impl Running {
@@ -72,6 +79,7 @@ impl Running {
     pub async fn stop(mut self) {
         let _ = self.shutdown.send(true);
         while self.serving.join_next().await.is_some() {}
+        self.workers.ended().await;
     }
 }
 
@@ -84,7 +92,6 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     let backends: Vec<Backend> = config.backends.iter().map(backend).collect();
     let metrics = Arc::new(Metrics::new(&backends)?);
     let verifier = Arc::new(Verifier::new(config.issuers.clone(), &limits)?);
-    let mounts = mounts(config, backends)?;
     let permits = Arc::new(Semaphore::new(config.concurrent_requests));
     let room = Room::of(limits.filtered_answer_bytes.saturating_mul(ANSWERS_AT_THEIR_CAP));
     let policies = Arc::new(policies);
@@ -100,24 +107,41 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
         forward: Forward { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics), room: room.clone() },
         conclude: Conclude { metrics: Arc::clone(&metrics), permits: Arc::clone(&permits) },
     };
-    let (shutdown, down) = watch::channel(false);
-    let mut serving = JoinSet::new();
+    let tls = config.listen.iter().map(|listen| listen.tls.as_ref().map(tls::load).transpose());
+    let tls: Vec<_> = tls.collect::<Result<_, _>>()?;
+    let roots = upstream::roots()?;
+    let doors = || {
+        let mounts = mounts(config, &backends, &Client::new(roots.clone()));
+        let doors = config.listen.iter().zip(&tls);
+        doors
+            .map(|(listen, tls)| Door { tls: tls.clone(), service: stack(stages(served(listen, &mounts))) })
+            .collect()
+    };
+
     let mut addresses = Vec::with_capacity(config.listen.len());
     let mut listeners = Vec::with_capacity(config.listen.len());
     for listen in &config.listen {
-        let tls = listen.tls.as_ref().map(tls::load).transpose()?;
-        listeners.push((bind(listen.address, &mut addresses).await?, tls, served(listen, &mounts)));
+        listeners.push(bind(listen.address, &mut addresses).await?);
     }
     let mut admin = Vec::new();
     let admin_listener = bind(config.admin.address, &mut admin).await?;
-    for (listener, tls, served) in listeners {
-        serving.spawn(listen::serve(listener, tls, stack(&stages(served)), down.clone()));
+
+    let (shutdown, down) = watch::channel(false);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = Workers::start((0..workers).map(|_| doors()), &down).map_err(StartFault::Worker)?;
+    let mut serving = JoinSet::new();
+    for (door, listener) in listeners.into_iter().enumerate() {
+        serving.spawn(accept(listener, down.clone(), workers.giving(door)));
     }
     serving.spawn(upkeep(Arc::clone(&metrics), down.clone()));
-    let admin_service = Admin { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) };
-    serving.spawn(listen::serve(admin_listener, None, admin_service, down));
+    let service = Admin { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) };
+    serving.spawn(async move {
+        let connections = Connections::new(down.clone());
+        accept(admin_listener, down, |stream| connections.serve(stream, None, service.clone())).await;
+        connections.drain().await;
+    });
     let admin = admin.first().copied().unwrap_or(config.admin.address);
-    Ok(Running { addresses, admin, shutdown, serving })
+    Ok(Running { addresses, admin, shutdown, serving, workers })
 }
 
 fn backend(backend: &config::Backend) -> Backend {
@@ -130,13 +154,12 @@ fn backend(backend: &config::Backend) -> Backend {
     }
 }
 
-fn mounts(config: &Config, backends: Vec<Backend>) -> Result<Arc<[Arc<Mount>]>, StartFault> {
-    let client = Client::new()?;
-    let mount = |(index, (backend, configured)): (usize, (Backend, &config::Backend))| {
+fn mounts(config: &Config, backends: &[Backend], client: &Client) -> Arc<[Arc<Mount>]> {
+    let mount = |(index, (backend, configured)): (usize, (&Backend, &config::Backend))| {
         let upstream = Upstream::new(client.clone(), &configured.url.to_string(), configured.timeout);
-        Arc::new(Mount { backend, upstream, index })
+        Arc::new(Mount { backend: backend.clone(), upstream, index })
     };
-    Ok(backends.into_iter().zip(&config.backends).enumerate().map(mount).collect())
+    backends.iter().zip(&config.backends).enumerate().map(mount).collect()
 }
 
 /// What a listener serves: the one backend it names, or all.

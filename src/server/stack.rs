@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// The stages of one listener. Each is cheap to clone.
+/// The stages of one listener, on one worker. Each is cheap to clone.
 #[derive(Clone)]
 pub struct Stages {
     /// Which backends are served, and where.
@@ -27,7 +27,7 @@ pub struct Stages {
 
 /// The request path. Every layer but the first changes the request's type, so their order is checked by the compiler.
 pub fn stack(
-    stages: &Stages,
+    stages: Stages,
 ) -> impl Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible, Future: Send>
 + Clone
 + Send
@@ -36,17 +36,17 @@ pub fn stack(
         // A panic costs one request a 500, and no other anything.
         .layer(CatchPanicLayer::custom(panicked(Arc::clone(&stages.conclude.metrics))))
         // Reply or refusal → answer in the backend's shape, one event.
-        .layer(stages.conclude.clone())
+        .layer(stages.conclude)
         // http → Raw: which backend. 404 below no mount.
-        .layer(stages.mounts.clone())
+        .layer(stages.mounts)
         // Raw → Authenticated: whose token. 401.
-        .layer(stages.authenticate.clone())
+        .layer(stages.authenticate)
         // Authenticated → Authorized: what the caller may see here. 403.
-        .layer(stages.authorize.clone())
+        .layer(stages.authorize)
         // Authorized → Scoped: read, scoped, proven, sealed. 404, 405, 415, 413, 400.
-        .layer(stages.scope.clone())
+        .layer(stages.scope)
         // Scoped → the backend; its answer passes, or is cut. 502, 504.
-        .service(stages.forward.clone())
+        .service(stages.forward)
 }
 
 /// The body that [`CatchPanicLayer`] makes of ours.

@@ -1,8 +1,9 @@
 //! Who is asking.
 
 use super::{Answering, Authenticated, Decision, Raw, Refused, Reply};
-use crate::auth::Verifier;
+use crate::auth::{Verified, Verifier};
 use crate::events::{Metrics, TokenOutcome};
+use futures_util::future::Either;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
@@ -38,31 +39,37 @@ where
 {
     type Response = Reply;
     type Error = Refused;
-    type Future = Answering;
+    type Future = Either<S::Future, Answering>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, raw: Raw) -> Answering {
+    fn call(&mut self, raw: Raw) -> Self::Future {
+        // The usual way, which waits for nothing, is spared the box.
+        if let Some(verified) = self.stage.verifier.remembered(&raw.headers) {
+            return Either::Left(self.next.call(self.stage.known(raw, verified)));
+        }
         let (stage, mut next) = (self.stage.clone(), self.next.clone());
-        Box::pin(async move { next.call(stage.authenticate(raw).await?).await })
+        Either::Right(Box::pin(async move { next.call(stage.authenticate(raw).await?).await }))
     }
 }
 
 impl Authenticate {
-    async fn authenticate(&self, mut raw: Raw) -> Result<Authenticated, Refused> {
+    async fn authenticate(&self, raw: Raw) -> Result<Authenticated, Refused> {
         match self.verifier.verify(&raw.headers).await {
-            Ok(verified) => {
-                let first = verified.first_use();
-                self.metrics.token(if first { TokenOutcome::Verified } else { TokenOutcome::Cached });
-                raw.told.caller = Some(Arc::clone(verified.caller()));
-                Ok(Authenticated { raw, verified })
-            }
+            Ok(verified) => Ok(self.known(raw, verified)),
             Err(fault) => {
                 self.metrics.token(TokenOutcome::Refused(fault));
                 Err(raw.told.refuse(fault))
             }
         }
+    }
+
+    fn known(&self, mut raw: Raw, verified: Arc<Verified<Decision>>) -> Authenticated {
+        let first = verified.first_use();
+        self.metrics.token(if first { TokenOutcome::Verified } else { TokenOutcome::Cached });
+        raw.told.caller = Some(Arc::clone(verified.caller()));
+        Authenticated { raw, verified }
     }
 }

@@ -68,7 +68,8 @@ impl Forward {
         let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint() };
         let (calls, carried, cut) = scoped.into_parts();
         match cut {
-            Some(cut) => exchange.filtered(calls, &carried, &cut).await,
+            // In a box, as is a backend's refusal: an answer that passes stays a small future.
+            Some(cut) => Box::pin(exchange.filtered(calls, &carried, &cut)).await,
             None => exchange.passed(calls, &carried).await,
         }
     }
@@ -94,7 +95,7 @@ impl Exchange<'_> {
         match upstream.status() {
             StatusCode::OK => self.stream(upstream).map(|response| (response, Outcome::Passed)),
             StatusCode::NO_CONTENT => Ok((no_content(), Outcome::Passed)),
-            status => Err(self.refusal(status, Some(upstream)).await),
+            status => Err(Box::pin(self.refusal(status, Some(upstream))).await),
         }
     }
 

@@ -1,16 +1,18 @@
 //! Which backend a path belongs to.
 
-use super::{Answering, Refused, Reply, Told};
+use super::{Refused, Reply, Told};
 use crate::rejection::Rejection;
 use crate::scope::Backend;
 use crate::scope::carried::Traceparent;
 use crate::upstream::{TRACEPARENT, Upstream};
-use futures_util::future::{Either, Ready, ready};
+use futures_util::future::{self, Either, Ready};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::time::Timeout;
 use tower::{Layer, Service};
 
 /// A backend where a listener serves it.
@@ -89,11 +91,10 @@ pub struct Mounted<S> {
 impl<S> Service<Request<Incoming>> for Mounted<S>
 where
     S: Service<Raw, Response = Reply, Error = Refused>,
-    S::Future: Send + 'static,
 {
     type Response = Reply;
     type Error = Refused;
-    type Future = Either<Ready<Result<Reply, Refused>>, Answering>;
+    type Future = Either<Ready<Result<Reply, Refused>>, Bounded<S::Future>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
         self.next.poll_ready(cx)
@@ -101,7 +102,7 @@ where
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let Some((mount, path)) = self.mounts.served.find(request.uri().path()) else {
-            return Either::Left(ready(Err(Told::default().refuse(Rejection::UnknownMount))));
+            return Either::Left(future::ready(Err(Told::default().refuse(Rejection::UnknownMount))));
         };
         let (path, query) = (path.to_owned(), request.uri().query().map(str::to_owned));
         let trace_id = trace_id(request.headers());
@@ -110,12 +111,28 @@ where
         let (head, body) = request.into_parts();
         let raw = Raw { mount, method: head.method, path, query, headers: head.headers, body, told };
         let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
-        Either::Right(Box::pin(async move {
-            match answering.await {
-                Ok(answered) => answered,
-                Err(_) => Err(late.refuse(Rejection::Timeout)),
-            }
-        }))
+        Either::Right(Bounded { answering, late: Some(late) })
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An answer that is waited for so long and no longer.
+    pub struct Bounded<F> {
+        #[pin]
+        answering: Timeout<F>,
+        late: Option<Told>,
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Refused>>> Future for Bounded<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answered = ready!(this.answering.poll(cx));
+        Poll::Ready(
+            answered.unwrap_or_else(|_| Err(this.late.take().unwrap_or_default().refuse(Rejection::Timeout))),
+        )
     }
 }
 

@@ -1,9 +1,9 @@
 //! Reading the request, and the scope into it.
 
-use super::{Answering, Authorized, Raw, Refused, Reply, Sealed};
+use super::{Answering, Authorized, Mount, Raw, Refused, Reply, Sealed, Told};
+use crate::api;
 use crate::api::parameters::Parameters;
 use crate::api::path::{Matched, route};
-use crate::api::{self, Endpoint};
 use crate::events::{Metrics, Outcome};
 use crate::lang::QueryErrorKind;
 use crate::limits::Limits;
@@ -12,6 +12,7 @@ use crate::rejection::Rejection;
 use crate::respond::{answer, full};
 use crate::scope::{Accept, Asked, Carried, Plan, carried::Traceparent, scope};
 use crate::upstream::{LOKI_FLAGS, TRACEPARENT};
+use futures_util::future::{Either, Ready, ready};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -55,75 +56,104 @@ where
 {
     type Response = Reply;
     type Error = Refused;
-    type Future = Answering;
+    type Future = Either<Planned<S::Future>, Answering>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Authorized) -> Answering {
-        let (stage, mut next) = (self.stage.clone(), self.next.clone());
-        Box::pin(async move {
-            let Authorized { mut raw, grant } = request;
-            let told = std::mem::take(&mut raw.told);
-            let mount = Arc::clone(&raw.mount);
-            let mut endpoint = None;
-            let plan = stage.plan(raw, &grant, &mut endpoint).await;
-            let told = super::Told { endpoint, ..told };
-            match plan {
-                Ok(Plan::Send(scoped)) => next.call(Sealed { mount, scoped, told }).await,
-                Ok(Plan::Answer(fixed)) => {
-                    let content_type = HeaderValue::from_static(fixed.content_type);
-                    let response = answer(StatusCode::OK, content_type, full(fixed.body));
-                    Ok(Reply { response, outcome: Outcome::Static, told })
-                }
-                Err(rejection) => Err(told.refuse(rejection)),
+    fn call(&mut self, request: Authorized) -> Self::Future {
+        match self.stage.begin(request) {
+            Err(refused) => Either::Left(Either::Left(ready(Err(refused)))),
+            Ok((begun, None)) => Either::Left(self.finish(begun, None)),
+            // Only a request with a body is waited for, and pays for the box.
+            Ok((begun, Some(body))) => {
+                let mut this = self.clone();
+                Either::Right(Box::pin(async move {
+                    match this.stage.form(&begun.headers, body).await {
+                        Ok(form) => this.finish(begun, Some(form)).await,
+                        Err(rejection) => Err(begun.told.refuse(rejection)),
+                    }
+                }))
             }
-        })
+        }
+    }
+}
+
+/// What comes of a plan: an answer or a refusal at once, or what comes of sending it.
+type Planned<F> = Either<Ready<Result<Reply, Refused>>, F>;
+
+/// A request for an endpoint that there is, its form not read yet.
+struct Begun {
+    mount: Arc<Mount>,
+    grant: Grant,
+    matched: Matched,
+    query: Option<String>,
+    headers: HeaderMap,
+    told: Told,
+}
+
+impl<S> Scoping<S>
+where
+    S: Service<Sealed, Response = Reply, Error = Refused>,
+{
+    fn finish(&mut self, begun: Begun, form: Option<String>) -> Planned<S::Future> {
+        let mount = Arc::clone(&begun.mount);
+        let (plan, told) = self.stage.plan(begun, form);
+        Either::Left(ready(match plan {
+            Ok(Plan::Send(scoped)) => return Either::Right(self.next.call(Sealed { mount, scoped, told })),
+            Ok(Plan::Answer(fixed)) => {
+                let content_type = HeaderValue::from_static(fixed.content_type);
+                let response = answer(StatusCode::OK, content_type, full(fixed.body));
+                Ok(Reply { response, outcome: Outcome::Static, told })
+            }
+            Err(rejection) => Err(told.refuse(rejection)),
+        }))
     }
 }
 
 impl Scope {
-    /// The order is a contract: path, method, content type, size, parameters.
-    async fn plan(
-        &self,
-        raw: Raw,
-        grant: &Grant,
-        endpoint: &mut Option<&'static Endpoint>,
-    ) -> Result<Plan, Rejection> {
-        let backend = &raw.mount.backend;
-        let matched = route(backend.kind, &raw.path)?;
-        *endpoint = Some(matched.endpoint);
-        let method = method(&raw.method, &matched)?;
-        let carried = carried(&raw.headers);
-        let accept = accept(&raw.headers);
-        let form = self.form(method, &raw.headers, raw.body).await?;
-        let parameters =
-            Parameters::read(matched.endpoint, raw.query.as_deref(), form.as_deref(), &self.limits)?;
-        if let Some(metrics) = self.metrics.backend(raw.mount.index).and_then(|b| b.endpoint(*endpoint)) {
-            metrics.dropped(parameters.dropped);
-        }
-        let asked = Asked { matched, parameters, accept, carried };
-        scope(grant, backend, &asked, &self.limits).inspect_err(|rejection| {
-            if matches!(rejection, Rejection::Query { error, .. } if error.kind == QueryErrorKind::Defect) {
-                self.metrics.disagreement();
-            }
-        })
+    /// Finds the endpoint. The order of this and what follows is a contract: path, method, content type, size,
+    /// parameters. The body is given where it is to be read.
+    fn begin(&self, request: Authorized) -> Result<(Begun, Option<Incoming>), Refused> {
+        let Authorized { raw, grant } = request;
+        let Raw { mount, method: given, path, query, headers, body, mut told } = raw;
+        let matched = match route(mount.backend.kind, &path) {
+            Ok(matched) => matched,
+            Err(rejection) => return Err(told.refuse(rejection)),
+        };
+        told.endpoint = Some(matched.endpoint);
+        let body = match method(&given, &matched) {
+            Ok(api::Method::Post) => Some(body),
+            Ok(api::Method::Get) if body.is_end_stream() => None,
+            Ok(api::Method::Get) => return Err(told.refuse(Rejection::Malformed("a GET has no body"))),
+            Err(rejection) => return Err(told.refuse(rejection)),
+        };
+        Ok((Begun { mount, grant, matched, query, headers, told }, body))
     }
 
-    /// The form of a POST, read whole; a GET has none.
-    async fn form(
-        &self,
-        method: api::Method,
-        headers: &HeaderMap,
-        body: Incoming,
-    ) -> Result<Option<String>, Rejection> {
-        if method == api::Method::Get {
-            return match body.is_end_stream() {
-                true => Ok(None),
-                false => Err(Rejection::Malformed("a GET has no body")),
-            };
+    fn plan(&self, begun: Begun, form: Option<String>) -> (Result<Plan, Rejection>, Told) {
+        let Begun { mount, grant, matched, query, headers, told } = begun;
+        let endpoint = matched.endpoint;
+        let plan = Parameters::read(endpoint, query.as_deref(), form.as_deref(), &self.limits);
+        let plan = plan.and_then(|parameters| {
+            if let Some(metrics) = self.metrics.backend(mount.index).and_then(|b| b.endpoint(Some(endpoint)))
+            {
+                metrics.dropped(parameters.dropped);
+            }
+            let asked = Asked { matched, parameters, accept: accept(&headers), carried: carried(&headers) };
+            scope(&grant, &mount.backend, &asked, &self.limits)
+        });
+        if let Err(Rejection::Query { error, .. }) = &plan
+            && error.kind == QueryErrorKind::Defect
+        {
+            self.metrics.disagreement();
         }
+        (plan, told)
+    }
+
+    /// The form of a POST, read whole.
+    async fn form(&self, headers: &HeaderMap, body: Incoming) -> Result<String, Rejection> {
         form_type(headers)?;
         let max = self.limits.body_bytes;
         let too_large = || Rejection::TooLarge { what: "bytes of the body", max };
@@ -136,7 +166,7 @@ impl Scope {
             if over { too_large() } else { Rejection::Malformed("the body is broken") }
         })?;
         let text = String::from_utf8(bytes.to_bytes().into());
-        text.map(Some).map_err(|_| Rejection::Malformed("the body is not valid UTF-8"))
+        text.map_err(|_| Rejection::Malformed("the body is not valid UTF-8"))
     }
 }
 

@@ -24,18 +24,23 @@ pub const LOKI_FLAGS: HeaderName = HeaderName::from_static("x-loki-response-enco
 #[derive(Clone, Debug)]
 pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
+/// The TLS side of clients that trust the platform's roots.
+///
+/// # Errors
+/// If the platform's trust store cannot be read.
+pub fn roots() -> Result<rustls::ClientConfig, rustls::Error> {
+    rustls::ClientConfig::with_platform_verifier()
+}
+
 impl Client {
-    /// A client with the platform's trusted roots.
-    ///
-    /// # Errors
-    /// If the platform's trust store cannot be read.
-    pub fn new() -> Result<Self, rustls::Error> {
+    /// A client without a connection yet.
+    pub fn new(tls: rustls::ClientConfig) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_secs(5)));
         let https = HttpsConnectorBuilder::new()
-            .with_tls_config(rustls::ClientConfig::with_platform_verifier()?)
+            .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -43,7 +48,7 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(60))
             .pool_timer(TokioTimer::new())
             .build(https);
-        Ok(Self(client))
+        Self(client)
     }
 }
 

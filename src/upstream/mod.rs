@@ -3,5 +3,5 @@
 mod client;
 mod decode;
 
-pub use client::{Client, LOKI_FLAGS, TRACEPARENT, Upstream};
+pub use client::{Client, LOKI_FLAGS, TRACEPARENT, Upstream, roots};
 pub use decode::{DecodeFault, Place, Room, collect};
