@@ -4,8 +4,8 @@ use super::stall::Unstalled;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tower::Service;
 
 /// How long the head of a request may take to arrive, and so how long a connection may stay idle. Longer
@@ -62,7 +63,8 @@ pub async fn accept(
 
 /// The connections that one runtime serves.
 pub struct Connections {
-    builder: Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     draining: GracefulShutdown,
     shutdown: watch::Receiver<bool>,
 }
@@ -70,15 +72,15 @@ pub struct Connections {
 impl Connections {
     /// None yet. Those that are still being opened when `shutdown` says true are given up.
     pub fn new(shutdown: watch::Receiver<bool>) -> Self {
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
-        builder
-            .http2()
+        let mut http1 = http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .max_header_list_size(HEAD_BYTES as u32)
             .max_concurrent_streams(128);
-        Self { builder, draining: GracefulShutdown::new(), shutdown }
+        Self { http1, http2, draining: GracefulShutdown::new(), shutdown }
     }
 
     /// Serves `stream` with `service` in a task of its own.
@@ -89,22 +91,15 @@ impl Connections {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (builder, watcher) = (self.builder.clone(), self.draining.watcher());
+        let (http1, http2, watcher) = (self.http1.clone(), self.http2.clone(), self.draining.watcher());
         let (service, mut down) = (TowerToHyperService::new(service), self.shutdown.clone());
+        let stream = Unstalled::new(stream, WRITE_TIMEOUT);
         tokio::spawn(async move {
-            let served = match tls.map(TlsAcceptor::from) {
-                None => {
-                    let opened = unless(&mut down, opening(&stream, OPENING_TIMEOUT));
-                    let Some(protocol) = opened.await else { return };
-                    let (builder, stream) = (protocol.only(builder), Unstalled::new(stream, WRITE_TIMEOUT));
-                    watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await
-                }
-                Some(acceptor) => {
-                    let Some(stream) = unless(&mut down, handshake(acceptor, stream)).await else { return };
-                    let protocol = Protocol::negotiated(&stream);
-                    let builder = protocol.only(builder);
-                    watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await
-                }
+            let Some((protocol, stream)) = unless(&mut down, opened(stream, tls)).await else { return };
+            let stream = TokioIo::new(stream);
+            let served = match protocol {
+                Protocol::Http1 => watcher.watch(http1.serve_connection(stream, service)).await,
+                Protocol::Http2 => watcher.watch(http2.serve_connection(stream, service)).await,
             };
             if let Err(error) = served {
                 tracing::debug!(error = %error, "connection ended");
@@ -128,18 +123,23 @@ enum Protocol {
     Http2,
 }
 
-impl Protocol {
-    /// What the TLS handshake agreed on (RFC 7301).
-    fn negotiated(stream: &TlsStream<Unstalled<TcpStream>>) -> Self {
-        if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Self::Http2 } else { Self::Http1 }
-    }
+/// A stream as it came, or TLS over it.
+type Stream = Either<Unstalled<TcpStream>, TlsStream<Unstalled<TcpStream>>>;
 
-    fn only(self, builder: Builder<TokioExecutor>) -> Builder<TokioExecutor> {
-        match self {
-            Self::Http1 => builder.http1_only(),
-            Self::Http2 => builder.http2_only(),
-        }
-    }
+/// What is spoken over `stream`, after the TLS handshake if there is one.
+async fn opened(
+    stream: Unstalled<TcpStream>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> Option<(Protocol, Stream)> {
+    let Some(tls) = tls else {
+        let protocol = opening(stream.get_ref(), OPENING_TIMEOUT).await?;
+        return Some((protocol, Either::Left(stream)));
+    };
+    let stream = handshake(TlsAcceptor::from(tls), stream).await?;
+    // What the handshake agreed on (RFC 7301).
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+    Some((protocol, Either::Right(stream)))
 }
 
 /// The protocol that the first bytes of a connection without TLS tell; `None` if they do not come.
@@ -174,10 +174,11 @@ async fn unless<T>(
     }
 }
 
-async fn handshake(acceptor: TlsAcceptor, stream: TcpStream) -> Option<TlsStream<Unstalled<TcpStream>>> {
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(Unstalled::new(stream, WRITE_TIMEOUT)))
-        .await
-    {
+async fn handshake(
+    acceptor: TlsAcceptor,
+    stream: Unstalled<TcpStream>,
+) -> Option<TlsStream<Unstalled<TcpStream>>> {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS handshake failed");

@@ -14,8 +14,8 @@ use crate::config::{self, Config};
 use crate::events::Metrics;
 use crate::policy::Policies;
 use crate::scope::Backend;
-use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mount, Mounts, Scope};
-use crate::upstream::{self, Client, Room, Upstream};
+use crate::stages::{Authenticate, Authorize, Conclude, Forwarding, Mount, Mounts, Scope};
+use crate::upstream::{self, Room, Upstream};
 use admin::Admin;
 use listen::{Connections, accept};
 use stack::{Stages, stack};
@@ -51,6 +51,9 @@ pub enum StartFault {
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
+    /// A backend's URL names no server.
+    #[error("`{0}` is no url of a backend")]
+    Url(http::Uri),
     /// The platform's trusted roots cannot be read.
     #[error("cannot read the platform's trusted roots: {0}")]
     Roots(#[from] rustls::Error),
@@ -104,19 +107,27 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
             metrics: Arc::clone(&metrics),
         },
         scope: Scope { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics) },
-        forward: Forward { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics), room: room.clone() },
+        forward: Forwarding {
+            limits: Arc::clone(&limits),
+            metrics: Arc::clone(&metrics),
+            room: room.clone(),
+        }
+        .into(),
         conclude: Conclude { metrics: Arc::clone(&metrics), permits: Arc::clone(&permits) },
     };
     let tls = config.listen.iter().map(|listen| listen.tls.as_ref().map(tls::load).transpose());
     let tls: Vec<_> = tls.collect::<Result<_, _>>()?;
     let roots = upstream::roots()?;
-    let doors = || {
-        let mounts = mounts(config, &backends, &Client::new(roots.clone()));
-        let doors = config.listen.iter().zip(&tls);
-        doors
-            .map(|(listen, tls)| Door { tls: tls.clone(), service: stack(stages(served(listen, &mounts))) })
-            .collect()
+    let door = |listen, tls: &Option<_>, mounts: &_| Door {
+        tls: tls.clone(),
+        service: stack(stages(served(listen, mounts))),
     };
+    let doors = |_| {
+        let mounts = mounts(config, &backends, &roots)?;
+        Ok(config.listen.iter().zip(&tls).map(|(listen, tls)| door(listen, tls, &mounts)).collect())
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let doors = (0..workers).map(doors).collect::<Result<Vec<_>, StartFault>>()?;
 
     let mut addresses = Vec::with_capacity(config.listen.len());
     let mut listeners = Vec::with_capacity(config.listen.len());
@@ -127,8 +138,7 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     let admin_listener = bind(config.admin.address, &mut admin).await?;
 
     let (shutdown, down) = watch::channel(false);
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = Workers::start((0..workers).map(|_| doors()), &down).map_err(StartFault::Worker)?;
+    let workers = Workers::start(doors, &down).map_err(StartFault::Worker)?;
     let mut serving = JoinSet::new();
     for (door, listener) in listeners.into_iter().enumerate() {
         serving.spawn(accept(listener, down.clone(), workers.giving(door)));
@@ -154,10 +164,16 @@ fn backend(backend: &config::Backend) -> Backend {
     }
 }
 
-fn mounts(config: &Config, backends: &[Backend], client: &Client) -> Arc<[Arc<Mount>]> {
+/// The backends, with connections of one worker's own.
+fn mounts(
+    config: &Config,
+    backends: &[Backend],
+    tls: &rustls::ClientConfig,
+) -> Result<Arc<[Arc<Mount>]>, StartFault> {
     let mount = |(index, (backend, configured)): (usize, (&Backend, &config::Backend))| {
-        let upstream = Upstream::new(client.clone(), &configured.url.to_string(), configured.timeout);
-        Arc::new(Mount { backend: backend.clone(), upstream, index })
+        let upstream = Upstream::new(&configured.url, tls.clone(), configured.timeout);
+        let upstream = upstream.ok_or_else(|| StartFault::Url(configured.url.clone()))?;
+        Ok(Arc::new(Mount { backend: backend.clone(), upstream, index }))
     };
     backends.iter().zip(&config.backends).enumerate().map(mount).collect()
 }

@@ -21,14 +21,14 @@ impl<S> Layer<S> for Authenticate {
     type Service = Authenticating<S>;
 
     fn layer(&self, next: S) -> Authenticating<S> {
-        Authenticating { stage: self.clone(), next }
+        Authenticating { stage: Arc::new(self.clone()), next }
     }
 }
 
 /// The service of [`Authenticate`].
 #[derive(Clone)]
 pub struct Authenticating<S> {
-    stage: Authenticate,
+    stage: Arc<Authenticate>,
     next: S,
 }
 
@@ -50,7 +50,7 @@ where
         if let Some(verified) = self.stage.verifier.remembered(&raw.headers) {
             return Either::Left(self.next.call(self.stage.known(raw, verified)));
         }
-        let (stage, mut next) = (self.stage.clone(), self.next.clone());
+        let (stage, mut next) = (Arc::clone(&self.stage), self.next.clone());
         Either::Right(Box::pin(async move { next.call(stage.authenticate(raw).await?).await }))
     }
 }

@@ -29,14 +29,14 @@ impl<S> Layer<S> for Authorize {
     type Service = Authorizing<S>;
 
     fn layer(&self, next: S) -> Authorizing<S> {
-        Authorizing { stage: self.clone(), next }
+        Authorizing { stage: Arc::new(self.clone()), next }
     }
 }
 
 /// The service of [`Authorize`].
 #[derive(Clone)]
 pub struct Authorizing<S> {
-    stage: Authorize,
+    stage: Arc<Authorize>,
     next: S,
 }
 

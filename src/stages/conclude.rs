@@ -29,14 +29,14 @@ impl<S> Layer<S> for Conclude {
     type Service = Concluding<S>;
 
     fn layer(&self, next: S) -> Concluding<S> {
-        Concluding { stage: self.clone(), next }
+        Concluding { stage: Arc::new(self.clone()), next }
     }
 }
 
 /// The service of [`Conclude`].
 #[derive(Clone)]
 pub struct Concluding<S> {
-    stage: Conclude,
+    stage: Arc<Conclude>,
     next: S,
 }
 
@@ -55,7 +55,7 @@ where
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let started = Instant::now();
-        let stage = self.stage.clone();
+        let stage = Arc::clone(&self.stage);
         let permit = stage.permits.clone().try_acquire_owned().ok();
         let answering = permit.is_some().then(|| self.next.call(request));
         Box::pin(async move {

@@ -8,12 +8,12 @@ use crate::rejection::{Rejection, UpstreamFault};
 use crate::respond::{Body, answer, full};
 use crate::scope::reply::{Answer, Cut, Filtered};
 use crate::scope::{Call, Carried, Scoped};
-use crate::upstream::{DecodeFault, Place, Room, collect};
+use crate::upstream::{self, DecodeFault, Place, Room, collect};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -33,13 +33,22 @@ pub struct Sealed {
 
 /// The last stage: takes sealed requests only.
 #[derive(Clone)]
-pub struct Forward {
+pub struct Forward(Arc<Forwarding>);
+
+/// What the last stage needs.
+pub struct Forwarding {
     /// The caps.
     pub limits: Arc<Limits>,
     /// Counts the backends' latency.
     pub metrics: Arc<Metrics>,
     /// Where answers that are cut are read to.
     pub room: Room,
+}
+
+impl From<Forwarding> for Forward {
+    fn from(forwarding: Forwarding) -> Self {
+        Self(Arc::new(forwarding))
+    }
 }
 
 impl Service<Sealed> for Forward {
@@ -52,7 +61,7 @@ impl Service<Sealed> for Forward {
     }
 
     fn call(&mut self, sealed: Sealed) -> Answering {
-        let stage = self.clone();
+        let stage = Arc::clone(&self.0);
         Box::pin(async move {
             let Sealed { mount, scoped, told } = sealed;
             match stage.forward(&mount, scoped).await {
@@ -63,7 +72,7 @@ impl Service<Sealed> for Forward {
     }
 }
 
-impl Forward {
+impl Forwarding {
     async fn forward(&self, mount: &Mount, scoped: Scoped) -> Result<(Response<Body>, Outcome), Rejection> {
         let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint() };
         let (calls, carried, cut) = scoped.into_parts();
@@ -77,7 +86,7 @@ impl Forward {
 
 /// One request's exchange with its backend.
 struct Exchange<'a> {
-    stage: &'a Forward,
+    stage: &'a Forwarding,
     mount: &'a Mount,
     endpoint: &'static crate::api::Endpoint,
 }
@@ -99,7 +108,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn stream(&self, upstream: Response<Incoming>) -> Result<Response<Body>, Rejection> {
+    fn stream(&self, upstream: Response<upstream::Answer>) -> Result<Response<Body>, Rejection> {
         let (head, body) = upstream.into_parts();
         // The three backends answer these endpoints in JSON only: anything else is not what was asked.
         let content_type =
@@ -153,7 +162,12 @@ impl Exchange<'_> {
         }
     }
 
-    async fn send(&self, call: Call, carried: &Carried, gzip: bool) -> Result<Response<Incoming>, Rejection> {
+    async fn send(
+        &self,
+        call: Call,
+        carried: &Carried,
+        gzip: bool,
+    ) -> Result<Response<upstream::Answer>, Rejection> {
         let started = Instant::now();
         let response = self.mount.upstream.send(call, carried, gzip).await?;
         let metrics = self.stage.metrics.backend(self.mount.index);
@@ -163,7 +177,7 @@ impl Exchange<'_> {
         Ok(response)
     }
 
-    async fn whole(&self, upstream: Response<Incoming>) -> Result<(Answer, Place), Rejection> {
+    async fn whole(&self, upstream: Response<upstream::Answer>) -> Result<(Answer, Place), Rejection> {
         let content_type = upstream.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let max = self.stage.limits.filtered_answer_bytes;
@@ -178,13 +192,13 @@ impl Exchange<'_> {
         Ok((Answer { content_type, body }, place))
     }
 
-    async fn error_text(&self, upstream: Response<Incoming>) -> Result<Vec<u8>, DecodeFault> {
+    async fn error_text(&self, upstream: Response<upstream::Answer>) -> Result<Vec<u8>, DecodeFault> {
         let timeout = self.mount.upstream.timeout();
         collect(upstream, ERROR_BYTES, timeout, &mut self.stage.room.place()).await
     }
 
     /// What a status other than success becomes. Redirects are never followed nor passed.
-    async fn refusal(&self, status: StatusCode, upstream: Option<Response<Incoming>>) -> Rejection {
+    async fn refusal(&self, status: StatusCode, upstream: Option<Response<upstream::Answer>>) -> Rejection {
         match status {
             s if s.is_client_error() => self.client_error(s, upstream).await,
             StatusCode::SERVICE_UNAVAILABLE => UpstreamFault::Unready.into(),
@@ -194,7 +208,11 @@ impl Exchange<'_> {
     }
 
     /// The backend's own words about a query that is all the caller's pass; others do not.
-    async fn client_error(&self, status: StatusCode, upstream: Option<Response<Incoming>>) -> Rejection {
+    async fn client_error(
+        &self,
+        status: StatusCode,
+        upstream: Option<Response<upstream::Answer>>,
+    ) -> Rejection {
         let mut error_type = None;
         let mut text = "the backend refused the request".to_owned();
         if let Some(upstream) = upstream

@@ -13,7 +13,7 @@ mod scope;
 pub use authenticate::Authenticate;
 pub use authorize::Authorize;
 pub use conclude::{Conclude, panicked};
-pub use forward::{Forward, Sealed};
+pub use forward::{Forward, Forwarding, Sealed};
 pub use mount::{Mount, Mounts, Raw, Served};
 pub use scope::Scope;
 

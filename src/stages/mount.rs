@@ -77,14 +77,14 @@ impl<S> Layer<S> for Mounts {
     type Service = Mounted<S>;
 
     fn layer(&self, next: S) -> Mounted<S> {
-        Mounted { mounts: self.clone(), next }
+        Mounted { mounts: Arc::new(self.clone()), next }
     }
 }
 
 /// The service of [`Mounts`].
 #[derive(Clone, Debug)]
 pub struct Mounted<S> {
-    mounts: Mounts,
+    mounts: Arc<Mounts>,
     next: S,
 }
 

@@ -38,14 +38,14 @@ impl<S> Layer<S> for Scope {
     type Service = Scoping<S>;
 
     fn layer(&self, next: S) -> Scoping<S> {
-        Scoping { stage: self.clone(), next }
+        Scoping { stage: Arc::new(self.clone()), next }
     }
 }
 
 /// The service of [`Scope`].
 #[derive(Clone)]
 pub struct Scoping<S> {
-    stage: Scope,
+    stage: Arc<Scope>,
     next: S,
 }
 

@@ -1,16 +1,17 @@
-//! A pooled HTTP client that sends nothing but sealed calls.
+//! An HTTP client that sends nothing but sealed calls.
 
+use super::pool::{Answer, Pool};
 use crate::rejection::UpstreamFault;
 use crate::scope::{Call, Carried};
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls_platform_verifier::ConfigVerifierExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 const AGENT: &str = concat!("palisade/", env!("CARGO_PKG_VERSION"));
@@ -20,10 +21,6 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How Loki is asked for categorized labels (`pkg/util/httpreq/encoding_flags.go`).
 pub const LOKI_FLAGS: HeaderName = HeaderName::from_static("x-loki-response-encoding-flags");
 
-/// One pool of connections for all backends.
-#[derive(Clone, Debug)]
-pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
-
 /// The TLS side of clients that trust the platform's roots.
 ///
 /// # Errors
@@ -32,9 +29,20 @@ pub fn roots() -> Result<rustls::ClientConfig, rustls::Error> {
     rustls::ClientConfig::with_platform_verifier()
 }
 
-impl Client {
-    /// A client without a connection yet.
-    pub fn new(tls: rustls::ClientConfig) -> Self {
+/// One backend, as one worker reaches it.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pool: Arc<Pool>,
+    host: HeaderValue,
+    /// What the backend's own paths are below, without a slash at the end.
+    prefix: String,
+    timeout: Duration,
+}
+
+impl Upstream {
+    /// The backend at `base`, without a connection yet; `timeout` bounds the wait for the head of an answer.
+    /// `None` if `base` is no URL of a server.
+    pub fn new(base: &Uri, tls: rustls::ClientConfig, timeout: Duration) -> Option<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -44,27 +52,15 @@ impl Client {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(60))
-            .pool_timer(TokioTimer::new())
-            .build(https);
-        Self(client)
-    }
-}
-
-/// One backend, as it is reached.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    client: Client,
-    /// Scheme, authority and path prefix, without a slash at the end.
-    base: String,
-    timeout: Duration,
-}
-
-impl Upstream {
-    /// The backend at `base`; `timeout` bounds the wait for the head of an answer.
-    pub fn new(client: Client, base: &str, timeout: Duration) -> Self {
-        Self { client, base: base.trim_end_matches('/').to_owned(), timeout }
+        let authority = base.authority()?;
+        let origin = Uri::builder().scheme(base.scheme()?.clone()).authority(authority.clone());
+        let origin = origin.path_and_query("/").build().ok()?;
+        Some(Self {
+            pool: Arc::new(Pool::new(origin, https)),
+            host: HeaderValue::from_str(authority.as_str()).ok()?,
+            prefix: base.path().trim_end_matches('/').to_owned(),
+            timeout,
+        })
     }
 
     /// How long an answer may take, and how long its body may pause.
@@ -81,12 +77,12 @@ impl Upstream {
         call: Call,
         carried: &Carried,
         gzip: bool,
-    ) -> Result<Response<Incoming>, UpstreamFault> {
+    ) -> Result<Response<Answer>, UpstreamFault> {
         let request = self.request(call, carried, gzip).ok_or(UpstreamFault::Unreachable)?;
-        match tokio::time::timeout(self.timeout, self.client.0.request(request)).await {
+        match tokio::time::timeout(self.timeout, self.pool.send(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
-                tracing::warn!(error = %ErrorChain(&error), "backend cannot be reached");
+                tracing::warn!(error = %ErrorChain(&*error), "backend cannot be reached");
                 Err(UpstreamFault::Unreachable)
             }
             Err(_) => Err(UpstreamFault::Timeout),
@@ -96,12 +92,14 @@ impl Upstream {
     /// The request, with a fixed set of headers and none of the caller's but those carried.
     fn request(&self, mut call: Call, carried: &Carried, gzip: bool) -> Option<Request<Full<Bytes>>> {
         let form = call.take_form();
-        let uri = Uri::try_from([self.base.as_str(), call.target()].concat()).ok()?;
+        let target =
+            PathAndQuery::from_maybe_shared(Bytes::from([&self.prefix, call.target()].concat())).ok()?;
         let mut request = Request::new(Full::new(form.clone().map_or(Bytes::new(), Bytes::from)));
-        *request.uri_mut() = uri;
-        // Room for ours, and for the two that the client adds.
+        *request.uri_mut() = Uri::from(target);
+        // Room for ours, and for the length that is added.
         *request.headers_mut() = HeaderMap::with_capacity(8);
         let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
         headers.insert(ACCEPT, HeaderValue::from_static(call.accept().media_type()));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(if gzip { "gzip" } else { "identity" }));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -120,7 +118,7 @@ impl Upstream {
 }
 
 /// An error with its causes: hyper's own text leaves them out.
-struct ErrorChain<'a>(&'a dyn std::error::Error);
+struct ErrorChain<'a>(&'a (dyn std::error::Error + 'static));
 
 impl std::fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

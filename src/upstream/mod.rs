@@ -2,6 +2,8 @@
 
 mod client;
 mod decode;
+mod pool;
 
-pub use client::{Client, LOKI_FLAGS, TRACEPARENT, Upstream, roots};
+pub use client::{LOKI_FLAGS, TRACEPARENT, Upstream, roots};
 pub use decode::{DecodeFault, Place, Room, collect};
+pub use pool::Answer;
