@@ -154,7 +154,7 @@ pub enum Form {
 }
 
 /// What a query text must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Text {
     /// PromQL.
     PromQl(promql::Entry),

@@ -20,6 +20,8 @@ pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(125);
 pub(super) const BACKEND_TIMEOUT: Duration = Duration::from_secs(120);
 /// Requests served at once.
 pub(super) const CONCURRENT_REQUESTS: usize = 1024;
+/// Bytes of scoped queries that are kept: those of some 20,000 panels.
+pub(super) const SCOPED_QUERY_CACHE_BYTES: usize = 16 * MIB;
 /// The longest timeout that can be configured.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -67,6 +69,7 @@ impl Check<'_> {
             admin,
             issuers: self.issuers(file.issuers)?,
             backends,
+            scoped_query_cache_bytes: self.scoped_query_cache_bytes(&file.scoped_query_cache_bytes)?,
             policies: self.path("policies", &file.policies)?,
             limits,
             request_timeout,
@@ -304,6 +307,15 @@ impl Check<'_> {
         let concurrent = &file.concurrent_requests;
         let concurrent = take("concurrent_requests", concurrent, CONCURRENT_REQUESTS, 1024 * KIB)?;
         Ok((limits, request_timeout.transpose()?.unwrap_or(REQUEST_TIMEOUT), concurrent))
+    }
+
+    fn scoped_query_cache_bytes(&self, value: &Option<Spanned<u64>>) -> Result<usize, ConfigError> {
+        let Some(value) = value else { return Ok(SCOPED_QUERY_CACHE_BYTES) };
+        let max = 16 * 1024 * MIB;
+        let fine = usize::try_from(value.value).ok().filter(|bytes| *bytes <= max);
+        fine.ok_or_else(|| {
+            self.fault(value.referenced, format!("`scoped_query_cache_bytes`: must be 0 to {max}"))
+        })
     }
 
     fn query_limits(&self, file: &QueryLimitsFile) -> Result<QueryLimits, ConfigError> {

@@ -22,6 +22,8 @@ pub(super) struct ConfigFile {
     /// Caps; each has a default.
     #[serde(default)]
     pub limits: LimitsFile,
+    /// Bytes of scoped queries that are kept.
+    pub scoped_query_cache_bytes: Option<Spanned<u64>>,
 }
 
 /// One entry of `listen`.

@@ -38,6 +38,8 @@ pub struct Config {
     pub policies: PathBuf,
     /// Caps on what a caller may send.
     pub limits: Limits,
+    /// Bytes of scoped queries that are kept; 0: none.
+    pub scoped_query_cache_bytes: usize,
     /// How long one request may take in all.
     pub request_timeout: Duration,
     /// Requests served at once; more are refused.

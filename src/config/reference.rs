@@ -100,6 +100,11 @@ pub const KEYS: &[Key] = &[
     ("limits.query.scoped_traceql_bytes", "`122880`", "bytes of a scoped TraceQL text, at most 127999"),
     ("limits.request_timeout", "`125s`", "how long one request may take in all, at most `1h`"),
     ("limits.concurrent_requests", "`1024`", "requests served at once; more are refused"),
+    (
+        "scoped_query_cache_bytes",
+        "`16777216`",
+        "memory for what queries became, so that those asked again are not scoped again; `0` keeps none",
+    ),
 ];
 
 /// The table as Markdown.

@@ -89,6 +89,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(of("issuers[].insecure_http"), config.issuers[0].insecure_http.to_string());
     assert_eq!(of("backends.NAME.timeout"), seconds(backend.timeout));
     assert_eq!(of("limits.request_timeout"), seconds(config.request_timeout));
+    assert_eq!(of("scoped_query_cache_bytes"), config.scoped_query_cache_bytes.to_string());
     assert_eq!(of("limits.concurrent_requests"), config.concurrent_requests.to_string());
     let (limits, query) = (&config.limits, &config.limits.query);
     for (key, default) in [
@@ -359,6 +360,19 @@ fn each_limit_ends_at_its_maximum() {
                 "{key} {bad}"
             );
         }
+    }
+}
+
+#[test]
+fn scoped_queries_are_kept_in_up_to_16_gib_or_not_at_all() {
+    let set = |bytes: u64| {
+        let text = format!("scoped_query_cache_bytes: {bytes}");
+        parse(&with("limits", &text)).map(|config| config.scoped_query_cache_bytes as u64)
+    };
+    let max = 16 << 30;
+    assert_eq!((set(0), set(1), set(max)), (Ok(0), Ok(1), Ok(max)));
+    for bad in [max + 1, u64::MAX] {
+        assert!(set(bad).unwrap_err().contains("`scoped_query_cache_bytes`: must be 0 to "), "{bad}");
     }
 }
 

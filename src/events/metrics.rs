@@ -21,6 +21,8 @@ pub struct Metrics {
     token_cached: Counter,
     token_verified: Counter,
     token_refused: Vec<(TokenFault, Counter)>,
+    scoped_query_hits: Counter,
+    scoped_query_misses: Counter,
     disagreements: Counter,
     policy_faults: Counter,
 }
@@ -66,6 +68,8 @@ impl Metrics {
                 .into_iter()
                 .map(|fault| (fault, counter!("palisade_token_total", "outcome" => fault.name())))
                 .collect(),
+            scoped_query_hits: counter!("palisade_scoped_query_total", "outcome" => "hit"),
+            scoped_query_misses: counter!("palisade_scoped_query_total", "outcome" => "miss"),
             disagreements: counter!("palisade_scope_disagreement_total"),
             policy_faults: counter!("palisade_policy_faults_total"),
         }
@@ -95,6 +99,12 @@ impl Metrics {
                 }
             }
         }
+    }
+
+    /// A query was looked for among those scoped before.
+    pub fn scoped_query(&self, hit: bool) {
+        let counter = if hit { &self.scoped_query_hits } else { &self.scoped_query_misses };
+        counter.increment(1);
     }
 
     /// A scoped text did not stand its proof. Alert on it: it is a defect of Palisade.
@@ -177,6 +187,10 @@ fn describe(recorder: &PrometheusRecorder) {
             "Parameters that no endpoint lists, not forwarded."
         );
         metrics::describe_counter!("palisade_token_total", "Bearer tokens by what became of them.");
+        metrics::describe_counter!(
+            "palisade_scoped_query_total",
+            "Queries by whether what they become was still known."
+        );
         metrics::describe_counter!(
             "palisade_scope_disagreement_total",
             "Scoped queries that did not stand their proof. Always 0; alert on it."

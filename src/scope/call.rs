@@ -5,12 +5,13 @@ use crate::lang::ScopedText;
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use form_urlencoded::Serializer;
+use std::sync::Arc;
 
 /// One parameter of a call.
 #[derive(Debug)]
 pub enum Argument {
     /// A text that carries the scope.
-    Scoped(&'static str, ScopedText),
+    Scoped(&'static str, Arc<ScopedText>),
     /// What concerns scoped data only.
     Plain(&'static str, String),
 }

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod carried;
+mod memory;
 pub mod reply;
 pub mod seal;
 mod tempo;
@@ -9,6 +10,7 @@ mod text;
 
 pub use call::{Accept, Call};
 pub use carried::Carried;
+pub use memory::{Memory, Remembered};
 pub use seal::Scoped;
 
 use crate::api::parameters::Parameters;
@@ -81,20 +83,28 @@ pub enum Plan {
     Send(Scoped),
 }
 
-/// Scopes `asked` for the caller of `grant`.
+/// Scopes `asked` for the caller of `grant`; queries that `memory` has are not scoped again.
 ///
 /// # Errors
 /// Whatever cannot be scoped without a doubt; see [`Rejection`].
-pub fn scope(grant: &Grant, backend: &Backend, asked: &Asked, limits: &Limits) -> Result<Plan, Rejection> {
+pub fn scope(
+    grant: &Grant,
+    backend: &Backend,
+    asked: &Asked,
+    limits: &Limits,
+    memory: Option<&dyn Memory>,
+) -> Result<Plan, Rejection> {
     let matchers = backend.matchers(grant)?;
     let endpoint = asked.matched.endpoint;
     let (drafts, cut) = match endpoint.treatment {
         Treatment::Static(answer) => return Ok(Plan::Answer(answer)),
-        Treatment::Scope => (vec![draft(backend, asked, &matchers, limits)?], None),
-        Treatment::Filter(filter) => match tempo::asking(filter, backend, asked, &matchers, limits)? {
-            Asking::Answer(answer) => return Ok(Plan::Answer(answer)),
-            Asking::Calls(drafts, cut) => (drafts, Some(cut)),
-        },
+        Treatment::Scope => (vec![draft(backend, asked, &matchers, limits, memory)?], None),
+        Treatment::Filter(filter) => {
+            match tempo::asking(filter, backend, asked, &matchers, limits, memory)? {
+                Asking::Answer(answer) => return Ok(Plan::Answer(answer)),
+                Asking::Calls(drafts, cut) => (drafts, Some(cut)),
+            }
+        }
     };
     Ok(Plan::Send(seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?))
 }
@@ -105,6 +115,7 @@ fn draft(
     asked: &Asked,
     matchers: &ScopeMatchers,
     limits: &Limits,
+    memory: Option<&dyn Memory>,
 ) -> Result<Draft, Rejection> {
     let endpoint = asked.matched.endpoint;
     let mut arguments = Vec::with_capacity(endpoint.parameters.len());
@@ -113,22 +124,22 @@ fn draft(
         let given = asked.parameters.scalar(name).filter(|v| !v.is_empty());
         match (parameter.form, given) {
             (Form::Query(text) | Form::OptionalQuery(text), Some(query)) => {
-                arguments
-                    .push(Argument::Scoped(name, text::scope_text(text, query, backend, matchers, limits)?));
+                let scoped = text::scope_text(text, query, backend, matchers, limits, memory)?;
+                arguments.push(Argument::Scoped(name, scoped));
             }
             (Form::OptionalQuery(text), None) => {
                 arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
             }
             (Form::Query(_), None) => return Err(Rejection::parameter(name, "is missing")),
             (Form::Selectors(text), _) => {
-                let scoped = selectors(text, name, backend, asked, matchers, limits)?;
+                let scoped = selectors(text, name, backend, asked, matchers, limits, memory)?;
                 if scoped.is_empty() {
                     return Err(Rejection::parameter(name, "is missing"));
                 }
                 arguments.extend(scoped);
             }
             (Form::OptionalSelectors(text), _) => {
-                let scoped = selectors(text, name, backend, asked, matchers, limits)?;
+                let scoped = selectors(text, name, backend, asked, matchers, limits, memory)?;
                 if scoped.is_empty() {
                     arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
                 }
@@ -153,13 +164,14 @@ fn selectors(
     asked: &Asked,
     matchers: &ScopeMatchers,
     limits: &Limits,
+    memory: Option<&dyn Memory>,
 ) -> Result<Vec<Argument>, Rejection> {
     let given: Vec<&str> = asked.parameters.list(name).collect();
     let everything = |s: &&str| s.bytes().filter(|b| !b.is_ascii_whitespace()).eq(*b"{}");
     if backend.kind == Kind::Loki && given.len() == 1 && given.iter().all(everything) {
         return Ok(Vec::new());
     }
-    let scoped = |query: &str| text::scope_text(text, query, backend, matchers, limits);
+    let scoped = |query: &str| text::scope_text(text, query, backend, matchers, limits, memory);
     given.into_iter().map(|query| Ok(Argument::Scoped(name, scoped(query)?))).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::call::{Argument, Draft};
 use super::reply::{Cut, Envelope, Mark};
 use super::text::tag_hint;
-use super::{Accept, Asked, Backend};
+use super::{Accept, Asked, Backend, Memory};
 use crate::api::{Filter, Form, Static, path};
 use crate::lang::traceql::intrinsic::Intrinsic;
 use crate::lang::traceql::tree::{Attribute, AttributeScope};
@@ -42,9 +42,10 @@ pub(super) fn asking(
     asked: &Asked,
     matchers: &ScopeMatchers,
     limits: &Limits,
+    memory: Option<&dyn Memory>,
 ) -> Result<Asking, Rejection> {
     let accept = asked.accept;
-    let scoped = || super::draft(backend, asked, matchers, limits);
+    let scoped = || super::draft(backend, asked, matchers, limits, memory);
     let (draft, cut) = match filter {
         Filter::Trace => {
             (trace(asked)?, Cut::Trace { envelope: Envelope::Trace, marks: marks(matchers)?, accept })

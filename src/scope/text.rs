@@ -1,13 +1,15 @@
 //! One query text, scoped in its language.
 
-use super::Backend;
+use super::memory::Question;
+use super::{Backend, Memory};
 use crate::api::Text;
-use crate::lang::{Features, Language, ScopedText, logql, promql, traceql};
+use crate::lang::{Features, Language, QueryError, ScopedText, logql, promql, traceql};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::tenant::ScopeMatchers;
+use std::sync::Arc;
 
-/// `query` with the scope at every selector, proven.
+/// `query` with the scope at every selector, proven; taken from `memory` if it is there.
 ///
 /// # Errors
 /// [`Rejection::Query`] with the place in the caller's text, [`Rejection::TooLarge`] over a cap.
@@ -17,35 +19,46 @@ pub fn scope_text(
     backend: &Backend,
     matchers: &ScopeMatchers,
     limits: &Limits,
-) -> Result<ScopedText, Rejection> {
-    let (features, caps) = (backend.features, &limits.query);
-    let scoped = match text {
-        Text::PromQl(entry) => promql::scope(query, entry, features, caps, matchers),
-        Text::LogQl(entry) => logql::scope(query, entry, features, caps, matchers),
-        Text::TraceQl(entry) => traceql::scope(query, entry, features, caps, matchers),
-    };
+    memory: Option<&dyn Memory>,
+) -> Result<Arc<ScopedText>, Rejection> {
+    let question = Question { text, features: backend.features, limits: &limits.query, matchers, query };
+    let scoped = question.answer(memory, scope_question);
     scoped.map_err(|error| Rejection::query(text.language(), error, query))
+}
+
+/// What a query becomes: the same for the same question.
+pub(super) fn scope_question(question: &Question<'_>) -> Result<ScopedText, QueryError> {
+    let &Question { text, features, limits, matchers, query } = question;
+    match text {
+        Text::PromQl(entry) => promql::scope(query, entry, features, limits, matchers),
+        Text::LogQl(entry) => logql::scope(query, entry, features, limits, matchers),
+        Text::TraceQl(entry) => traceql::scope(query, entry, features, limits, matchers),
+    }
 }
 
 /// The scope alone, for a request that names no selector.
 ///
 /// # Errors
 /// As [`scope_text`]: a scope of many long values can be over a cap.
-pub fn scope_alone(text: Text, matchers: &ScopeMatchers, limits: &Limits) -> Result<ScopedText, Rejection> {
+pub fn scope_alone(
+    text: Text,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+) -> Result<Arc<ScopedText>, Rejection> {
     let caps = &limits.query;
     let scoped = match text {
         Text::PromQl(_) => promql::scope_selector(matchers, caps),
         Text::LogQl(_) => logql::scope_selector(matchers, caps),
         Text::TraceQl(entry) => traceql::scope("{}", entry, Features::NONE, caps, matchers),
     };
-    scoped.map_err(|error| Rejection::query(text.language(), error, ""))
+    scoped.map(Arc::new).map_err(|error| Rejection::query(text.language(), error, ""))
 }
 
 /// The scope as the hint that Tempo's tag endpoints take.
 ///
 /// # Errors
 /// As [`scope_alone`].
-pub fn tag_hint(matchers: &ScopeMatchers, limits: &Limits) -> Result<ScopedText, Rejection> {
+pub fn tag_hint(matchers: &ScopeMatchers, limits: &Limits) -> Result<Arc<ScopedText>, Rejection> {
     let hint = traceql::scope_selector(matchers, &limits.query);
-    hint.map_err(|error| Rejection::query(Language::TraceQl, error, ""))
+    hint.map(Arc::new).map_err(|error| Rejection::query(Language::TraceQl, error, ""))
 }

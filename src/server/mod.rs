@@ -14,7 +14,7 @@ use crate::config::{self, Config};
 use crate::events::Metrics;
 use crate::policy::Policies;
 use crate::scope::Backend;
-use crate::stages::{Authenticate, Authorize, Conclude, Forwarding, Mount, Mounts, Scope};
+use crate::stages::{Authenticate, Authorize, Conclude, Forwarding, Mount, Mounts, Scope, ScopedQueries};
 use crate::upstream::{self, Room, Upstream};
 use admin::Admin;
 use listen::{Connections, accept};
@@ -98,6 +98,7 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     let permits = Arc::new(Semaphore::new(config.concurrent_requests));
     let room = Room::of(limits.filtered_answer_bytes.saturating_mul(ANSWERS_AT_THEIR_CAP));
     let policies = Arc::new(policies);
+    let queries = ScopedQueries::new(config.scoped_query_cache_bytes as u64, Arc::clone(&metrics));
     let stages = |mounts| Stages {
         mounts: Mounts { served: mounts, timeout: config.request_timeout },
         authenticate: Authenticate { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) },
@@ -106,7 +107,7 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
             generation: 0,
             metrics: Arc::clone(&metrics),
         },
-        scope: Scope { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics) },
+        scope: Scope { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics), queries: queries.clone() },
         forward: Forwarding {
             limits: Arc::clone(&limits),
             metrics: Arc::clone(&metrics),

@@ -9,6 +9,7 @@ mod conclude;
 mod forward;
 mod mount;
 mod scope;
+mod scoped_queries;
 
 pub use authenticate::Authenticate;
 pub use authorize::Authorize;
@@ -16,6 +17,7 @@ pub use conclude::{Conclude, panicked};
 pub use forward::{Forward, Forwarding, Sealed};
 pub use mount::{Mount, Mounts, Raw, Served};
 pub use scope::Scope;
+pub use scoped_queries::ScopedQueries;
 
 use crate::api::Endpoint;
 use crate::auth::{Caller, Verified};

@@ -1,6 +1,6 @@
 //! Reading the request, and the scope into it.
 
-use super::{Answering, Authorized, Mount, Raw, Refused, Reply, Sealed, Told};
+use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Told};
 use crate::api;
 use crate::api::parameters::Parameters;
 use crate::api::path::{Matched, route};
@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::Rejection;
 use crate::respond::{answer, full};
-use crate::scope::{Accept, Asked, Carried, Plan, carried::Traceparent, scope};
+use crate::scope::{Accept, Asked, Carried, Memory, Plan, carried::Traceparent, scope};
 use crate::upstream::{LOKI_FLAGS, TRACEPARENT};
 use futures_util::future::{Either, Ready, ready};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
@@ -32,6 +32,8 @@ pub struct Scope {
     pub limits: Arc<Limits>,
     /// Counts dropped parameters and failed proofs.
     pub metrics: Arc<Metrics>,
+    /// The queries scoped before, if they are kept.
+    pub queries: Option<Arc<ScopedQueries>>,
 }
 
 impl<S> Layer<S> for Scope {
@@ -142,7 +144,8 @@ impl Scope {
                 metrics.dropped(parameters.dropped);
             }
             let asked = Asked { matched, parameters, accept: accept(&headers), carried: carried(&headers) };
-            scope(&grant, &mount.backend, &asked, &self.limits)
+            let memory = self.queries.as_deref().map(|queries| queries as &dyn Memory);
+            scope(&grant, &mount.backend, &asked, &self.limits, memory)
         });
         if let Err(Rejection::Query { error, .. }) = &plan
             && error.kind == QueryErrorKind::Defect

@@ -4,6 +4,7 @@ use super::support::proxy::Proxy;
 use super::support::upstream::Answer;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::json;
 use std::io::Write;
 use std::time::Duration;
 
@@ -140,6 +141,7 @@ async fn metrics_count_by_backend_endpoint_and_outcome_and_name_no_tenant_or_que
         r#"palisade_token_total{outcome="missing"} 1"#,
         r#"palisade_request_duration_seconds_count{backend="prometheus",endpoint="query"} 3"#,
         r#"palisade_upstream_duration_seconds_count{backend="prometheus",endpoint="query"} 2"#,
+        r#"palisade_scoped_query_total{outcome="miss"} 3"#,
         "palisade_scope_disagreement_total 0",
     ] {
         assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
@@ -148,4 +150,28 @@ async fn metrics_count_by_backend_endpoint_and_outcome_and_name_no_tenant_or_que
     assert!(!page.contains("acme") && !page.contains("info("));
     assert_eq!(proxy.admin("/healthz").await.status, 200);
     assert_eq!(proxy.admin("/prometheus/api/v1/query").await.status, 404);
+}
+
+/// What is kept of one caller's is not another's, and what is asked arrives the same.
+#[tokio::test]
+async fn a_query_asked_again_is_not_scoped_again() {
+    let proxy = Proxy::start().await;
+    let mut arrived = Vec::new();
+    for tenant in ["acme-books", "acme-books", "acme-books", "globex-lit", "acme-books"] {
+        let token = format!("authorization: Bearer {}", proxy.token(json!({ "tenant": tenant })));
+        assert_eq!(proxy.raw("GET", QUERY, &[&token], "").await.status, 200);
+        arrived.push(proxy.prometheus.take_one().body);
+    }
+    assert!(arrived[0].contains("acme-books") && arrived[3].contains("globex-lit"));
+    assert!(!arrived[3].contains("acme-books"));
+    arrived.remove(3);
+    arrived.dedup();
+    assert_eq!(arrived.len(), 1);
+    let page = proxy.admin("/metrics").await.text();
+    for line in [
+        r#"palisade_scoped_query_total{outcome="hit"} 2"#,
+        r#"palisade_scoped_query_total{outcome="miss"} 3"#,
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+    }
 }

@@ -20,7 +20,7 @@ use crate::limits::QueryLimits;
 use crate::span::Position;
 
 /// What the whole text must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Entry {
     /// Any expression: a log query or a metric query.
     Expression,

@@ -24,7 +24,7 @@ pub use second_opinion::{Opinion, scope_with_second_opinion};
 pub use tree::Tree;
 
 /// What a whole text must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Entry {
     /// An expression of any type, as in `query`.
     Expression,
