@@ -3,6 +3,7 @@
 pub mod api;
 #[cfg(feature = "proxy")]
 pub mod auth;
+pub mod cases;
 #[cfg(feature = "proxy")]
 pub mod cli;
 #[cfg(feature = "proxy")]

@@ -243,6 +243,28 @@ impl Rejection {
         Self::Query { language, error, excerpt }
     }
 
+    /// The kind by which policy cases name it, and explanations. A query's refusal has the kind of its
+    /// error, a token's and a policy's that of its reason.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::UnknownMount => "unknown_mount",
+            Self::Token(fault) => fault.name(),
+            Self::Forbidden(forbidden) => forbidden.name(),
+            Self::UnknownEndpoint => "unknown_endpoint",
+            Self::Method { .. } => "method",
+            Self::ContentType(_) => "content_type",
+            Self::TooLarge { .. } => "too_large",
+            Self::Parameter { .. } => "parameter",
+            Self::Malformed(_) => "malformed",
+            Self::Query { error, .. } => error.kind.name(),
+            Self::Upstream(fault) => fault.name(),
+            Self::UpstreamRefused { .. } => "upstream_refused",
+            Self::Overloaded => "overloaded",
+            Self::Timeout => "timeout",
+            Self::Defect(_) => "defect",
+        }
+    }
+
     /// What only the log may say; empty if the public text says it all.
     pub fn detail(&self) -> &str {
         match self {

@@ -130,6 +130,17 @@ impl Scope {
     }
 }
 
+/// As the header `X-Palisade-Scope` says it: `region=eu-west, tenant=acme-books`.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs = self.0.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        for (index, (name, value)) in pairs.enumerate() {
+            write!(f, "{}{name}={value}", if index > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
 /// A dimension of a scope for which a backend has no label.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no label for dimension `{0}`")]

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 a check failed, 2 unusable arguments or configuration.
 
+mod check;
 mod demo;
 mod log;
 mod scope;
@@ -23,6 +24,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a configuration and its policies, and run the policies' cases.
+    Check(check::CheckArguments),
     /// Show what Palisade does, with an issuer and backends of its own: nothing else is needed.
     Demo(demo::DemoArguments),
     /// Say what queries become: reads JSON strings, one a line, and writes one JSON object a line.
@@ -35,10 +38,11 @@ enum Command {
 pub fn run(arguments: Arguments) -> ExitCode {
     // The demo's own lines are what its reader looks at, and it refuses much on purpose.
     arguments.log.start(match arguments.command {
-        Command::Demo(_) | Command::Scope(_) => "error",
+        Command::Check(_) | Command::Demo(_) | Command::Scope(_) => "error",
         Command::Serve(_) => "info",
     });
     match arguments.command {
+        Command::Check(arguments) => check::check(&arguments),
         Command::Demo(arguments) => in_runtime(demo::demo(arguments)),
         Command::Scope(arguments) => scope::scope(&arguments),
         Command::Serve(arguments) => in_runtime(serve::serve(arguments)),

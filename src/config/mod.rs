@@ -95,6 +95,17 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// What scoping must know of it.
+    pub fn scoped(&self) -> crate::scope::Backend {
+        crate::scope::Backend {
+            name: self.name.clone(),
+            kind: self.kind,
+            labels: self.labels.iter().map(|(d, l)| (d.to_owned(), l.to_owned())).collect(),
+            features: self.features,
+            narrows_tag_values: self.narrows_tag_values(),
+        }
+    }
+
     /// Whether it is not known to answer tag values from everyone's data: Tempo before 2.7 does, or matches
     /// parts of values.
     pub fn narrows_tag_values(&self) -> bool {

@@ -5,7 +5,7 @@ use super::expression::Expression;
 use super::file::{PolicyFile, RuleFile, read_folder};
 use crate::limits::Limits;
 use crate::yaml::FileError;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,10 +29,19 @@ pub struct Policies {
 #[derive(Debug)]
 pub(super) struct Rule {
     pub name: Arc<str>,
+    /// Where it is written.
+    pub at: Place,
     /// Without it the rule applies to every caller.
     pub when: Option<Expression>,
     /// Never empty.
     pub scope: BTreeMap<String, Expression>,
+}
+
+/// A file and a place in it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub file: Arc<str>,
+    pub location: Location,
 }
 
 impl Policies {
@@ -103,7 +112,8 @@ fn compile_rule(file: &str, rule: Spanned<RuleFile>) -> Result<Rule, FileError> 
         let compiled = expression(file, &name, &format!("scope.{dimension}"), &text)?;
         scope.insert(dimension, compiled);
     }
-    Ok(Rule { name, when, scope })
+    let at = Place { file: file.into(), location: place };
+    Ok(Rule { name, at, when, scope })
 }
 
 /// A rule's name goes into logs and explanations as it is.

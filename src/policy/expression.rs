@@ -8,7 +8,7 @@
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use serde_json::{Map, Value as Json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
@@ -85,6 +85,8 @@ pub(super) struct Expression {
     loops: u32,
     /// Whether a pattern is matched somewhere.
     matches: bool,
+    /// The claims that it names.
+    claims: BTreeSet<String>,
 }
 
 /// What an expression yields, as far as rules tell results apart.
@@ -163,6 +165,36 @@ impl Expression {
         })
     }
 
+    /// The claims that the expression names, at their first level: `realm_access` of
+    /// `claims.realm_access.roles`; `*` where a name is computed.
+    pub fn claims(&self) -> &BTreeSet<String> {
+        &self.claims
+    }
+
+    /// Whether it can be seen to be false for every token: it names no claim and is not true, or it requires
+    /// two different texts of one claim.
+    pub fn is_never_true(&self) -> bool {
+        if self.claims.is_empty() {
+            return self.evaluate(&Claims::new(&Map::new())) != Ok(Answer::Boolean(true));
+        }
+        let mut required: BTreeMap<String, &str> = BTreeMap::new();
+        let mut open = vec![&self.tree];
+        while let Some(tree) = open.pop() {
+            let Expr::Call(call) = &tree.expr else { continue };
+            match (call.func_name.as_str(), call.args.as_slice()) {
+                (operators::LOGICAL_AND, both) => open.extend(both),
+                (operators::EQUALS, [a, b]) => {
+                    let Some((path, text)) = equality(a, b).or_else(|| equality(b, a)) else { continue };
+                    if required.insert(path, text).is_some_and(|other| other != text) {
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
     /// Evaluates over `claims`.
     ///
     /// # Errors
@@ -194,10 +226,28 @@ fn read(text: &str) -> Result<Expression, String> {
         Some(error) => format!("{} (at {}:{} of the expression)", error.msg, error.pos.0, error.pos.1),
         None => "expression cannot be read".to_owned(),
     })?;
-    let mut check = Check { bound: Vec::new(), loops: 0, matches: false };
+    let mut check = Check { bound: Vec::new(), loops: 0, matches: false, claims: BTreeSet::new() };
     check.expression(&tree, 0, false)?;
-    let (loops, matches) = (check.loops, check.matches);
-    Ok(Expression { tree, loops, matches })
+    let (loops, matches, claims) = (check.loops, check.matches, check.claims);
+    Ok(Expression { tree, loops, matches, claims })
+}
+
+/// The claim and the text of `claims.a.b == 'text'`.
+fn equality<'a>(claim: &IdedExpr, text: &'a IdedExpr) -> Option<(String, &'a str)> {
+    let Expr::Literal(LiteralValue::String(text)) = &text.expr else { return None };
+    let mut path = String::new();
+    let mut inner = claim;
+    loop {
+        match &inner.expr {
+            Expr::Select(select) if !select.test => {
+                path.push_str(&select.field);
+                path.push('\n');
+                inner = &select.operand;
+            }
+            Expr::Ident(name) if name == CLAIMS && !path.is_empty() => return Some((path, text.inner())),
+            _ => return None,
+        }
+    }
 }
 
 /// The elements, if all are strings.
@@ -234,6 +284,8 @@ struct Check<'a> {
     loops: u32,
     /// Whether there was a `matches`.
     matches: bool,
+    /// The claims named so far.
+    claims: BTreeSet<String>,
 }
 
 impl<'a> Check<'a> {
@@ -247,7 +299,12 @@ impl<'a> Check<'a> {
         match &tree.expr {
             Expr::Ident(name) => self.name(name, compared),
             Expr::Literal(_) => Ok(()),
-            Expr::Select(select) => self.expression(&select.operand, deeper, false),
+            Expr::Select(select) => {
+                if is_claims(&select.operand) {
+                    self.claims.insert(select.field.clone());
+                }
+                self.expression(&select.operand, deeper, false)
+            }
             Expr::List(list) => list.elements.iter().try_for_each(|e| self.expression(e, deeper, false)),
             Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
                 EntryExpr::MapEntry(entry) => {
@@ -270,6 +327,7 @@ impl<'a> Check<'a> {
                 if function == "type" && !compared {
                     return Err("`type(…)` can only be compared with `==` or `!=`".to_owned());
                 }
+                self.claims.extend(named_claim(call));
                 for part in call.target.as_deref().into_iter().chain(&call.args) {
                     self.expression(part, deeper, equality)?;
                 }
@@ -322,6 +380,26 @@ impl<'a> Check<'a> {
                 "unknown name `{name}`, only `{CLAIMS}` is known (a text is quoted twice: `'\"{name}\"'`)"
             ))
         }
+    }
+}
+
+fn is_claims(tree: &IdedExpr) -> bool {
+    matches!(&tree.expr, Expr::Ident(name) if name == CLAIMS)
+}
+
+/// The claim that `claims['x']` or `'x' in claims` names; any other use of all claims names `*`.
+fn named_claim(call: &CallExpr) -> Option<String> {
+    let name = match (call.func_name.as_str(), call.args.as_slice()) {
+        (operators::INDEX, [all, name]) if is_claims(all) => name,
+        (operators::IN, [name, all]) if is_claims(all) => name,
+        _ => {
+            let mut parts = call.target.as_deref().into_iter().chain(&call.args);
+            return parts.any(is_claims).then(|| "*".to_owned());
+        }
+    };
+    match &name.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
+        _ => Some("*".to_owned()),
     }
 }
 

@@ -11,6 +11,7 @@
 mod compile;
 mod decide;
 mod expression;
+mod facts;
 mod file;
 mod grant;
 mod narrow;
@@ -18,6 +19,7 @@ mod narrow;
 pub use compile::{MAX_RULES, Policies, is_dimension};
 pub use decide::{Judgement, Outcome, Verdict};
 pub use expression::MAX_EXPRESSION_BYTES;
+pub use facts::Facts;
 pub use file::read_folder;
 pub use grant::{Grant, Grants};
 pub use narrow::{Narrowing, SCOPE_HEADER, TENANT_HEADER};

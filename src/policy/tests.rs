@@ -316,6 +316,7 @@ mod shipped {
             .unwrap();
         let blocks: Vec<_> =
             text.split("```yaml\n").skip(1).map(|b| b.split("```").next().unwrap()).collect();
+        let blocks: Vec<_> = blocks.into_iter().filter(|block| block.starts_with("rules:")).collect();
         assert!(blocks.len() > 3);
         let files: Vec<_> =
             blocks.iter().zip('a'..).map(|(b, n)| (format!("{n}.yaml"), (*b).to_owned())).collect();

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod carried;
 mod memory;
+pub mod preview;
 pub mod reply;
 pub mod seal;
 mod tempo;
@@ -22,6 +23,7 @@ use crate::policy::Grant;
 use crate::rejection::{Forbidden, Rejection};
 use crate::tenant::ScopeMatchers;
 use call::{Argument, Draft};
+use reply::Cut;
 use std::collections::BTreeMap;
 use tempo::Asking;
 
@@ -94,19 +96,43 @@ pub fn scope(
     limits: &Limits,
     memory: Option<&dyn Memory>,
 ) -> Result<Plan, Rejection> {
+    match drafted(grant, backend, asked, limits, memory)? {
+        Drafted::Answer(answer) => Ok(Plan::Answer(answer)),
+        Drafted::Calls(drafts, cut) => {
+            let endpoint = asked.matched.endpoint;
+            Ok(Plan::Send(seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?))
+        }
+    }
+}
+
+/// What becomes of a request, before it is sealed.
+#[derive(Debug)]
+enum Drafted {
+    /// Answered without the backend.
+    Answer(Static),
+    /// The calls, and the cut that their answers need.
+    Calls(Vec<Draft>, Option<Cut>),
+}
+
+fn drafted(
+    grant: &Grant,
+    backend: &Backend,
+    asked: &Asked,
+    limits: &Limits,
+    memory: Option<&dyn Memory>,
+) -> Result<Drafted, Rejection> {
     let matchers = backend.matchers(grant)?;
-    let endpoint = asked.matched.endpoint;
-    let (drafts, cut) = match endpoint.treatment {
-        Treatment::Static(answer) => return Ok(Plan::Answer(answer)),
-        Treatment::Scope => (vec![draft(backend, asked, &matchers, limits, memory)?], None),
+    Ok(match asked.matched.endpoint.treatment {
+        Treatment::Static(answer) => Drafted::Answer(answer),
+        Treatment::Scope => Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None),
         Treatment::Filter(filter) => {
             match tempo::asking(filter, backend, asked, &matchers, limits, memory)? {
-                Asking::Answer(answer) => return Ok(Plan::Answer(answer)),
-                Asking::Calls(drafts, cut) => (drafts, Some(cut)),
+                Asking::Answer(answer) => Drafted::Answer(answer),
+                Asking::Calls(drafts, cut) => Drafted::Calls(drafts, Some(cut)),
             }
         }
-    };
-    Ok(Plan::Send(seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?))
+    })
+}
 }
 
 /// The call that asks what the caller asked, each parameter as its row says.

@@ -92,7 +92,7 @@ impl Running {
 /// The first thing that cannot be had. Nothing is served then.
 pub async fn start(config: &Config, policies: Policies) -> Result<Running, StartFault> {
     let limits = Arc::new(config.limits.clone());
-    let backends: Vec<Backend> = config.backends.iter().map(backend).collect();
+    let backends: Vec<Backend> = config.backends.iter().map(config::Backend::scoped).collect();
     let metrics = Arc::new(Metrics::new(&backends)?);
     let verifier = Arc::new(Verifier::new(config.issuers.clone(), &limits)?);
     let permits = Arc::new(Semaphore::new(config.concurrent_requests));
@@ -155,17 +155,6 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     Ok(Running { addresses, admin, shutdown, serving, workers })
 }
 
-fn backend(backend: &config::Backend) -> Backend {
-    Backend {
-        name: backend.name.clone(),
-        kind: backend.kind,
-        labels: backend.labels.iter().map(|(d, l)| (d.to_owned(), l.to_owned())).collect(),
-        features: backend.features,
-        narrows_tag_values: backend.narrows_tag_values(),
-    }
-}
-
-/// The backends, with connections of one worker's own.
 fn mounts(
     config: &Config,
     backends: &[Backend],

@@ -7,6 +7,7 @@ mod auth;
 mod demo;
 mod deploy;
 mod docs;
+mod policies;
 mod refusals;
 mod requests;
 mod scope_command;

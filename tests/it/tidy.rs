@@ -36,6 +36,7 @@ fn dependencies_point_one_way() {
         &["api"],
         &["policy"],
         &["scope"],
+        &["cases"],
         &["auth", "config", "upstream", "events"],
         &["respond"],
         &["stages"],

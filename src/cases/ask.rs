@@ -1,0 +1,124 @@
+//! One request through policy and scoping, without a server: the stages of the request path in their
+//! order, less what only a connection has.
+
+use crate::api::parameters::Parameters;
+use crate::api::path::{Matched, route};
+use crate::api::{Method, Methods};
+use crate::limits::Limits;
+use crate::policy::{Grant, Judgement, Narrowing, Policies, SCOPE_HEADER, TENANT_HEADER};
+use crate::rejection::{Forbidden, Rejection};
+use crate::scope::preview::{Preview, preview};
+use crate::scope::{Accept, Asked, Backend, Carried};
+use serde_json::{Map, Value};
+
+/// A request to a backend, below its mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The path below the mount.
+    pub path: String,
+    /// The query of the URL. Characters that no URL may hold stand for themselves.
+    pub query: Option<String>,
+    /// Headers in any case; those that narrow a scope are looked at.
+    pub headers: Vec<(String, String)>,
+    /// The form of a POST.
+    pub form: Option<String>,
+}
+
+impl Request {
+    /// Reads `METHOD PATH?QUERY`, such as `GET /api/v1/query?query=up`.
+    ///
+    /// # Errors
+    /// What is wrong, for whoever wrote it.
+    pub fn parse(line: &str) -> Result<Self, String> {
+        let (method, target) =
+            line.trim().split_once(' ').ok_or("a request is written as `GET /path?query`")?;
+        let target = target.trim_start();
+        if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) || !target.starts_with('/') {
+            return Err("a request is written as `GET /path?query`".to_owned());
+        }
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (target, None),
+        };
+        Ok(Self { method: method.to_owned(), path: path.to_owned(), query, ..Self::default() })
+    }
+
+    fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let named = self.headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_bytes())
+    }
+}
+
+/// What a request is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The rules.
+    pub policies: &'a Policies,
+    /// The backend that is asked.
+    pub backend: &'a Backend,
+    /// The caps.
+    pub limits: &'a Limits,
+}
+
+/// What becomes of a request, with the reasons.
+#[derive(Debug)]
+pub struct Heard {
+    /// What policy says of the caller.
+    pub judgement: Judgement,
+    /// What the request runs under, if anything.
+    pub grant: Option<Grant>,
+    /// What would be sent, or why nothing is.
+    pub result: Result<Preview, Rejection>,
+}
+
+/// Judges the claims of a verified token, and what its bearer asks.
+pub fn ask(asking: &Asking<'_>, claims: &Map<String, Value>, request: &Request) -> Heard {
+    let judgement = asking.policies.judge(claims);
+    match asking.grant(&judgement, request) {
+        Ok(grant) => {
+            let result = asking.preview(&grant, request);
+            Heard { judgement, grant: Some(grant), result }
+        }
+        Err(forbidden) => Heard { judgement, grant: None, result: Err(forbidden.into()) },
+    }
+}
+
+impl Asking<'_> {
+    fn grant(&self, judgement: &Judgement, request: &Request) -> Result<Grant, Forbidden> {
+        let grants = judgement.grants.as_ref().map_err(|forbidden| *forbidden)?;
+        let wish = Narrowing::from_headers(request.header(SCOPE_HEADER), request.header(TENANT_HEADER))?;
+        let grant = grants.choose(wish.as_ref())?;
+        self.backend.open_to(&grant).map(|()| grant)
+    }
+
+    /// Path, method, size, parameters: the order in which a server refuses.
+    fn preview(&self, grant: &Grant, request: &Request) -> Result<Preview, Rejection> {
+        let matched = route(self.backend.kind, &request.path)?;
+        method(&request.method, &matched)?;
+        if request.method == "GET" && request.form.is_some() {
+            return Err(Rejection::Malformed("a GET has no body"));
+        }
+        if request.form.as_ref().is_some_and(|form| form.len() > self.limits.body_bytes) {
+            return Err(Rejection::TooLarge { what: "bytes of the body", max: self.limits.body_bytes });
+        }
+        let (url, form) = (request.query.as_deref(), request.form.as_deref());
+        let parameters = Parameters::read(matched.endpoint, url, form, self.limits)?;
+        let asked = Asked { matched, parameters, accept: Accept::Json, carried: Carried::default() };
+        preview(grant, self.backend, &asked, self.limits)
+    }
+}
+
+fn method(given: &str, matched: &Matched) -> Result<(), Rejection> {
+    let methods: Methods = matched.endpoint.methods;
+    let known = match given {
+        "GET" => Some(Method::Get),
+        "POST" => Some(Method::Post),
+        _ => None,
+    };
+    match known {
+        Some(method) if methods.has(method) => Ok(()),
+        _ => Err(Rejection::Method { allow: methods.allow() }),
+    }
+}

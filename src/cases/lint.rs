@@ -1,0 +1,79 @@
+//! What a policy may say and hardly means.
+
+use super::run::Report;
+use crate::policy::{Facts, Policies};
+use crate::scope::Backend;
+use crate::yaml::FileError;
+use std::collections::BTreeSet;
+
+/// A remark with its place. Displayed as `FILE:LINE:COLUMN: …`.
+pub type Warning = FileError;
+
+/// Claims of the `profile`, `email`, `address` and `phone` scopes (OpenID Connect Core 1.0, section 5.4), which
+/// tell what a person says of himself: in Keycloak the account console changes them, `preferred_username`
+/// where the realm lets users edit or choose their names.
+const SELF_SERVICE: [&str; 20] = [
+    "address",
+    "birthdate",
+    "email",
+    "family_name",
+    "gender",
+    "given_name",
+    "locale",
+    "middle_name",
+    "name",
+    "nickname",
+    "phone_number",
+    "picture",
+    "preferred_username",
+    "profile",
+    "upn",
+    "username",
+    "user_name",
+    "website",
+    "zoneinfo",
+    "login",
+];
+
+/// What is likely a mistake in `policies`, given the backends of the configuration and what came of the cases.
+pub fn lint(policies: &Policies, backends: &[Backend], report: &Report) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for rule in policies.facts() {
+        if rule.never_applies() {
+            warnings.push(rule.remark("can never apply: its `when` is false for every token"));
+        } else if !report.applied.contains(rule.name()) {
+            warnings.push(rule.remark("applies in no case: show one in the `.cases.yaml` beside the file"));
+        }
+        warnings.extend(unsaid(rule, backends));
+        let set_by_user = |claims: BTreeSet<&str>, key: &str| {
+            let named = SELF_SERVICE.iter().find(|name| claims.contains(**name))?;
+            let text =
+                format!("uses claim `{named}` in `{key}`, which users may be able to choose themselves");
+            Some(rule.remark(&text))
+        };
+        warnings.extend(set_by_user(rule.scope_claims(), "scope"));
+        warnings.extend(set_by_user(rule.when_claims(), "when"));
+    }
+    warnings
+}
+
+/// The backends that cannot say a dimension of the rule, in one remark.
+fn unsaid(rule: Facts<'_>, backends: &[Backend]) -> Option<Warning> {
+    let lacks = |backend: &&Backend| rule.dimensions().any(|d| !backend.labels.contains_key(d));
+    let closed: Vec<String> = backends.iter().filter(lacks).map(|b| format!("`{}`", b.name)).collect();
+    if closed.is_empty() {
+        return None;
+    }
+    let dimensions: Vec<&str> = rule.dimensions().collect();
+    let text = format!(
+        "is for no request to {}: no label for some of its dimensions ({})",
+        closed.join(", "),
+        dimensions.join(", ")
+    );
+    Some(rule.remark(&text))
+}
+
+/// The claims of which all scopes are made: those that no user may be able to choose.
+pub fn scope_claims(policies: &Policies) -> BTreeSet<&str> {
+    policies.facts().flat_map(|rule| rule.scope_claims()).collect()
+}

@@ -1,0 +1,53 @@
+//! What can be seen of a rule without a token, for warnings.
+
+use super::compile::{Policies, Rule};
+use crate::yaml::FileError;
+use std::collections::BTreeSet;
+
+/// What can be seen of one rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'p>(&'p Rule);
+
+impl Policies {
+    /// The rules, in the order in which they are evaluated.
+    pub fn facts(&self) -> impl ExactSizeIterator<Item = Facts<'_>> {
+        self.rules.iter().map(Facts)
+    }
+}
+
+impl<'p> Facts<'p> {
+    /// The rule's name.
+    pub fn name(&self) -> &'p str {
+        &self.0.name
+    }
+
+    /// The file in which it is written.
+    pub fn file(&self) -> &'p str {
+        &self.0.at.file
+    }
+
+    /// Something to be said about the rule, with its place.
+    pub fn remark(&self, text: &str) -> FileError {
+        FileError::at(&*self.0.at.file, self.0.at.location, format!("rule `{}` {text}", self.0.name))
+    }
+
+    /// Whether its `when` can be seen to be false for every token.
+    pub fn never_applies(&self) -> bool {
+        self.0.when.as_ref().is_some_and(|when| when.is_never_true())
+    }
+
+    /// The dimensions of its scope.
+    pub fn dimensions(&self) -> impl Iterator<Item = &'p str> {
+        self.0.scope.keys().map(String::as_str)
+    }
+
+    /// The claims that its scope is made of; `*` where a name is computed.
+    pub fn scope_claims(&self) -> BTreeSet<&'p str> {
+        self.0.scope.values().flat_map(|expression| expression.claims()).map(String::as_str).collect()
+    }
+
+    /// The claims that its `when` names; `*` where a name is computed.
+    pub fn when_claims(&self) -> BTreeSet<&'p str> {
+        self.0.when.iter().flat_map(|when| when.claims()).map(String::as_str).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! What a request would become, to be read instead of sent: for policy cases and explanations.
+
+use super::call::{Argument, Draft};
+use super::{Asked, Backend, Drafted, drafted, seal};
+use crate::api::{Methods, Static};
+use crate::limits::Limits;
+use crate::policy::Grant;
+use crate::rejection::Rejection;
+use crate::span::Span;
+use std::fmt;
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preview {
+    /// Answered without the backend.
+    Answer(Static),
+    /// Asked of the backend.
+    Calls {
+        /// The calls, in order.
+        calls: Vec<ShownCall>,
+        /// Whether the answers are decoded and cut to the scope.
+        cut: bool,
+    },
+}
+
+/// One call, decoded. Displayed as its first line, `POST /api/v1/query`, and a line `name=value` for each
+/// parameter; control characters are shown escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownCall {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The path below the backend's root, encoded as it is sent.
+    pub path: String,
+    /// The parameters, in order.
+    pub arguments: Vec<ShownArgument>,
+}
+
+/// One parameter of a call, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownArgument {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What of the value is ours, in order, in bytes.
+    pub insertions: Vec<Span>,
+}
+
+/// What `asked` would become for the caller of `grant`: the same as [`super::scope`] does, seal and caps
+/// included.
+///
+/// # Errors
+/// As [`super::scope`].
+pub fn preview(
+    grant: &Grant,
+    backend: &Backend,
+    asked: &Asked,
+    limits: &Limits,
+) -> Result<Preview, Rejection> {
+    let (drafts, cut) = match drafted(grant, backend, asked, limits, None)? {
+        Drafted::Answer(answer) => return Ok(Preview::Answer(answer)),
+        Drafted::Calls(drafts, cut) => (drafts, cut),
+    };
+    let endpoint = asked.matched.endpoint;
+    let method = match endpoint.methods {
+        Methods::Get => "GET",
+        Methods::GetPost => "POST",
+    };
+    let calls = drafts.iter().map(|draft| shown(method, draft)).collect();
+    let is_cut = cut.is_some();
+    seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?;
+    Ok(Preview::Calls { calls, cut: is_cut })
+}
+
+fn shown(method: &'static str, draft: &Draft) -> ShownCall {
+    let argument = |argument: &Argument| match argument {
+        Argument::Scoped(name, text) => {
+            ShownArgument { name, value: text.as_str().to_owned(), insertions: text.insertions().to_vec() }
+        }
+        Argument::Plain(name, value) => ShownArgument { name, value: value.clone(), insertions: Vec::new() },
+    };
+    ShownCall { method, path: draft.path.clone(), arguments: draft.arguments.iter().map(argument).collect() }
+}
+
+impl fmt::Display for ShownCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)?;
+        for argument in &self.arguments {
+            write!(f, "\n{}={}", argument.name, OneLine(&argument.value))?;
+        }
+        Ok(())
+    }
+}
+
+/// A text with its control characters escaped, so that it stays on its line.
+#[derive(Debug)]
+pub struct OneLine<'t>(pub &'t str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
+    }
+}

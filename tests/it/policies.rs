@@ -1,0 +1,120 @@
+//! The policies of this repository, and the command that checks policies.
+
+use palisade::cases::{lint, run_folder};
+use palisade::limits::Limits;
+use palisade::policy::Policies;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn examples() -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(root().join("policies/examples")).unwrap();
+    let mut folders: Vec<_> = folders.map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders
+}
+
+#[test]
+fn every_example_has_cases_that_hold_and_show_each_of_its_rules() {
+    let limits = Limits::default();
+    assert!(examples().len() >= 2);
+    for folder in examples() {
+        let policies = Policies::load(&folder, &limits).unwrap_or_else(|e| panic!("{e}"));
+        let report = run_folder(&folder, &policies, &[], &limits).unwrap_or_else(|e| panic!("{e}"));
+        let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+        let warnings: Vec<_> = lint(&policies, &[], &report).iter().map(ToString::to_string).collect();
+        assert!(warnings.is_empty(), "{}", warnings.join("\n"));
+        let refused = std::fs::read_to_string(&report.files[0]).unwrap().contains("refused: no_rule");
+        assert!(refused, "{}: who is not meant is shown, too", folder.display());
+    }
+}
+
+#[test]
+fn the_readme_of_the_policies_leads_to_each_example() {
+    let readme = std::fs::read_to_string(root().join("policies/README.md")).unwrap();
+    for folder in examples() {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        assert!(readme.contains(&format!("(examples/{name}/{name}.yaml)")), "{name}");
+    }
+}
+
+/// A folder with a configuration, a policy and its cases.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new(rules: &str, cases: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("policies")).unwrap();
+        let config = "listen: [{ address: 127.0.0.1:0 }]
+admin: { address: 127.0.0.1:0 }
+issuers: [{ url: https://sso.example.org, jwks_file: keys.json, audiences: [palisade] }]
+backends: { prometheus: { url: http://127.0.0.1:9, labels: { tenant: tenant } } }
+policies: policies
+";
+        for (name, text) in [("c.yaml", config), ("policies/p.yaml", rules), ("policies/p.cases.yaml", cases)]
+        {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self(folder)
+    }
+
+    /// Exit code and output of `palisade COMMAND… --config c.yaml`.
+    fn palisade(&self, command: &[&str]) -> (i32, String) {
+        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_palisade"))
+            .args(command)
+            .args(["--config", "c.yaml"])
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        (status.code().unwrap(), [stdout, stderr].map(|s| String::from_utf8(s).unwrap()).concat())
+    }
+}
+
+const RULES: &str =
+    "rules:\n  - name: r\n    when: has(claims.tenant)\n    scope: { tenant: claims.tenant }\n";
+const CASE: &str = "cases:
+  - name: one
+    claims: { tenant: acme-books }
+    backend: prometheus
+    request: GET /api/v1/query?query=up
+    call: |
+      POST /api/v1/query
+";
+
+#[test]
+fn check_tells_by_its_exit_code_what_it_found() {
+    let good = format!("{CASE}      query=up{{tenant=\"acme-books\"}}\n");
+    let files = Files::new(RULES, &good);
+    let (code, said) = files.palisade(&["check"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("no user may be able to choose: tenant\n1 rules, 1 cases, 0 failed, 0 warnings\n"),
+        "{said}"
+    );
+
+    let (code, said) = Files::new(RULES, CASE).palisade(&["check"]);
+    assert_eq!(code, 1, "{said}");
+    let place = said.find(
+        "policies/p.cases.yaml:7:7: case `one` comes out otherwise\n    POST /api/v1/query\n  + query=up",
+    );
+    assert_eq!(place, Some(0), "{said}");
+
+    let warned = Files::new(&RULES.replace("claims.tenant }", "claims.email }"), "cases: []");
+    assert_eq!(warned.palisade(&["check"]).0, 0);
+    let (code, said) = warned.palisade(&["check", "--strict"]);
+    assert!(code == 1 && said.contains("policies/p.yaml:2:5: rule `r` uses claim `email`"), "{code} {said}");
+
+    let (code, said) = Files::new("rules: [{ nam: x }]", "cases: []").palisade(&["check"]);
+    assert!(code == 2 && said.starts_with("policies/p.yaml:1:11: "), "{code} {said}");
+}
+
+#[test]
+fn a_policy_whose_cases_fail_is_not_served() {
+    let (code, said) = Files::new(RULES, CASE).palisade(&["serve"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("policies whose cases fail are not loaded\npolicies/p.cases.yaml:7:7: "), "{said}");
+}
