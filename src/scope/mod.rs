@@ -133,7 +133,6 @@ fn drafted(
         }
     })
 }
-}
 
 /// The call that asks what the caller asked, each parameter as its row says.
 fn draft(
