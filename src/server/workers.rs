@@ -10,6 +10,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tower::Service;
@@ -94,6 +95,7 @@ async fn work<S>(
     S::Future: Send + 'static,
 {
     let connections = Connections::new(shutdown);
+    tokio::spawn(tick());
     while let Some((door, stream)) = given.recv().await {
         match (TcpStream::from_std(stream), doors.get(door)) {
             (Ok(stream), Some(door)) => connections.serve(stream, door.tls.clone(), door.service.clone()),
@@ -102,4 +104,13 @@ async fn work<S>(
         }
     }
     connections.drain().await;
+}
+
+/// A timer that is always set. A runtime whose next timer is far away interrupts its own wait for every timer
+/// that is nearer, of which each request sets some; no timer of a request is nearer than this one.
+async fn tick() {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+    }
 }

@@ -84,8 +84,14 @@ pub(super) fn read<'a>(
     let mut cursor = Cursor::new(text, &tokens, limits);
     let mut builder = Builder {
         text,
-        tree: Tree { nodes: Vec::with_capacity(tokens.len() / 2 + 1), ..Tree::default() },
-        places: Vec::new(),
+        tree: Tree {
+            nodes: Vec::with_capacity(tokens.len() / 2 + 1),
+            // As much as most texts need.
+            selectors: Vec::with_capacity(2),
+            matchers: Vec::with_capacity(6),
+            ..Tree::default()
+        },
+        places: Vec::with_capacity(2),
         pending: Vec::new(),
         features,
         max_selectors: limits.selectors,
