@@ -25,7 +25,7 @@ pub struct Limits {
 }
 
 /// Caps on one query text, held before and while it is read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryLimits {
     /// Bytes of the caller's text.
     pub bytes: usize,

@@ -154,7 +154,7 @@ pub enum Form {
 }
 
 /// What a query text must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Text {
     /// PromQL.
     PromQl(promql::Entry),

@@ -13,11 +13,11 @@ use std::sync::{Arc, LazyLock};
 
 /// Keeps scoped queries. Whatever it gives back, or forgets, no outcome changes.
 pub trait Memory: Send + Sync {
+    /// Whether `number` was met before; from now on it was. What was not is neither looked for nor kept.
+    fn met(&self, number: u64) -> bool;
+
     /// The entry kept under `number`, if it is still there.
     fn recall(&self, number: u64) -> Option<Arc<Remembered>>;
-
-    /// Whether what has this number is worth keeping. Asked once for each that was not known.
-    fn wants(&self, number: u64) -> bool;
 
     /// Keeps `entry` under `number`, in place of any other.
     fn keep(&self, number: u64, entry: Arc<Remembered>);
@@ -60,7 +60,7 @@ impl Remembered {
 }
 
 /// All that decides what a query becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Question<'a> {
     /// The language, and what the text must be in it.
     pub text: Text,
@@ -78,6 +78,11 @@ pub(super) struct Question<'a> {
 static NUMBERS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Question<'_> {
+    /// Equal for equal questions. What hardly differs between a server's questions is left out of it.
+    fn number(&self) -> u64 {
+        NUMBERS.hash_one((self.matchers, self.query))
+    }
+
     /// What `memory` has for just this question, or else what `scope` makes of it, which is then kept.
     /// Refusals are not: a text is read only as far as its fault.
     pub fn answer(
@@ -86,14 +91,14 @@ impl Question<'_> {
         scope: impl FnOnce(&Self) -> Result<ScopedText, QueryError>,
     ) -> Result<Arc<ScopedText>, QueryError> {
         let Some(memory) = memory else { return scope(self).map(Arc::new) };
-        let number = NUMBERS.hash_one(self);
+        let number = self.number();
+        if !memory.met(number) {
+            return scope(self).map(Arc::new);
+        }
         if let Some(entry) = memory.recall(number).filter(|entry| entry.question() == *self) {
             return Ok(Arc::clone(&entry.scoped));
         }
         let scoped = Arc::new(scope(self)?);
-        if !memory.wants(number) {
-            return Ok(scoped);
-        }
         let entry = Remembered {
             text: self.text,
             features: self.features,

@@ -1,7 +1,7 @@
 //! Where scoped queries are kept: in memory, under a cap on bytes.
 //!
-//! A query is kept when it is asked the second time. To keep one takes as long as to scope one, and most
-//! that are not a dashboard's are never asked again.
+//! A query is looked for and kept when it is asked the second time. To keep one takes as long as to scope one,
+//! and most that are not a dashboard's are never asked again.
 
 use crate::events::Metrics;
 use crate::scope::{Memory, Remembered};
@@ -26,14 +26,18 @@ impl ScopedQueries {
 }
 
 impl Memory for ScopedQueries {
+    fn met(&self, number: u64) -> bool {
+        let again = self.asked.again(number);
+        if !again {
+            self.metrics.scoped_query(false);
+        }
+        again
+    }
+
     fn recall(&self, number: u64) -> Option<Arc<Remembered>> {
         let entry = self.cache.get(&number);
         self.metrics.scoped_query(entry.is_some());
         entry
-    }
-
-    fn wants(&self, number: u64) -> bool {
-        self.asked.again(number)
     }
 
     fn keep(&self, number: u64, entry: Arc<Remembered>) {
@@ -125,11 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_twice_is_wanted() {
+    fn what_is_asked_twice_is_met() {
         let queries = queries(1 << 20);
-        assert!(!queries.wants(7));
-        assert!(!queries.wants(8));
-        assert!(queries.wants(7));
+        assert!(!queries.met(7));
+        assert!(!queries.met(8));
+        assert!(queries.met(7));
     }
 
     #[test]

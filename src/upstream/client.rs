@@ -2,7 +2,7 @@
 
 use super::pool::{Answer, Pool};
 use crate::rejection::UpstreamFault;
-use crate::scope::{Call, Carried};
+use crate::scope::{Accept, Call, Carried};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http::uri::PathAndQuery;
@@ -33,7 +33,8 @@ pub fn roots() -> Result<rustls::ClientConfig, rustls::Error> {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pool: Arc<Pool>,
-    host: HeaderValue,
+    /// What most calls have. Copied, which is cheaper than to insert them one by one.
+    headers: HeaderMap,
     /// What the backend's own paths are below, without a slash at the end.
     prefix: String,
     timeout: Duration,
@@ -55,9 +56,14 @@ impl Upstream {
         let authority = base.authority()?;
         let origin = Uri::builder().scheme(base.scheme()?.clone()).authority(authority.clone());
         let origin = origin.path_and_query("/").build().ok()?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static(Accept::Json.media_type()));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(HOST, HeaderValue::from_str(authority.as_str()).ok()?);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         Some(Self {
             pool: Arc::new(Pool::new(origin, https)),
-            host: HeaderValue::from_str(authority.as_str()).ok()?,
+            headers,
             prefix: base.path().trim_end_matches('/').to_owned(),
             timeout,
         })
@@ -96,13 +102,14 @@ impl Upstream {
             PathAndQuery::from_maybe_shared(Bytes::from([&self.prefix, call.target()].concat())).ok()?;
         let mut request = Request::new(Full::new(form.clone().map_or(Bytes::new(), Bytes::from)));
         *request.uri_mut() = Uri::from(target);
-        // Room for ours, and for the length that is added.
-        *request.headers_mut() = HeaderMap::with_capacity(8);
+        *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
-        headers.insert(HOST, self.host.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static(call.accept().media_type()));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(if gzip { "gzip" } else { "identity" }));
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if call.accept() != Accept::Json {
+            headers.insert(ACCEPT, HeaderValue::from_static(call.accept().media_type()));
+        }
+        if gzip {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         if let Some(traceparent) = &carried.traceparent {
             headers.insert(TRACEPARENT, HeaderValue::from_str(traceparent.as_str()).ok()?);
         }

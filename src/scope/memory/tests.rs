@@ -19,7 +19,7 @@ impl Memory for Faithful {
         self.0.lock().unwrap().get(&number).map(Arc::clone)
     }
 
-    fn wants(&self, _: u64) -> bool {
+    fn met(&self, _: u64) -> bool {
         true
     }
 
@@ -38,7 +38,7 @@ impl Memory for Confused {
         entries.get(number as usize % entries.len().max(1)).map(Arc::clone)
     }
 
-    fn wants(&self, _: u64) -> bool {
+    fn met(&self, _: u64) -> bool {
         true
     }
 
@@ -178,16 +178,16 @@ fn a_query_is_scoped_once_and_a_refusal_is_not_kept() {
     assert_eq!(memory.0.lock().unwrap().len(), 1);
 }
 
-/// Wants nothing, and would be asked to keep something.
-struct Full;
+/// Meets every number for the first time.
+struct Fresh;
 
-impl Memory for Full {
-    fn recall(&self, _: u64) -> Option<Arc<Remembered>> {
-        None
+impl Memory for Fresh {
+    fn met(&self, _: u64) -> bool {
+        false
     }
 
-    fn wants(&self, _: u64) -> bool {
-        false
+    fn recall(&self, _: u64) -> Option<Arc<Remembered>> {
+        unreachable!()
     }
 
     fn keep(&self, _: u64, _: Arc<Remembered>) {
@@ -196,8 +196,8 @@ impl Memory for Full {
 }
 
 #[test]
-fn what_is_not_wanted_is_not_kept() {
-    assert_eq!(some("up").answer(Some(&Full)), some("up").answer(None));
+fn what_was_not_met_is_neither_looked_for_nor_kept() {
+    assert_eq!(some("up").answer(Some(&Fresh)), some("up").answer(None));
 }
 
 #[test]
