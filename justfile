@@ -16,9 +16,13 @@ test:
 demo:
     bash .ci/steps demo
 
-# Each fuzz target for a few seconds.
+# Each fuzz target for 20 seconds.
 fuzz-smoke:
     bash .ci/steps fuzz
+
+# Instructions that reading, scoping and proving queries takes, held against bench/lang/budgets.txt.
+instructions:
+    bash .ci/steps instructions
 
 # Bans, licences and sources of the dependencies.
 deny:

@@ -2,11 +2,38 @@
 //!
 //! Each function takes any bytes and panics if an invariant does not hold. The invariants stand beside
 //! the code that they are about.
+#![allow(clippy::panic, clippy::expect_used)] // a broken invariant is to be seen
+
+mod choices;
+mod logql;
+mod promql;
+mod traceql;
 
 use crate::api::{Kind, parameters::Parameters, path::route};
-use crate::lang;
-use crate::limits::Limits;
+use crate::lang::{self, Feature, Features, QueryError, QueryErrorKind, ScopedText};
+use crate::limits::{Limits, QueryLimits};
 use crate::scope::reply;
+use crate::tenant::{Scope, ScopeMatchers, ScopeValue, Values};
+use choices::{Choices, Tree};
+use std::sync::Once;
+
+/// What is fuzzed.
+pub type Target = fn(&[u8]);
+
+/// Every target, by the name of its folder in `fuzz/`.
+pub const TARGETS: [(&str, Target); 11] = [
+    ("promql", promql),
+    ("logql", logql),
+    ("traceql", traceql),
+    ("promql_trees", promql_trees),
+    ("logql_trees", logql_trees),
+    ("traceql_trees", traceql_trees),
+    ("promql_opinion", promql_opinion),
+    ("traceql_chunks", traceql_chunks),
+    ("matchers", matchers),
+    ("tempo_answers", tempo_answers),
+    ("requests", requests),
+];
 
 /// The PromQL reader, scoping and proof.
 pub fn promql(bytes: &[u8]) {
@@ -21,6 +48,104 @@ pub fn logql(bytes: &[u8]) {
 /// The TraceQL reader, scoping, layout and proof.
 pub fn traceql(bytes: &[u8]) {
     with_text(bytes, lang::traceql::invariants::check_invariants);
+}
+
+/// PromQL expressions that are generated: all are taken, with as many selectors as were written.
+pub fn promql_trees(bytes: &[u8]) {
+    let tree = promql::expression(&mut Choices::new(bytes));
+    lang::promql::invariants::check_invariants(&tree.text);
+    taken(&tree, |limits, of| {
+        lang::promql::scope(&tree.text, lang::promql::Entry::Expression, all(), limits, of)
+    });
+}
+
+/// The same for LogQL.
+pub fn logql_trees(bytes: &[u8]) {
+    let tree = logql::expression(&mut Choices::new(bytes));
+    lang::logql::invariants::check_invariants(&tree.text);
+    taken(&tree, |limits, of| {
+        lang::logql::scope(&tree.text, lang::logql::Entry::Expression, all(), limits, of)
+    });
+}
+
+/// The same for TraceQL, where traces never mix tenants.
+pub fn traceql_trees(bytes: &[u8]) {
+    let (tree, entry) = traceql::query(&mut Choices::new(bytes));
+    lang::traceql::invariants::check_invariants(&tree.text);
+    let features = Features::NONE.with(Feature::TracesNeverMixTenants);
+    taken(&tree, |limits, _| {
+        let of = lang::traceql::invariants::tenants(&["acme"]);
+        lang::traceql::scope(&tree.text, entry, features, limits, &of)
+    });
+}
+
+/// Our PromQL reader beside another: of a text that both take, both find the same scope.
+pub fn promql_opinion(bytes: &[u8]) {
+    static CAUGHT: Once = Once::new();
+    // The other parser's panics are caught; libFuzzer's own hook would end at them.
+    CAUGHT.call_once(|| std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))));
+    let generated = promql::expression(&mut Choices::new(bytes)).text;
+    let given = std::str::from_utf8(bytes).unwrap_or_default();
+    for text in [given, &generated] {
+        for entry in [lang::promql::Entry::Expression, lang::promql::Entry::Selector] {
+            let (limits, of) = (QueryLimits::default(), tenant("tenant"));
+            let asked = lang::promql::scope_with_second_opinion(text, entry, all(), &limits, &of);
+            // Its panics are no news; its disagreement is.
+            let disagrees = asked.is_err_and(|error| error.kind == QueryErrorKind::Defect);
+            assert!(!disagrees, "{text}");
+        }
+    }
+}
+
+/// TraceQL as Tempo's scanner reads it: the same tokens where nothing is long, and of what is sent always.
+pub fn traceql_chunks(bytes: &[u8]) {
+    use lang::traceql::{Entry, chunk, invariants, lex, scope};
+    let (shift, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+    let generated = traceql::query(&mut Choices::new(bytes)).0.text;
+    let given = std::str::from_utf8(bytes).unwrap_or_default();
+    let (limits, features) = (QueryLimits::default(), Features::NONE.with(Feature::TracesNeverMixTenants));
+    for text in [given, &generated] {
+        if text.len() <= chunk::BYTES
+            && let Ok(tokens) = lex::lex(text, &limits)
+        {
+            assert!(chunk::agrees(text, &tokens), "{text}");
+        }
+        // The same where an end of a chunk falls into it.
+        let filler = "x".repeat(chunk::BYTES - 64 - usize::from(*shift));
+        let long = format!("{{ .filler = \"{filler}\" }} | {text}");
+        for entry in [Entry::Query, Entry::Metrics] {
+            match scope(&long, entry, features, &limits, &invariants::tenants(&["acme"])) {
+                Ok(scoped) => {
+                    let tokens = lex::lex(scoped.as_str(), &limits).unwrap_or_default();
+                    assert!(!tokens.is_empty() && chunk::agrees(scoped.as_str(), &tokens), "{long}");
+                }
+                Err(error) => assert_ne!(error.kind, QueryErrorKind::Defect, "{long}"),
+            }
+        }
+    }
+}
+
+/// Matchers: what PromQL and LogQL both take in braces, they take for the same.
+pub fn matchers(bytes: &[u8]) {
+    with_text(bytes, |text| {
+        let selector = format!("{{{text}}}");
+        let limits = QueryLimits::default();
+        let (Ok(ours), Ok(theirs)) = (
+            lang::promql::parse(&selector, lang::promql::Entry::Selector, Features::NONE, &limits),
+            lang::logql::parse(&selector, lang::logql::Entry::Selector, Features::NONE, &limits),
+        ) else {
+            return;
+        };
+        let (Some(our), Some(their)) = (ours.selectors().first(), theirs.selectors().first()) else {
+            panic!("no selector: {selector}");
+        };
+        let ours = ours.matchers(our).iter().map(|m| (m.name.to_string(), m.op.as_str(), m.value.to_vec()));
+        let theirs = theirs
+            .matchers(their)
+            .iter()
+            .map(|m| (m.label.to_string(), written(m.operator), m.value.to_vec()));
+        assert_eq!(ours.collect::<Vec<_>>(), theirs.collect::<Vec<_>>(), "{selector}");
+    });
 }
 
 /// The cuts of Tempo's answers.
@@ -53,6 +178,38 @@ pub fn requests(bytes: &[u8]) {
     });
 }
 
+/// How LogQL writes a comparison.
+const fn written(operator: lang::logql::tree::MatchOperator) -> &'static str {
+    use lang::logql::tree::MatchOperator;
+    match operator {
+        MatchOperator::Equal => "=",
+        MatchOperator::NotEqual => "!=",
+        MatchOperator::Match => "=~",
+        MatchOperator::NotMatch => "!~",
+    }
+}
+
+/// Every feature.
+fn all() -> Features {
+    Feature::ALL.into_iter().collect()
+}
+
+/// A scope of one tenant.
+fn tenant(label: &str) -> ScopeMatchers {
+    let value = ScopeValue::parse("acme").expect("a value");
+    let values = Values::new(vec![value]).expect("values");
+    let scope = Scope::new([("tenant".to_owned(), values)].into()).expect("a scope");
+    scope.in_labels(|_| Some(label)).expect("a label")
+}
+
+/// A generated text is scoped, unless it is over a cap.
+fn taken(tree: &Tree, scope: impl Fn(&QueryLimits, &ScopeMatchers) -> Result<ScopedText, QueryError>) {
+    match scope(&QueryLimits::default(), &tenant("tenant")) {
+        Ok(scoped) => assert_eq!(scoped.selectors(), tree.selectors, "{}", tree.text),
+        Err(error) => assert_eq!(error.kind, QueryErrorKind::Limit, "{error}: {}", tree.text),
+    }
+}
+
 fn with_text(bytes: &[u8], check: impl FnOnce(&str)) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         check(text);
@@ -61,25 +218,39 @@ fn with_text(bytes: &[u8], check: impl FnOnce(&str)) {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use proptest::prelude::*;
     use std::path::Path;
-
-    type Target = (&'static str, fn(&[u8]));
 
     #[test]
     fn what_fuzzing_once_found_stays_mended() {
-        let targets: [Target; 5] = [
-            ("promql", super::promql),
-            ("logql", super::logql),
-            ("traceql", super::traceql),
-            ("tempo_answers", super::tempo_answers),
-            ("requests", super::requests),
-        ];
-        for (name, target) in targets {
+        for (name, target) in TARGETS {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions").join(name);
             let files = std::fs::read_dir(&folder).expect("a folder of finds");
             let replayed =
                 files.map(|file| target(&std::fs::read(file.expect("a find").path()).expect("its bytes")));
             assert!(replayed.count() > 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_target_has_a_program() {
+        let manifest = include_str!("../fuzz/Cargo.toml");
+        let run = include_str!("../fuzz/run");
+        for (name, _) in TARGETS {
+            assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+            assert!(run.split_whitespace().any(|word| word == name), "{name}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn every_generated_text_is_taken(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            for target in [promql_trees, logql_trees, traceql_trees, promql_opinion, traceql_chunks] {
+                target(&bytes);
+            }
         }
     }
 }

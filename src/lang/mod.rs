@@ -15,6 +15,7 @@ pub mod feature;
 pub mod logql;
 pub mod matcher;
 pub mod promql;
+pub mod reference;
 pub mod traceql;
 
 pub use self::core::error::{QueryError, QueryErrorKind};

@@ -25,9 +25,10 @@ fn generated(name: &str, text: &str) {
 
 #[test]
 fn the_generated_tables_are_those_of_the_code() {
-    // One test: both write the same file.
+    // One test: all write the same file.
     generated("configuration", &reference::markdown());
     generated("endpoints", &palisade::api::reference::markdown());
+    generated("languages", &palisade::lang::reference::markdown());
 }
 
 #[test]

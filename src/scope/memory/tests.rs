@@ -151,6 +151,7 @@ fn some(query: &str) -> Asking {
     }
 }
 
+#[cfg(feature = "proxy")]
 impl Remembered {
     /// The PromQL text `query`, scoped to one tenant, and its number: for tests of memories.
     pub(crate) fn sample(query: &str) -> (u64, Arc<Self>) {
