@@ -144,7 +144,7 @@ pub fn push_quoted(out: &mut String, value: &str) {
 /// The set is that of Go's `regexp.QuoteMeta`.
 pub fn push_pattern(out: &mut String, value: &str) {
     for c in value.chars() {
-        if r"\.+*?()|[]{}^$".contains(c) {
+        if matches!(c, '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$') {
             out.push('\\');
         }
         out.push(c);
