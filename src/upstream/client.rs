@@ -1,13 +1,9 @@
 //! An HTTP client that sends nothing but sealed calls.
 
-use super::pool::{Answer, Pool};
+use super::pool::{Answer, Pool, Written};
 use crate::rejection::UpstreamFault;
-use crate::scope::{Accept, Call, Carried};
-use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
-use http_body_util::Full;
+use crate::scope::{Call, Carried};
+use http::{HeaderName, Response, Uri};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls_platform_verifier::ConfigVerifierExt;
@@ -15,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const AGENT: &str = concat!("palisade/", env!("CARGO_PKG_VERSION"));
-const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 /// The trace context of W3C.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How Loki is asked for categorized labels (`pkg/util/httpreq/encoding_flags.go`).
@@ -33,8 +28,8 @@ pub fn roots() -> Result<rustls::ClientConfig, rustls::Error> {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pool: Arc<Pool>,
-    /// What most calls have. Copied, which is cheaper than to insert them one by one.
-    headers: HeaderMap,
+    /// What follows the target of every call, up to the value of `Accept`.
+    head: String,
     /// What the backend's own paths are below, without a slash at the end.
     prefix: String,
     timeout: Duration,
@@ -56,14 +51,9 @@ impl Upstream {
         let authority = base.authority()?;
         let origin = Uri::builder().scheme(base.scheme()?.clone()).authority(authority.clone());
         let origin = origin.path_and_query("/").build().ok()?;
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static(Accept::Json.media_type()));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(HOST, HeaderValue::from_str(authority.as_str()).ok()?);
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         Some(Self {
             pool: Arc::new(Pool::new(origin, https)),
-            headers,
+            head: format!(" HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {AGENT}\r\naccept: "),
             prefix: base.path().trim_end_matches('/').to_owned(),
             timeout,
         })
@@ -85,7 +75,7 @@ impl Upstream {
         gzip: bool,
     ) -> Result<Response<Answer>, UpstreamFault> {
         let request = self.request(call, carried, gzip).ok_or(UpstreamFault::Unreachable)?;
-        match tokio::time::timeout(self.timeout, self.pool.send(request)).await {
+        match tokio::time::timeout(self.timeout, self.pool.send(&request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 tracing::warn!(error = %ErrorChain(&*error), "backend cannot be reached");
@@ -95,32 +85,37 @@ impl Upstream {
         }
     }
 
-    /// The request, with a fixed set of headers and none of the caller's but those carried.
-    fn request(&self, mut call: Call, carried: &Carried, gzip: bool) -> Option<Request<Full<Bytes>>> {
+    /// The request, with a fixed set of headers and none of the caller's but those carried. `None` if there
+    /// is what no request target has: nothing of a caller's may become another line of the head.
+    fn request(&self, mut call: Call, carried: &Carried, gzip: bool) -> Option<Written> {
         let form = call.take_form();
-        let target =
-            PathAndQuery::from_maybe_shared(Bytes::from([&self.prefix, call.target()].concat())).ok()?;
-        let mut request = Request::new(Full::new(form.clone().map_or(Bytes::new(), Bytes::from)));
-        *request.uri_mut() = Uri::from(target);
-        *request.headers_mut() = self.headers.clone();
-        let headers = request.headers_mut();
-        if call.accept() != Accept::Json {
-            headers.insert(ACCEPT, HeaderValue::from_static(call.accept().media_type()));
+        let target = call.target();
+        if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
         }
-        if gzip {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        }
+        let body = form.as_deref().unwrap_or_default();
+        let mut bytes = Vec::with_capacity(512 + self.head.len() + target.len() + body.len());
+        let mut write = |part: &str| bytes.extend_from_slice(part.as_bytes());
+        write(if form.is_some() { "POST " } else { "GET " });
+        write(&self.prefix);
+        write(target);
+        write(&self.head);
+        write(call.accept().media_type());
+        write(if gzip { "\r\naccept-encoding: gzip" } else { "\r\naccept-encoding: identity" });
         if let Some(traceparent) = &carried.traceparent {
-            headers.insert(TRACEPARENT, HeaderValue::from_str(traceparent.as_str()).ok()?);
+            write("\r\ntraceparent: ");
+            write(traceparent.as_str());
         }
         if carried.categorize_labels {
-            headers.insert(LOKI_FLAGS, HeaderValue::from_static("categorize-labels"));
+            write("\r\nx-loki-response-encoding-flags: categorize-labels");
         }
         if form.is_some() {
-            headers.insert(CONTENT_TYPE, FORM);
-            *request.method_mut() = Method::POST;
+            write("\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: ");
+            write(&body.len().to_string());
         }
-        Some(request)
+        write("\r\n\r\n");
+        write(body);
+        Some(Written { bytes, repeatable: true })
     }
 }
 

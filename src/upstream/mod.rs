@@ -2,6 +2,7 @@
 
 mod client;
 mod decode;
+mod http1;
 mod pool;
 
 pub use client::{LOKI_FLAGS, TRACEPARENT, Upstream, roots};

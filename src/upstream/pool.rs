@@ -1,33 +1,41 @@
 //! Connections to one backend, kept open between requests.
 //!
-//! A connection is driven by the request that has it, in that request's own task: no task runs beside it to
-//! be woken for each answer. Between requests nothing drives it, and whether it still stands shows when the
-//! next request takes it.
+//! A connection is read and written by the request that has it, in that request's own task: no task runs beside
+//! it to be woken for each answer. Whether an idle one still stands shows when the next request takes it.
 
-use bytes::Bytes;
-use http::{Request, Response, Uri};
-use http_body_util::Full;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1::{self, SendRequest};
+use super::http1::{Broken, Framing, Head, Part};
+use bytes::{Bytes, BytesMut};
+use http::{Response, Uri};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_util::io::poll_read_buf;
 use tower::ServiceExt as _;
 
 /// How long a connection may stay idle. Shorter than the times after which the backends' servers close one
 /// (Prometheus: 5 minutes, Loki and Tempo: 2 minutes), so that seldom one closes that is about to be used.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-
-type Driver = http1::Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Full<Bytes>>;
+/// Bytes that are read at a time, at least.
+const READ_BYTES: usize = 16 * 1024;
 
 /// Why a backend gave no answer.
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request, written.
+pub(super) struct Written {
+    /// Head and body.
+    pub bytes: Vec<u8>,
+    /// Whether it may be sent a second time, where it is not known what became of the first.
+    pub repeatable: bool,
+}
 
 /// The idle connections to the backend at `origin`.
 #[derive(Debug)]
@@ -45,34 +53,37 @@ impl Pool {
         Self { origin, connector, idle: Mutex::default() }
     }
 
-    /// Sends `request` over an idle connection, or a new one. A request that an idle connection did not take,
-    /// because the backend had closed it, goes over the next.
-    pub(super) async fn send(
-        self: &Arc<Self>,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Answer>, Failure> {
-        loop {
-            let (mut connection, used) = match self.take() {
-                Some(connection) => (connection, true),
-                None => (self.connect().await?, false),
-            };
-            match connection.send(request).await {
-                Ok(response) => {
-                    let pool = Arc::clone(self);
-                    return Ok(response.map(|body| Answer { body, connection: Some(connection), pool }));
-                }
-                Err(mut error) => match error.take_message().filter(|_| used) {
-                    Some(untaken) => request = untaken,
-                    None => return Err(error.into_error().into()),
-                },
+    /// Sends `request` over an idle connection, or a new one. Over a new one, too, if the backend closed the
+    /// idle one before a byte of its answer came: it does so without looking for requests on their way.
+    pub(super) async fn send(self: &Arc<Self>, request: &Written) -> Result<Response<Answer>, Failure> {
+        while let Some(mut connection) = self.take() {
+            if !connection.stands().await {
+                continue;
+            }
+            match connection.exchange(&request.bytes).await {
+                Ok(head) => return Ok(self.answer(head, connection)),
+                Err(_) if request.repeatable && connection.buffer.is_empty() => break,
+                Err(error) => return Err(error),
             }
         }
+        let mut connection = self.connect().await?;
+        let head = connection.exchange(&request.bytes).await?;
+        Ok(self.answer(head, connection))
+    }
+
+    fn answer(self: &Arc<Self>, head: Head, connection: Box<Connection>) -> Response<Answer> {
+        let Head { status, headers, framing, stays } = head;
+        let mut answer = Answer { framing, stays, connection: Some(connection), pool: Arc::clone(self) };
+        answer.release();
+        let mut response = Response::new(answer);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
     }
 
     async fn connect(&self) -> Result<Box<Connection>, Failure> {
-        let stream = self.connector.clone().oneshot(self.origin.clone()).await?;
-        let (sender, driver) = http1::handshake(stream).await?;
-        Ok(Box::new(Connection { sender, driver, ended: false, since: Instant::now() }))
+        let stream = TokioIo::new(self.connector.clone().oneshot(self.origin.clone()).await?);
+        Ok(Box::new(Connection { stream, buffer: BytesMut::new(), since: Instant::now() }))
     }
 
     fn take(&self) -> Option<Box<Connection>> {
@@ -97,78 +108,132 @@ impl Pool {
     }
 }
 
-/// One connection, with what drives it.
+/// One connection.
 #[derive(Debug)]
 struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    driver: Driver,
-    ended: bool,
+    stream: TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>,
+    /// What was read and not taken.
+    buffer: BytesMut,
     /// When it was last given back.
     since: Instant,
 }
 
 impl Connection {
-    /// Sends and receives whatever there is to.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        // Why it ends is told to the request that waits for an answer, if one does.
-        self.ended = self.ended || Pin::new(&mut self.driver).poll(cx).is_ready();
+    /// Whether nothing came since it was given back: no end, and nothing that nobody asked for.
+    async fn stands(&mut self) -> bool {
+        std::future::poll_fn(|cx| Poll::Ready(self.poll_read(cx).is_pending())).await
     }
 
-    async fn send(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Full<Bytes>>>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        poll_fn(|cx| {
-            self.drive(cx);
-            answer.as_mut().poll(cx)
-        })
-        .await
+    /// Writes a request, and reads the head of its answer.
+    async fn exchange(&mut self, request: &[u8]) -> Result<Head, Failure> {
+        let written = self.write(request).await;
+        match self.read_head().await {
+            Ok(head) => {
+                // A backend that refuses early need not take the whole of a request.
+                Ok(Head { stays: head.stays && written.is_ok(), ..head })
+            }
+            Err(error) => Err(written.err().map_or(error, Into::into)),
+        }
     }
+
+    async fn write(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.write_all(request).await?;
+        self.stream.flush().await
+    }
+
+    async fn read_head(&mut self) -> Result<Head, Failure> {
+        loop {
+            self.buffer.reserve(READ_BYTES);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(ended().into());
+            }
+            if let Some(head) = Head::take(&mut self.buffer)? {
+                return Ok(head);
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(READ_BYTES);
+        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)
+    }
+}
+
+/// The connection ended before the answer did.
+fn ended() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the backend closed the connection")
 }
 
 /// The body of a backend's answer. Read to its end, it gives its connection back; dropped before, it closes it,
 /// by which the backend learns that nobody waits any more.
 #[derive(Debug)]
 pub struct Answer {
-    body: Incoming,
+    framing: Framing,
+    stays: bool,
     connection: Option<Box<Connection>>,
     pool: Arc<Pool>,
 }
 
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = &mut *self;
-        let mut frame = Pin::new(&mut this.body).poll_frame(cx);
-        if frame.is_pending()
-            && let Some(connection) = &mut this.connection
+impl Answer {
+    /// Lets the connection go if the body has ended: back to the others, if it stays open and clean.
+    fn release(&mut self) {
+        if self.framing.has_ended()
+            && let Some(connection) = self.connection.take()
+            && self.stays
+            && connection.buffer.is_empty()
         {
-            connection.drive(cx);
-            frame = Pin::new(&mut this.body).poll_frame(cx);
+            self.pool.give_back(connection);
         }
-        let ended = matches!(frame, Poll::Ready(None)) || frame.is_ready() && this.body.is_end_stream();
-        if ended && let Some(mut connection) = this.connection.take() {
-            // Once more, so that it sees the end, too.
-            connection.drive(cx);
-            if !connection.ended && connection.sender.is_ready() {
-                this.pool.give_back(connection);
+    }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Part>> {
+        let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(Part::End)) };
+        let broken = |broken: Broken| io::Error::new(io::ErrorKind::InvalidData, broken);
+        loop {
+            let part = self.framing.take(&mut connection.buffer).map_err(broken)?;
+            if part != Part::More {
+                return Poll::Ready(Ok(part));
+            }
+            if ready!(connection.poll_read(cx))? == 0 {
+                return Poll::Ready(match self.framing {
+                    Framing::Close => Ok(Part::End),
+                    Framing::Length(_) | Framing::Chunked(_) => Err(ended()),
+                });
             }
         }
-        frame
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let part = ready!(self.poll_part(cx));
+        if !matches!(part, Ok(Part::Data(_))) {
+            self.stays &= part.is_ok();
+        }
+        self.release();
+        Poll::Ready(match part {
+            Ok(Part::Data(data)) => Some(Ok(Frame::data(data))),
+            Ok(Part::End | Part::More) => None,
+            Err(error) => {
+                // Nothing more is to be had of it.
+                self.connection = None;
+                Some(Err(error))
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.connection.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.framing {
+            Framing::Length(left) => SizeHint::with_exact(left),
+            Framing::Chunked(_) | Framing::Close => SizeHint::new(),
+        }
     }
 }
 
@@ -179,7 +244,6 @@ mod tests {
     use http_body_util::BodyExt as _;
     use hyper_rustls::HttpsConnectorBuilder;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     /// A backend that answers `answers` requests on each connection and then closes it.
@@ -220,8 +284,8 @@ mod tests {
 
     impl Backend {
         async fn answer(&self) -> Response<Answer> {
-            let request = Request::builder().uri("/").header("host", "backend");
-            self.pool.send(request.body(Full::default()).unwrap()).await.unwrap()
+            let bytes = b"GET / HTTP/1.1\r\nHost: backend\r\n\r\n".to_vec();
+            self.pool.send(&Written { bytes, repeatable: true }).await.unwrap()
         }
 
         async fn read(&self) -> Bytes {
