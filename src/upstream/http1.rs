@@ -7,7 +7,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use httparse::{EMPTY_HEADER, Header, Status};
+use httparse::{Header, ParserConfig, Status};
+use std::mem::MaybeUninit;
 
 /// Bytes of the head of an answer.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
@@ -38,9 +39,12 @@ impl Head {
     /// Takes a head off `buffer`, with those of interim answers before it; `None` if it is not whole yet.
     pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Self>, Broken> {
         loop {
-            let mut headers = [EMPTY_HEADER; HEADERS];
-            let mut response = httparse::Response::new(&mut headers);
-            let length = match response.parse(buffer) {
+            // Written by the parser only as far as there are headers.
+            let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
+            let mut response = httparse::Response::new(&mut []);
+            let parser = ParserConfig::default();
+            let length = match parser.parse_response_with_uninit_headers(&mut response, buffer, &mut headers)
+            {
                 Ok(Status::Complete(length)) if length <= HEAD_BYTES => length,
                 Ok(Status::Partial) if buffer.len() < HEAD_BYTES => return Ok(None),
                 Ok(_) => return Err(Broken("its head is too long")),
