@@ -77,6 +77,12 @@ pub enum Rejection {
     /// More than is taken at once.
     #[error("too many requests, try again later")]
     Overloaded,
+    /// More than the caller's rules allow, in a second or at once.
+    #[error("over the rate that your policy rules allow, try again in {retry_after} s")]
+    RateLimited {
+        /// Seconds after which a request can be taken again.
+        retry_after: u64,
+    },
     /// The request took longer than allowed.
     #[error("timed out")]
     Timeout,
@@ -175,6 +181,9 @@ pub enum Forbidden {
     /// `X-Palisade-Scope` or `X-Palisade-Tenant` is malformed, repeated, or not granted.
     #[error("the requested scope is not granted")]
     Narrowing,
+    /// Rules grant other endpoints of this backend, and not this kind.
+    #[error("no policy rule grants this kind of endpoint")]
+    Endpoint,
     /// The backend has no label for a dimension of the scope.
     #[error("this backend cannot be scoped for this caller")]
     ClosedBackend,
@@ -189,6 +198,7 @@ impl Forbidden {
             Self::TooManyValues => "too_many_values",
             Self::NarrowerScope => "narrower_scope",
             Self::Narrowing => "narrowing",
+            Self::Endpoint => "endpoint",
             Self::ClosedBackend => "closed_backend",
         }
     }
@@ -260,6 +270,7 @@ impl Rejection {
             Self::Upstream(fault) => fault.name(),
             Self::UpstreamRefused { .. } => "upstream_refused",
             Self::Overloaded => "overloaded",
+            Self::RateLimited { .. } => "rate_limited",
             Self::Timeout => "timeout",
             Self::Defect(_) => "defect",
         }

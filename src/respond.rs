@@ -50,6 +50,9 @@ pub fn refuse(kind: Option<Kind>, rejection: &Rejection) -> Response<Body> {
         Rejection::Overloaded => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        Rejection::RateLimited { retry_after } => {
+            headers.insert(RETRY_AFTER, (*retry_after).into());
+        }
         _ => {}
     }
     response
@@ -85,7 +88,7 @@ pub fn status(rejection: &Rejection) -> StatusCode {
             .ok()
             .filter(StatusCode::is_client_error)
             .unwrap_or(StatusCode::BAD_GATEWAY),
-        Rejection::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        Rejection::Overloaded | Rejection::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Rejection::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Rejection::Defect(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

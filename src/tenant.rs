@@ -98,7 +98,7 @@ impl Values {
 }
 
 /// What a caller may see: for each dimension (`tenant`, `region`) its values. All dimensions hold at
-/// once. Never empty.
+/// once. Only that of a break-glass rule has none, and is everything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(BTreeMap<String, Values>);
 
@@ -106,6 +106,16 @@ impl Scope {
     /// A scope of these dimensions; `None` if there is none.
     pub fn new(dimensions: BTreeMap<String, Values>) -> Option<Self> {
         if dimensions.is_empty() { None } else { Some(Self(dimensions)) }
+    }
+
+    /// Everything: the scope of a break-glass rule, which the policy alone makes.
+    pub(crate) const fn unrestricted() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Whether it is everything.
+    pub fn is_unrestricted(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The dimensions by name, in order.
@@ -133,6 +143,9 @@ impl Scope {
 /// As the header `X-Palisade-Scope` says it: `region=eu-west, tenant=acme-books`.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_unrestricted() {
+            return f.write_str("everything");
+        }
         let pairs = self.0.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
         for (index, (name, value)) in pairs.enumerate() {
             write!(f, "{}{name}={value}", if index > 0 { ", " } else { "" })?;
@@ -155,12 +168,17 @@ pub struct ScopeMatcher {
     pub values: Values,
 }
 
-/// A whole scope said in one backend's labels: what every selector must carry. Never empty; in the
-/// order of the dimensions' names. Made by [`Scope::in_labels`] only.
+/// A whole scope said in one backend's labels: what every selector must carry, in the order of the
+/// dimensions' names. Empty for a break-glass rule only. Made by [`Scope::in_labels`] only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ScopeMatchers(Arc<[ScopeMatcher]>);
 
 impl ScopeMatchers {
+    /// Whether nothing is to be carried: the caller may see everything.
+    pub fn is_unrestricted(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The matchers in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &ScopeMatcher> {
         self.0.iter()

@@ -4,6 +4,7 @@
 use serde::de::DeserializeOwned;
 use serde_saphyr::{DuplicateKeyPolicy, Location};
 use std::fmt;
+use std::time::Duration;
 
 /// Bytes of one configuration or policy file.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
@@ -77,6 +78,26 @@ pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, FileError>
     })
 }
 
+/// Reads a whole number with one of the units `ms`, `s`, `m`, `h`, `d`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is no duration, write a whole number and one of ms, s, m, h, d");
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(bad)
+}
+
 /// The reader's own message, without the position that [`FileError`] prints itself.
 fn message(error: &serde_saphyr::Error, place: Location) -> String {
     let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
@@ -131,5 +152,24 @@ mod tests {
             bomb.push_str(&format!("{this}: &{this} [{}]\n", [format!("*{last}").as_str(); 10].join(", ")));
         }
         read::<serde_json::Value>("f.yaml", &bomb).unwrap_err();
+    }
+
+    #[test]
+    fn durations_are_a_whole_number_and_a_unit() {
+        for (text, millis) in [
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("0s", 0),
+            ("31d", 2_678_400_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in
+            ["", "30", "s", "1.5s", "-1s", "+1s", "1 s", "1S", "1w", "1m30s", "18446744073709551615h", "١s"]
+        {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -4,12 +4,15 @@
 //! forwarded. The rows say how each parameter is treated and what becomes of the answer; nothing
 //! else in the program decides that by path or name.
 
+mod class;
 pub mod loki;
 pub mod parameters;
 pub mod path;
 pub mod prometheus;
 pub mod reference;
 pub mod tempo;
+
+pub use class::{Class, Classes, UnknownClass};
 
 use crate::lang::{Language, logql, promql, traceql};
 use std::fmt;

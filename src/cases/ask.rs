@@ -3,7 +3,7 @@
 
 use crate::api::parameters::Parameters;
 use crate::api::path::{Matched, route};
-use crate::api::{Method, Methods};
+use crate::api::{Class, Method, Methods};
 use crate::limits::Limits;
 use crate::policy::{Grant, Judgement, Narrowing, Policies, SCOPE_HEADER, TENANT_HEADER};
 use crate::rejection::{Forbidden, Rejection};
@@ -65,6 +65,8 @@ pub struct Asking<'a> {
 /// What becomes of a request, with the reasons.
 #[derive(Debug)]
 pub struct Heard {
+    /// The request.
+    pub request: Request,
     /// What policy says of the caller.
     pub judgement: Judgement,
     /// What the request runs under, if anything.
@@ -79,9 +81,11 @@ pub fn ask(asking: &Asking<'_>, claims: &Map<String, Value>, request: &Request) 
     match asking.grant(&judgement, request) {
         Ok(grant) => {
             let result = asking.preview(&grant, request);
-            Heard { judgement, grant: Some(grant), result }
+            Heard { request: request.clone(), judgement, grant: Some(grant), result }
         }
-        Err(forbidden) => Heard { judgement, grant: None, result: Err(forbidden.into()) },
+        Err(forbidden) => {
+            Heard { request: request.clone(), judgement, grant: None, result: Err(forbidden.into()) }
+        }
     }
 }
 
@@ -89,13 +93,23 @@ impl Asking<'_> {
     fn grant(&self, judgement: &Judgement, request: &Request) -> Result<Grant, Forbidden> {
         let grants = judgement.grants.as_ref().map_err(|forbidden| *forbidden)?;
         let wish = Narrowing::from_headers(request.header(SCOPE_HEADER), request.header(TENANT_HEADER))?;
-        let grant = grants.choose(wish.as_ref())?;
+        let class = self.class(request);
+        let grant = grants.choose(&self.backend.name, class, wish.as_ref())?;
         self.backend.open_to(&grant).map(|()| grant)
+    }
+
+    /// What kind of endpoint is asked; `None` if there is none.
+    pub(super) fn class(&self, request: &Request) -> Option<Class> {
+        self.matched(request).ok().map(|matched| matched.endpoint.class())
+    }
+
+    fn matched(&self, request: &Request) -> Result<Matched, Rejection> {
+        route(self.backend.kind, &request.path)
     }
 
     /// Path, method, size, parameters: the order in which a server refuses.
     fn preview(&self, grant: &Grant, request: &Request) -> Result<Preview, Rejection> {
-        let matched = route(self.backend.kind, &request.path)?;
+        let matched = self.matched(request)?;
         method(&request.method, &matched)?;
         if request.method == "GET" && request.form.is_some() {
             return Err(Rejection::Malformed("a GET has no body"));

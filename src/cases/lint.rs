@@ -45,6 +45,10 @@ pub fn lint(policies: &Policies, backends: &[Backend], report: &Report) -> Vec<W
             warnings.push(rule.remark("applies in no case: show one in the `.cases.yaml` beside the file"));
         }
         warnings.extend(unsaid(rule, backends));
+        warnings.extend(unknown(rule, backends));
+        if rule.is_unrestricted() && (rule.when().is_none() || rule.when_claims().is_empty()) {
+            warnings.push(rule.remark("grants everything to everyone: `unrestricted` without a `when`"));
+        }
         let set_by_user = |claims: BTreeSet<&str>, key: &str| {
             let named = SELF_SERVICE.iter().find(|name| claims.contains(**name))?;
             let text =
@@ -59,7 +63,10 @@ pub fn lint(policies: &Policies, backends: &[Backend], report: &Report) -> Vec<W
 
 /// The backends that cannot say a dimension of the rule, in one remark.
 fn unsaid(rule: Facts<'_>, backends: &[Backend]) -> Option<Warning> {
-    let lacks = |backend: &&Backend| rule.dimensions().any(|d| !backend.labels.contains_key(d));
+    let lacks = |backend: &&Backend| {
+        rule.backends().is_none_or(|names| names.contains(&backend.name))
+            && rule.dimensions().any(|d| !backend.labels.contains_key(d))
+    };
     let closed: Vec<String> = backends.iter().filter(lacks).map(|b| format!("`{}`", b.name)).collect();
     if closed.is_empty() {
         return None;
@@ -71,6 +78,13 @@ fn unsaid(rule: Facts<'_>, backends: &[Backend]) -> Option<Warning> {
         dimensions.join(", ")
     );
     Some(rule.remark(&text))
+}
+
+/// The first backend that the rule names and that the configuration does not have.
+fn unknown(rule: Facts<'_>, backends: &[Backend]) -> Option<Warning> {
+    let known = |name: &String| backends.iter().any(|backend| backend.name == *name);
+    let name = rule.backends()?.iter().find(|name| !known(name))?;
+    Some(rule.remark(&format!("is for backend `{name}`, which the configuration does not have")))
 }
 
 /// The claims of which all scopes are made: those that no user may be able to choose.

@@ -212,6 +212,9 @@ fn lints_name_what_is_hardly_meant() {
             "can never",
         ),
         ("scope: { tenant: claims.t, region: claims.r }", "is for no request to `logs`: "),
+        ("unrestricted: true", "grants everything to everyone"),
+        ("when: 1 < 2\n    unrestricted: true", "grants everything to everyone"),
+        ("scope: { tenant: claims.t }\n    backends: [logs, traces]", "is for backend `traces`, which the"),
         ("scope: { tenant: claims.preferred_username }", "claim `preferred_username` in `scope`"),
         ("scope: { tenant: \"claims['email']\" }", "claim `email` in `scope`"),
         ("when: \"'nickname' in claims\"\n    scope: { tenant: claims.t }", "claim `nickname` in `when`"),
@@ -226,6 +229,8 @@ fn lints_name_what_is_hardly_meant() {
         "when: claims.a == 'x' || claims.a == 'y'\n    scope: { tenant: claims.t }",
         "when: claims.a == 'x' && claims.b == 'y'\n    scope: { tenant: claims.t }",
         "when: 'true'\n    scope: { tenant: claims.t }",
+        "when: has(claims.root)\n    unrestricted: true",
+        "scope: { tenant: claims.t, region: claims.r }\n    backends: [metrics]",
     ] {
         assert_eq!(warnings(&rule(fine), &applied), [""; 0], "{fine}");
     }

@@ -1,13 +1,14 @@
 //! From the file's shape to a [`Config`]: every rule that a type cannot hold.
 
 use super::file::{BackendFile, ConfigFile, IssuerFile, LimitsFile, ListenFile, QueryLimitsFile};
-use super::value::{backend_name, base_url, check_label, duration, fits, version};
+use super::value::{backend_name, base_url, check_label, fits, version};
 use super::{Admin, Backend, Config, ConfigError, Labels, Listener, Tls};
 use crate::api::Kind;
 use crate::auth::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, IssuerFault, KeySource};
 use crate::lang::{Feature, Features};
 use crate::limits::{Limits, QueryLimits};
 use crate::policy::is_dimension;
+use crate::yaml::duration;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

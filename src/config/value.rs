@@ -6,7 +6,6 @@ use crate::lang::{Feature, logql, promql, traceql};
 use crate::limits::QueryLimits;
 use crate::tenant::{Scope, ScopeValue, Values};
 use std::fmt;
-use std::time::Duration;
 
 /// A backend's version, as far as it decides anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,22 +43,6 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
     }
-}
-
-/// Reads a whole number with one of the units `ms`, `s`, `m`, `h`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("`{text}` is no duration, write a whole number and one of ms, s, m, h");
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| bad())?;
-    let millis: u64 = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(bad()),
-    };
-    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(bad)
 }
 
 /// Reads a backend's base URL. The path prefix may hold only characters that mean themselves in a path,
@@ -104,10 +87,14 @@ fn is_segment(segment: &str) -> bool {
     !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(unreserved)
 }
 
-/// Holds a backend's name to `[a-z0-9][a-z0-9-]{0,62}`: it is a path segment and a metric label.
+/// Holds a backend's name to `[a-z0-9][a-z0-9-]{0,62}`: it is a path segment and a metric label. `t` stands
+/// before a tenant in paths.
 pub(super) fn backend_name(name: &str) -> Result<(), String> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let first = name.bytes().next().is_some_and(plain);
+    if name == "t" {
+        return Err("backend name `t` is kept for the paths `/t/TENANT/NAME`".to_owned());
+    }
     if first && name.len() <= 63 && name.bytes().all(|b| plain(b) || b == b'-') {
         Ok(())
     } else {
@@ -183,19 +170,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_a_whole_number_and_a_unit() {
-        for (text, millis) in [("30s", 30_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)]
-        {
-            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for bad in
-            ["", "30", "s", "1.5s", "-1s", "+1s", "1 s", "1S", "1d", "1m30s", "18446744073709551615h", "١s"]
-        {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn versions_compare_by_number() {
         assert_eq!(Version::parse("2.10.1"), Ok(Version { major: 2, minor: 10 }));
         assert_eq!(Version::parse("v3.0"), Ok(Version { major: 3, minor: 0 }));
@@ -268,7 +242,7 @@ mod tests {
         for good in ["prometheus", "0", "loki-eu-1", &"a".repeat(63)] {
             assert_eq!(backend_name(good), Ok(()), "{good}");
         }
-        for bad in ["", "-a", "A", "a_b", "a/b", "a.b", "..", "a b", "ä", &"a".repeat(64)] {
+        for bad in ["", "t", "-a", "A", "a_b", "a/b", "a.b", "..", "a b", "ä", &"a".repeat(64)] {
             assert!(backend_name(bad).is_err(), "{bad}");
         }
     }

@@ -5,6 +5,7 @@ mod metrics;
 pub use metrics::{BackendMetrics, EndpointMetrics, Metrics};
 
 use crate::api::Endpoint;
+use crate::policy::Grant;
 use crate::rejection::{Rejection, TokenFault};
 use http::StatusCode;
 use std::time::Duration;
@@ -104,7 +105,7 @@ impl Outcome {
             },
             Rejection::UpstreamRefused { .. } => Self::UpstreamRefused,
             Rejection::Upstream(_) => Self::Upstream,
-            Rejection::Overloaded => Self::Overloaded,
+            Rejection::Overloaded | Rejection::RateLimited { .. } => Self::Overloaded,
             Rejection::Timeout => Self::Timeout,
             Rejection::Defect(_) => Self::Defect,
         }
@@ -139,6 +140,8 @@ pub struct RequestFinished<'a> {
     pub subject: Option<&'a str>,
     /// The trace it belongs to, if the caller said one.
     pub trace_id: &'a str,
+    /// What it ran under, if policy let it through.
+    pub grant: Option<&'a Grant>,
     /// Why it was refused, if it was.
     pub rejection: Option<&'a Rejection>,
 }
@@ -153,6 +156,21 @@ impl RequestFinished<'_> {
         let (status, micros) = (self.status.as_u16(), self.duration.as_micros() as u64);
         let (subject, trace_id) = (self.subject.unwrap_or("-"), self.trace_id);
         let outcome = self.outcome.name();
+        if let Some(grant) = self.grant.filter(|grant| grant.scope().is_unrestricted()) {
+            let rules: Vec<&str> = grant.rules().collect();
+            let rules = rules.join(", ");
+            tracing::warn!(
+                backend,
+                endpoint,
+                status,
+                outcome,
+                micros,
+                subject,
+                trace_id,
+                rules,
+                "unrestricted access"
+            );
+        }
         match self.rejection {
             None => {
                 tracing::debug!(backend, endpoint, status, outcome, micros, subject, trace_id, "request");
@@ -181,6 +199,7 @@ fn reason(rejection: &Rejection) -> &'static str {
         Rejection::Query { error, .. } => error.kind.name(),
         Rejection::Upstream(fault) => fault.name(),
         Rejection::TooLarge { what, .. } => what,
+        Rejection::RateLimited { .. } => rejection.kind(),
         other => Outcome::of(other).name(),
     }
 }

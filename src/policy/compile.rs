@@ -2,11 +2,13 @@
 //! found here.
 
 use super::expression::Expression;
-use super::file::{PolicyFile, RuleFile, read_folder};
+use super::file::{PolicyFile, RuleFile, RuleLimitsFile, read_folder};
+use super::limits::{Rate, RuleLimits};
+use crate::api::{Class, Classes, UnknownClass};
 use crate::limits::Limits;
 use crate::yaml::FileError;
 use serde_saphyr::{Location, Spanned};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,8 +35,23 @@ pub(super) struct Rule {
     pub at: Place,
     /// Without it the rule applies to every caller.
     pub when: Option<Expression>,
-    /// Never empty.
+    /// Empty for an unrestricted rule, and for no other.
     pub scope: BTreeMap<String, Expression>,
+    /// The rule grants everything.
+    pub unrestricted: bool,
+    /// What the rule is for.
+    pub coverage: Arc<Coverage>,
+}
+
+/// The requests that a rule is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Coverage {
+    /// The backends by name; `None`: every one.
+    pub backends: Option<BTreeSet<String>>,
+    /// The kinds of endpoints.
+    pub classes: Classes,
+    /// What may be asked for at most.
+    pub limits: RuleLimits,
 }
 
 /// A file and a place in it.
@@ -89,13 +106,15 @@ fn compile_rule(file: &str, rule: Spanned<RuleFile>) -> Result<Rule, FileError> 
     let place = rule.referenced;
     let rule = rule.value;
     let name: Arc<str> = checked_name(file, &rule.name)?;
-    if let Some(unrestricted) = rule.unrestricted {
-        let message = format!("rule `{name}`: `unrestricted` is not supported in this version");
-        return Err(FileError::at(file, unrestricted.referenced, message));
+    let unrestricted = rule.unrestricted.as_ref().is_some_and(|yes| yes.value);
+    if let (true, Some(scope)) = (unrestricted, &rule.scope) {
+        let message = format!("rule `{name}`: `unrestricted` grants everything and takes no `scope`");
+        return Err(FileError::at(file, scope.referenced, message));
     }
+    let coverage = Arc::new(coverage(file, &name, &rule, unrestricted)?);
     let when = rule.when.map(|text| expression(file, &name, "when", &text)).transpose()?;
     let dimensions = rule.scope.map(|scope| scope.value).unwrap_or_default();
-    if dimensions.is_empty() {
+    if dimensions.is_empty() && !unrestricted {
         let message = format!("rule `{name}`: `scope` needs at least one dimension");
         return Err(FileError::at(file, place, message));
     }
@@ -113,7 +132,74 @@ fn compile_rule(file: &str, rule: Spanned<RuleFile>) -> Result<Rule, FileError> 
         scope.insert(dimension, compiled);
     }
     let at = Place { file: file.into(), location: place };
-    Ok(Rule { name, at, when, scope })
+    Ok(Rule { name, at, when, scope, unrestricted, coverage })
+}
+
+/// What the rule is for. An empty list would be a rule for nothing, which is never meant.
+fn coverage(file: &str, rule: &str, read: &RuleFile, unrestricted: bool) -> Result<Coverage, FileError> {
+    let fault = |place, text: String| FileError::at(file, place, format!("rule `{rule}`: {text}"));
+    let backends = match &read.backends {
+        Some(list) if list.value.is_empty() => {
+            return Err(fault(list.referenced, "`backends` needs at least one name".to_owned()));
+        }
+        Some(list) => Some(list.value.iter().map(|name| name.value.clone()).collect()),
+        None => None,
+    };
+    let classes = match &read.endpoints {
+        Some(list) if list.value.is_empty() => {
+            return Err(fault(list.referenced, "`endpoints` needs at least one name".to_owned()));
+        }
+        Some(list) => {
+            let parse = |name: &Spanned<String>| {
+                let unknown = |error: UnknownClass| fault(name.referenced, error.to_string());
+                name.value.parse::<Class>().map_err(unknown)
+            };
+            list.value.iter().map(parse).collect::<Result<Classes, _>>()?
+        }
+        None if unrestricted => Classes::READING,
+        None => Classes::ALL,
+    };
+    let limits = read.limits.as_ref().map(|limits| rule_limits(file, rule, &limits.value)).transpose()?;
+    Ok(Coverage { backends, classes, limits: limits.unwrap_or_default() })
+}
+
+/// The largest number that a limit of a rule can be.
+const MAX_LIMIT: u64 = 1_000_000_000;
+
+fn rule_limits(file: &str, rule: &str, read: &RuleLimitsFile) -> Result<RuleLimits, FileError> {
+    let fault = |place, key: &str, text: String| {
+        FileError::at(file, place, format!("rule `{rule}`: `limits.{key}`: {text}"))
+    };
+    let number = |key: &str, value: &Option<Spanned<u64>>| match value {
+        Some(value) if (1..=MAX_LIMIT).contains(&value.value) => Ok(Some(value.value)),
+        Some(value) => Err(fault(value.referenced, key, format!("must be 1 to {MAX_LIMIT}"))),
+        None => Ok(None),
+    };
+    // Nothing over `MAX_LIMIT` comes here, which fits.
+    let small = |value: Option<u64>| value.and_then(|value| u32::try_from(value).ok());
+    let size = |value: Option<u64>| value.and_then(|value| usize::try_from(value).ok());
+    let per_second = small(number("requests_per_second", &read.requests_per_second)?);
+    let burst = small(number("burst", &read.burst)?);
+    if let (None, Some(burst)) = (per_second, &read.burst) {
+        return Err(fault(burst.referenced, "burst", "needs `requests_per_second`".to_owned()));
+    }
+    let range = match &read.range {
+        Some(text) => match crate::yaml::duration(&text.value) {
+            Ok(range) if !range.is_zero() => Some(range),
+            Ok(_) => return Err(fault(text.referenced, "range", "must not be zero".to_owned())),
+            Err(message) => return Err(fault(text.referenced, "range", message)),
+        },
+        None => None,
+    };
+    Ok(RuleLimits {
+        rate: per_second.map(|per_second| Rate { per_second, burst: burst.unwrap_or(per_second) }),
+        concurrent_requests: small(number("concurrent_requests", &read.concurrent_requests)?),
+        query_bytes: size(number("query_bytes", &read.query_bytes)?),
+        selectors: size(number("selectors", &read.selectors)?),
+        range,
+        points: number("points", &read.points)?,
+        entries: number("entries", &read.entries)?,
+    })
 }
 
 /// A rule's name goes into logs and explanations as it is.
@@ -165,12 +251,21 @@ mod tests {
             ("scope: { tenant: [a] }", "a.yaml:3:22: "),
             ("scope: claims.t", "a.yaml:3:12: "),
             ("scop: {}", "a.yaml:3:5: unknown field `scop`"),
-            ("endpoints: [read]", "a.yaml:3:5: unknown field `endpoints`"),
-            ("unrestricted: true", "a.yaml:3:19: rule `r`: `unrestricted` is not supported in this version"),
+            ("unrestricted: false", "a.yaml:2:5: rule `r`: `scope` needs at least one dimension"),
             (
-                "unrestricted: false\n    scope: { tenant: claims.t }",
-                "a.yaml:3:19: rule `r`: `unrestricted` is not",
+                "unrestricted: true\n    scope: { tenant: claims.t }",
+                "a.yaml:4:12: rule `r`: `unrestricted` grants everything and takes no `scope`",
             ),
+            ("unrestricted: true\n    scope: {}", "a.yaml:4:12: rule `r`: `unrestricted` grants everything"),
+            ("endpoints: [read, write]", "a.yaml:3:23: rule `r`: unknown endpoints `write`, use read, "),
+            ("endpoints: []", "a.yaml:3:16: rule `r`: `endpoints` needs at least one name"),
+            ("backends: []", "a.yaml:3:15: rule `r`: `backends` needs at least one name"),
+            ("limits: { queries: 1 }", "a.yaml:3:15: unknown field `queries`"),
+            ("limits: { points: 0 }", "a.yaml:3:23: rule `r`: `limits.points`: must be 1 to 1000000000"),
+            ("limits: { entries: 1000000001 }", "a.yaml:3:24: rule `r`: `limits.entries`: must be 1 to"),
+            ("limits: { burst: 5 }", "a.yaml:3:22: rule `r`: `limits.burst`: needs `requests_per_second`"),
+            ("limits: { range: 5 }", "a.yaml:3:22: rule `r`: `limits.range`: `5` is no duration"),
+            ("limits: { range: 0s }", "a.yaml:3:22: rule `r`: `limits.range`: must not be zero"),
         ] {
             let error = compile(&[&rule(rest)]).unwrap_err();
             assert!(error.starts_with(expected), "{rest}: {error}");

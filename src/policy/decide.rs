@@ -2,7 +2,7 @@
 
 use super::compile::{Policies, Rule};
 use super::expression::{Answer, Claims, Expression};
-use super::grant::{Grants, Term};
+use super::grant::{Granted, Grants, Term};
 use crate::rejection::Forbidden;
 use crate::tenant::{Scope, ScopeValue, Values};
 use serde_json::{Map, Value};
@@ -16,6 +16,8 @@ pub struct Judgement {
     pub grants: Result<Grants, Forbidden>,
     /// What became of each rule, in the order of the rules.
     pub verdicts: Vec<Verdict>,
+    /// The scope of each rule that applies, in the order of the rules.
+    pub granted: Vec<(Arc<str>, Scope)>,
 }
 
 /// What became of one rule for one token.
@@ -73,13 +75,14 @@ impl Policies {
     /// [`Self::decide`] with its reasons.
     pub fn judge(&self, claims: &Map<String, Value>) -> Judgement {
         let claims = Claims::new(claims);
-        let mut terms = Vec::new();
+        let mut granted = Vec::new();
         let mut verdicts = Vec::with_capacity(self.rules.len());
         let mut refused: Option<Forbidden> = None;
         for rule in &self.rules {
             let outcome = match rule.evaluate(&claims, self.max_values) {
                 Ok(scope) => {
-                    terms.push(Term { scope, rules: [Arc::clone(&rule.name)].into() });
+                    let term = Term { scope, rules: [Arc::clone(&rule.name)].into() };
+                    granted.push(Granted { term, coverage: Arc::clone(&rule.coverage) });
                     Outcome::Applies
                 }
                 Err(outcome) => outcome,
@@ -91,11 +94,14 @@ impl Policies {
             }
             verdicts.push(Verdict { rule: Arc::clone(&rule.name), outcome });
         }
+        let scopes = granted.iter().zip(verdicts.iter().filter(|v: &&Verdict| v.outcome == Outcome::Applies));
+        let scopes =
+            scopes.map(|(one, verdict)| (Arc::clone(&verdict.rule), one.term.scope.clone())).collect();
         let grants = match refused {
             Some(forbidden) => Err(forbidden),
-            None => Grants::new(terms, self.max_values),
+            None => Grants::new(granted, self.max_values),
         };
-        Judgement { grants, verdicts }
+        Judgement { grants, verdicts, granted: scopes }
     }
 }
 
@@ -105,6 +111,9 @@ impl Rule {
     fn evaluate(&self, claims: &Claims, max_values: usize) -> Result<Scope, Outcome> {
         if !self.matches(claims)? {
             return Err(Outcome::DoesNotMatch);
+        }
+        if self.unrestricted {
+            return Ok(Scope::unrestricted());
         }
         let mut dimensions = BTreeMap::new();
         let mut removed: Option<Outcome> = None;

@@ -80,6 +80,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().with_op
 /// A compiled expression.
 #[derive(Debug)]
 pub(super) struct Expression {
+    source: Box<str>,
     tree: IdedExpr,
     /// How deep macros nest.
     loops: u32,
@@ -165,6 +166,11 @@ impl Expression {
         })
     }
 
+    /// As it is written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// The claims that the expression names, at their first level: `realm_access` of
     /// `claims.realm_access.roles`; `*` where a name is computed.
     pub fn claims(&self) -> &BTreeSet<String> {
@@ -229,7 +235,7 @@ fn read(text: &str) -> Result<Expression, String> {
     let mut check = Check { bound: Vec::new(), loops: 0, matches: false, claims: BTreeSet::new() };
     check.expression(&tree, 0, false)?;
     let (loops, matches, claims) = (check.loops, check.matches, check.claims);
-    Ok(Expression { tree, loops, matches, claims })
+    Ok(Expression { source: text.into(), tree, loops, matches, claims })
 }
 
 /// The claim and the text of `claims.a.b == 'text'`.

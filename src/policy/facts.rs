@@ -1,6 +1,7 @@
 //! What can be seen of a rule without a token, for warnings.
 
 use super::compile::{Policies, Rule};
+use crate::api::Classes;
 use crate::yaml::FileError;
 use std::collections::BTreeSet;
 
@@ -34,6 +35,31 @@ impl<'p> Facts<'p> {
     /// Whether its `when` can be seen to be false for every token.
     pub fn never_applies(&self) -> bool {
         self.0.when.as_ref().is_some_and(|when| when.is_never_true())
+    }
+
+    /// Whether it grants everything.
+    pub fn is_unrestricted(&self) -> bool {
+        self.0.unrestricted
+    }
+
+    /// Its `when`, as it is written.
+    pub fn when(&self) -> Option<&'p str> {
+        self.0.when.as_ref().map(|when| when.source())
+    }
+
+    /// The dimensions of its scope, with their expressions as they are written.
+    pub fn scope(&self) -> impl Iterator<Item = (&'p str, &'p str)> {
+        self.0.scope.iter().map(|(dimension, expression)| (dimension.as_str(), expression.source()))
+    }
+
+    /// The kinds of endpoints that it is for.
+    pub fn endpoints(&self) -> Classes {
+        self.0.coverage.classes
+    }
+
+    /// The backends that it names; `None` if it is for every one.
+    pub fn backends(&self) -> Option<&'p BTreeSet<String>> {
+        self.0.coverage.backends.as_ref()
     }
 
     /// The dimensions of its scope.

@@ -24,9 +24,37 @@ pub(super) struct RuleFile {
     pub when: Option<Spanned<String>>,
     /// For each dimension a CEL expression over `claims`, yielding a string or a list of strings.
     pub scope: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
-    /// Known so that it can be refused by name: no version of this file format that is understood here
-    /// grants access without a scope.
+    /// Instead of a scope: the rule grants everything, unscoped.
     pub unrestricted: Option<Spanned<bool>>,
+    /// The backends that the rule is for. Without it: every backend.
+    pub backends: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The kinds of endpoints that the rule is for. Without it: all; with `unrestricted`, those that change
+    /// nothing.
+    pub endpoints: Option<Spanned<Vec<Spanned<String>>>>,
+    /// What may be asked for at most.
+    pub limits: Option<Spanned<RuleLimitsFile>>,
+}
+
+/// `limits` of a rule.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleLimitsFile {
+    /// Requests a second.
+    pub requests_per_second: Option<Spanned<u64>>,
+    /// Requests at once after a pause; without it as many as a second has.
+    pub burst: Option<Spanned<u64>>,
+    /// Requests that may be worked on at once.
+    pub concurrent_requests: Option<Spanned<u64>>,
+    /// Bytes of a query text.
+    pub query_bytes: Option<Spanned<u64>>,
+    /// Selectors of a query text.
+    pub selectors: Option<Spanned<u64>>,
+    /// Between `start` and `end`.
+    pub range: Option<Spanned<String>>,
+    /// Steps between `start` and `end`.
+    pub points: Option<Spanned<u64>>,
+    /// What `limit` may be.
+    pub entries: Option<Spanned<u64>>,
 }
 
 /// Reads the policy files of a folder as (file name, text), in the order of their names.

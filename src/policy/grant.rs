@@ -1,27 +1,38 @@
 //! Grants: the scopes of the rules that match, as a union of whole conjunctions, and the single scope
 //! that a request runs under.
 
+use super::compile::Coverage;
+use super::limits::Share;
+use crate::api::{Class, Classes};
 use crate::rejection::Forbidden;
 use crate::tenant::{Scope, Values};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// The permit that scoping requires: one scope, and the rules it comes from.
+/// The permit that scoping requires: one scope, the rules it comes from, and what may be asked under it.
 ///
 /// Made by [`Grants::choose`] only, so nothing reaches a backend without a policy decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant(Arc<Term>);
+pub struct Grant {
+    term: Arc<Term>,
+    share: Option<Arc<Share>>,
+}
 
 impl Grant {
     /// What every selector must carry. Equal scopes of different callers are equal and hash alike: a
     /// cache of scoped texts may be keyed by it.
     pub fn scope(&self) -> &Scope {
-        &self.0.scope
+        &self.term.scope
     }
 
     /// The names of the rules that granted it, in order.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.rules.iter().map(|rule| &**rule)
+        self.term.rules.iter().map(|rule| &**rule)
+    }
+
+    /// What may be asked under it, where the rules limit that.
+    pub fn share(&self) -> Option<&Arc<Share>> {
+        self.share.as_ref()
     }
 }
 
@@ -32,6 +43,13 @@ pub(super) struct Term {
     pub rules: BTreeSet<Arc<str>>,
 }
 
+/// What one rule grants.
+#[derive(Clone, Debug)]
+pub(super) struct Granted {
+    pub term: Term,
+    pub coverage: Arc<Coverage>,
+}
+
 /// All that a token's claims grant: a union of scopes, never merged label by label. Made by
 /// [`super::Policies::decide`] only; cheap to clone, to be cached with the verified token.
 #[derive(Clone, Debug)]
@@ -39,43 +57,109 @@ pub struct Grants(Arc<Union>);
 
 #[derive(Debug)]
 struct Union {
-    terms: Vec<Term>,
-    /// The answer for a request that asks for nothing narrower.
-    whole: Result<Grant, Forbidden>,
+    granted: Vec<Granted>,
+    max_values: usize,
+    /// The backends that some rule names, in order; all others are alike.
+    named: Vec<String>,
+    /// Whether some rule is not for every class.
+    by_class: bool,
+    /// For each of `named` and then all others, for each class and then any of them: what is granted there.
+    /// Made when it is first asked for.
+    views: Box<[OnceLock<View>]>,
 }
 
+/// What is granted at one kind of place.
+#[derive(Debug)]
+pub(super) struct View {
+    pub terms: Vec<Term>,
+    /// The answer for a request that asks for nothing narrower.
+    pub whole: Result<Grant, Forbidden>,
+    pub share: Option<Arc<Share>>,
+}
+
+/// The classes, and any of them.
+const CLASSES: usize = Class::ALL.len() + 1;
+
 impl Grants {
-    /// The union of `terms`, which may hold at most `max_values` values in a dimension.
+    /// The union of what is granted, which may hold at most `max_values` values in a dimension.
     ///
     /// # Errors
     /// [`Forbidden::NoRule`] if there is none, [`Forbidden::TooManyValues`].
-    pub(super) fn new(terms: Vec<Term>, max_values: usize) -> Result<Self, Forbidden> {
-        let terms = simplify(terms);
-        if terms.is_empty() {
-            return Err(Forbidden::NoRule);
+    pub(super) fn new(granted: Vec<Granted>, max_values: usize) -> Result<Self, Forbidden> {
+        let everywhere = View::of(granted.iter(), max_values);
+        if let Err(refused @ (Forbidden::NoRule | Forbidden::TooManyValues)) = everywhere.whole {
+            return Err(refused);
         }
-        let too_many = |term: &Term| term.scope.dimensions().values().any(|values| values.len() > max_values);
-        if terms.iter().any(too_many) {
-            return Err(Forbidden::TooManyValues);
+        let named: BTreeSet<&String> =
+            granted.iter().filter_map(|one| one.coverage.backends.as_ref()).flatten().collect();
+        let named: Vec<String> = named.into_iter().cloned().collect();
+        let by_class = granted.iter().any(|one| one.coverage.classes != Classes::ALL);
+        let places = named.len().saturating_add(1).saturating_mul(CLASSES);
+        let views: Box<[OnceLock<View>]> = (0..places).map(|_| OnceLock::new()).collect();
+        if let (true, false, Some(view)) = (named.is_empty(), by_class, views.get(Class::ALL.len())) {
+            // The usual union, whose only view is known.
+            let _ = view.set(everywhere);
         }
-        let whole = single(&terms);
-        Ok(Self(Arc::new(Union { terms, whole })))
+        Ok(Self(Arc::new(Union { granted, max_values, named, by_class, views })))
     }
 
-    pub(super) fn terms(&self) -> &[Term] {
-        &self.0.terms
+    /// Whether it matters which class of endpoints is asked.
+    pub fn by_class(&self) -> bool {
+        self.0.by_class
     }
 
-    pub(super) fn whole(&self) -> Result<Grant, Forbidden> {
-        self.0.whole.clone()
+    /// What is granted at endpoints of `class`, or of any class, of `backend`.
+    pub(super) fn view(&self, backend: &str, class: Option<Class>) -> Result<&View, Forbidden> {
+        let union = &*self.0;
+        let class = class.filter(|_| union.by_class);
+        let place = union.named.binary_search_by(|name| name.as_str().cmp(backend));
+        let place = place.unwrap_or(union.named.len()).saturating_mul(CLASSES);
+        let index = place.saturating_add(class.map_or(Class::ALL.len(), |class| class as usize));
+        let covers = |one: &&Granted| {
+            let coverage = &one.coverage;
+            coverage.backends.as_ref().is_none_or(|names| names.contains(backend))
+                && class.is_none_or(|class| coverage.classes.has(class))
+        };
+        let view = union.views.get(index).ok_or(Forbidden::NoRule)?;
+        Ok(view.get_or_init(|| View::of(union.granted.iter().filter(covers), union.max_values)))
     }
 }
 
+impl View {
+    fn of<'g>(granted: impl Iterator<Item = &'g Granted> + Clone, max_values: usize) -> Self {
+        let share = share(granted.clone()).map(Arc::new);
+        let terms = simplify(granted.map(|one| one.term.clone()).collect());
+        let too_many = |term: &Term| term.scope.dimensions().values().any(|values| values.len() > max_values);
+        if terms.iter().any(too_many) {
+            return Self { terms: Vec::new(), whole: Err(Forbidden::TooManyValues), share };
+        }
+        let whole = single(&terms, share.as_ref());
+        Self { terms, whole, share }
+    }
+}
+
+/// What the callers of these rules share; `None` if nothing is limited.
+fn share<'g>(granted: impl Iterator<Item = &'g Granted> + Clone) -> Option<Share> {
+    let limits = granted.clone().map(|one| one.coverage.limits.clone()).reduce(|a, b| a.union(&b))?;
+    if limits.is_none() {
+        return None;
+    }
+    let mut rules: Vec<String> = granted
+        .map(|one| {
+            one.term.rules.iter().map(|rule| format!("{rule}: ")).collect::<String>()
+                + &one.term.scope.to_string()
+        })
+        .collect();
+    rules.sort();
+    // No rule's name has a control character.
+    Some(Share { key: rules.join("\n"), limits })
+}
+
 /// The grant of a union that one selector can say.
-pub(super) fn single(terms: &[Term]) -> Result<Grant, Forbidden> {
+pub(super) fn single(terms: &[Term], share: Option<&Arc<Share>>) -> Result<Grant, Forbidden> {
     match terms {
         [] => Err(Forbidden::NoRule),
-        [one] => Ok(Grant(Arc::new(one.clone()))),
+        [one] => Ok(Grant { term: Arc::new(one.clone()), share: share.cloned() }),
         _ => Err(Forbidden::NarrowerScope),
     }
 }

@@ -14,6 +14,7 @@ mod expression;
 mod facts;
 mod file;
 mod grant;
+mod limits;
 mod narrow;
 
 pub use compile::{MAX_RULES, Policies, is_dimension};
@@ -22,6 +23,7 @@ pub use expression::MAX_EXPRESSION_BYTES;
 pub use facts::Facts;
 pub use file::read_folder;
 pub use grant::{Grant, Grants};
+pub use limits::{Rate, RuleLimits, Share};
 pub use narrow::{Narrowing, SCOPE_HEADER, TENANT_HEADER};
 
 #[cfg(test)]

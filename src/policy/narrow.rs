@@ -1,7 +1,9 @@
-//! A caller's wish to see less than it may: headers that narrow a grant, and never widen it.
+//! A caller's wish to see less than it may: headers, or a tenant in the path, that narrow a grant and never
+//! widen it.
 
 use super::compile::is_dimension;
 use super::grant::{Grant, Grants, Term, simplify, single};
+use crate::api::Class;
 use crate::rejection::Forbidden;
 use crate::tenant::{Scope, ScopeValue, Values};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +43,20 @@ impl Narrowing {
             return Err(Forbidden::Narrowing);
         }
         Self::of(pairs).map(Some)
+    }
+
+    /// The wish `headers` of a request whose path names `tenant` as well.
+    ///
+    /// # Errors
+    /// [`Forbidden::Narrowing`] if the tenant is malformed, or the headers name one too.
+    pub fn and_tenant(headers: Option<Self>, tenant: &str) -> Result<Self, Forbidden> {
+        let mut wish = Self::of(vec![(TENANT, tenant)])?;
+        for (dimension, values) in headers.into_iter().flat_map(|headers| headers.0) {
+            if wish.0.insert(dimension, values).is_some() {
+                return Err(Forbidden::Narrowing);
+            }
+        }
+        Ok(wish)
     }
 
     fn of(pairs: Vec<(&str, &str)>) -> Result<Self, Forbidden> {
@@ -102,21 +118,40 @@ fn pair(member: &str) -> Result<(&str, &str), Forbidden> {
 }
 
 impl Grants {
-    /// The one grant that a request runs under: all that is granted, or what `narrowing` names of it.
+    /// The one grant that a request to an endpoint of `class` of `backend` runs under: all that is granted
+    /// there, or what `narrowing` names of it. Without a class: what is granted at any endpoint.
     ///
     /// # Errors
+    /// [`Forbidden::NoRule`] if no rule is for this backend, [`Forbidden::Endpoint`] if none is for the class;
     /// [`Forbidden::NarrowerScope`] if no single scope says it, [`Forbidden::Narrowing`] if something is
-    /// named that is not granted. A dimension that limits none of the caller's scopes is unknown to it.
-    pub fn choose(&self, narrowing: Option<&Narrowing>) -> Result<Grant, Forbidden> {
+    /// named that is not granted. A dimension that limits none of the caller's scopes is unknown to it,
+    /// unless it may see everything.
+    pub fn choose(
+        &self,
+        backend: &str,
+        class: Option<Class>,
+        narrowing: Option<&Narrowing>,
+    ) -> Result<Grant, Forbidden> {
+        let view = self.view(backend, class)?;
+        if view.terms.is_empty() {
+            let elsewhere = class.is_some() && !self.view(backend, None)?.terms.is_empty();
+            return match &view.whole {
+                Err(Forbidden::NoRule) if elsewhere => Err(Forbidden::Endpoint),
+                whole => whole.clone(),
+            };
+        }
         let Some(narrowing) = narrowing else {
-            return self.whole();
+            return view.whole.clone();
         };
-        let known =
-            |dimension| self.terms().iter().any(|term| term.scope.dimensions().contains_key(dimension));
+        let terms = &view.terms;
+        let known = |dimension| {
+            let has = |term: &Term| term.scope.dimensions().contains_key(dimension);
+            terms.iter().any(|term| has(term) || term.scope.is_unrestricted())
+        };
         if !narrowing.0.keys().all(known) {
             return Err(Forbidden::Narrowing);
         }
-        let narrower = self.terms().iter().filter_map(|term| {
+        let narrower = terms.iter().filter_map(|term| {
             let scope = narrowing.within(&term.scope)?;
             Some(Term { scope, rules: term.rules.clone() })
         });
@@ -124,6 +159,6 @@ impl Grants {
         if terms.is_empty() || !narrowing.is_met_by(&terms) {
             return Err(Forbidden::Narrowing);
         }
-        single(&terms)
+        single(&terms, view.share.as_ref())
     }
 }

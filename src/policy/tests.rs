@@ -39,11 +39,13 @@ fn said(scope: &Scope) -> String {
 }
 
 fn whole(policies: &Policies, claims: Value) -> Result<String, Forbidden> {
-    decide(policies, &claims)?.choose(None).map(|grant| said(grant.scope()))
+    decide(policies, &claims)?.choose("any", None, None).map(|grant| said(grant.scope()))
 }
 
 fn narrowed(policies: &Policies, claims: Value, header: &str) -> Result<String, Forbidden> {
-    decide(policies, &claims)?.choose(narrowing(header)?.as_ref()).map(|grant| said(grant.scope()))
+    decide(policies, &claims)?
+        .choose("any", None, narrowing(header)?.as_ref())
+        .map(|grant| said(grant.scope()))
 }
 
 const TENANT_RULE: (&str, &str) = ("has(claims.tenant)", "tenant: claims.tenant");
@@ -53,7 +55,7 @@ fn a_tenant_sees_its_own_data() {
     let policies = policies(&[TENANT_RULE]);
     assert_eq!(whole(&policies, json!({"tenant": "acme-books"})), Ok("tenant=acme-books".into()));
     assert_eq!(whole(&policies, json!({"tenant": ["b", "a", "b"]})), Ok("tenant=a tenant=b".into()));
-    let grant = decide(&policies, &json!({"tenant": "a"})).unwrap().choose(None).unwrap();
+    let grant = decide(&policies, &json!({"tenant": "a"})).unwrap().choose("any", None, None).unwrap();
     assert_eq!(grant.rules().collect::<Vec<_>>(), ["r0"]);
 }
 
@@ -118,7 +120,7 @@ fn an_evaluation_error_denies_by_its_rule_alone_and_is_told() {
             Outcome::Applies,
         ]
     );
-    assert_eq!(said(judgement.grants.unwrap().choose(None).unwrap().scope()), "tenant=a");
+    assert_eq!(said(judgement.grants.unwrap().choose("any", None, None).unwrap().scope()), "tenant=a");
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn rules_that_differ_in_one_dimension_are_united_in_it() {
     ]);
     assert_eq!(whole(&rules, json!({"wide": false})), Ok("region=eu tenant=a tenant=b".into()));
     assert_eq!(whole(&rules, json!({"wide": true})), Ok("region=eu region=us tenant=a tenant=b".into()));
-    let grant = decide(&rules, &json!({"wide": true})).unwrap().choose(None).unwrap();
+    let grant = decide(&rules, &json!({"wide": true})).unwrap().choose("any", None, None).unwrap();
     assert_eq!(grant.rules().collect::<Vec<_>>(), ["r0", "r1", "r2"]);
 }
 
@@ -173,7 +175,7 @@ fn a_scope_within_another_adds_nothing() {
     let rules =
         policies(&[("true", "tenant: '[\"a\", \"b\"]'"), ("true", "tenant: '\"a\"', region: '\"eu\"'")]);
     assert_eq!(whole(&rules, json!({})), Ok("tenant=a tenant=b".into()));
-    let grant = decide(&rules, &json!({})).unwrap().choose(None).unwrap();
+    let grant = decide(&rules, &json!({})).unwrap().choose("any", None, None).unwrap();
     assert_eq!(grant.rules().collect::<Vec<_>>(), ["r0"]);
     // A tenant without a region and one with are two scopes.
     let rules = policies(&[("true", "tenant: '\"a\"'"), ("true", "tenant: '\"b\"', region: '\"eu\"'")]);
@@ -256,7 +258,8 @@ fn atk_33_names_of_users_and_groups_are_apart() {
 #[test]
 fn atk_35_scopes_that_differ_are_different_cache_keys() {
     let rules = policies(&[("true", "tenant: claims.tenant, region: claims.region")]);
-    let key = |claims: Value| decide(&rules, &claims).unwrap().choose(None).unwrap().scope().clone();
+    let key =
+        |claims: Value| decide(&rules, &claims).unwrap().choose("any", None, None).unwrap().scope().clone();
     let split = key(json!({"tenant": ["a", "b"], "region": "c"}));
     assert_ne!(split, key(json!({"tenant": "a", "region": ["b", "c"]})));
     assert_ne!(split, key(json!({"tenant": "c", "region": ["a", "b"]})));
@@ -291,6 +294,110 @@ fn atk_3i_a_broken_file_is_an_error_and_not_the_end() {
         let files = [("p.yaml".to_owned(), text.to_owned())];
         assert!(Policies::compile(&files, &Limits::default()).is_err(), "{text}");
     }
+}
+
+/// Rules written out, in one file.
+fn written(rules: &str) -> Policies {
+    Policies::compile(&[("p.yaml".into(), rules.into())], &Limits::default())
+        .unwrap_or_else(|e| panic!("{e}"))
+}
+
+const PLACES: &str = "rules:
+  - name: metrics
+    scope: { tenant: '\"a\"' }
+    backends: [prometheus]
+    limits: { requests_per_second: 5, entries: 10 }
+  - name: logs
+    when: has(claims.logs)
+    scope: { tenant: '\"b\"' }
+    backends: [loki, prometheus]
+    endpoints: [read, silences.read]
+    limits: { requests_per_second: 9, burst: 2, points: 7 }
+  - name: all
+    when: has(claims.root)
+    unrestricted: true
+";
+
+#[test]
+fn a_rule_counts_at_its_backends_and_endpoints_only() {
+    use crate::api::Class;
+    let rules = written(PLACES);
+    let at = |claims: &Value, backend: &str, class: Option<Class>| {
+        decide(&rules, claims).unwrap().choose(backend, class, None).map(|grant| said(grant.scope()))
+    };
+    let (plain, logs) = (json!({}), json!({"logs": 1}));
+    assert_eq!(at(&plain, "prometheus", Some(Class::Traces)), Ok("tenant=a".into()));
+    assert_eq!(at(&plain, "loki", Some(Class::Read)), Err(Forbidden::NoRule));
+    assert_eq!(at(&plain, "loki", None), Err(Forbidden::NoRule));
+    assert_eq!(at(&logs, "prometheus", Some(Class::Read)), Ok("tenant=a tenant=b".into()));
+    assert_eq!(at(&logs, "prometheus", Some(Class::Traces)), Ok("tenant=a".into()));
+    assert_eq!(at(&logs, "loki", Some(Class::SilencesRead)), Ok("tenant=b".into()));
+    assert_eq!(at(&logs, "loki", Some(Class::SilencesWrite)), Err(Forbidden::Endpoint));
+    assert_eq!(at(&logs, "tempo", Some(Class::Read)), Err(Forbidden::NoRule));
+    // An unknown path has no class: whoever may see anything of the backend learns that it is unknown.
+    assert_eq!(at(&logs, "loki", None), Ok("tenant=b".into()));
+    let narrowed = |wish: &str, class| {
+        let wish = narrowing(wish).unwrap();
+        decide(&rules, &logs)
+            .unwrap()
+            .choose("prometheus", Some(class), wish.as_ref())
+            .map(|g| said(g.scope()))
+    };
+    assert_eq!(narrowed("tenant=b", Class::Read), Ok("tenant=b".into()));
+    assert_eq!(narrowed("tenant=b", Class::Rules), Err(Forbidden::Narrowing));
+}
+
+#[test]
+fn an_unrestricted_rule_grants_everything_but_changes_nothing_by_itself() {
+    use crate::api::Class;
+    let rules = written(PLACES);
+    let grants = decide(&rules, &json!({"root": true})).unwrap();
+    let grant = grants.choose("prometheus", Some(Class::Read), None).unwrap();
+    assert!(grant.scope().is_unrestricted());
+    assert_eq!(grant.rules().collect::<Vec<_>>(), ["all"]);
+    assert_eq!(grant.share(), None, "a rule without limits takes them away");
+    assert_eq!(grants.choose("tempo", Some(Class::SilencesWrite), None), Err(Forbidden::Endpoint));
+    let write = grants.choose("prometheus", Some(Class::SilencesWrite), None).unwrap();
+    assert_eq!(said(write.scope()), "tenant=a");
+    let wish = narrowing("tenant=x, region=y").unwrap();
+    let narrow = grants.choose("loki", Some(Class::Read), wish.as_ref()).unwrap();
+    assert_eq!(said(narrow.scope()), "region=y tenant=x");
+}
+
+/// More grant never means less answer, in limits either: the larger of each counts.
+#[test]
+fn limits_of_rules_that_apply_together_are_the_larger_of_each() {
+    use crate::api::Class;
+    let rules = written(PLACES);
+    let share = |claims: Value, backend: &str| {
+        let grants = decide(&rules, &claims).unwrap();
+        grants.choose(backend, Some(Class::Read), None).unwrap().share().cloned().unwrap()
+    };
+    let one = share(json!({}), "prometheus");
+    assert_eq!(one.limits.rate, Some(Rate { per_second: 5, burst: 5 }));
+    assert_eq!((one.limits.entries, one.limits.points), (Some(10), None));
+    let both = share(json!({"logs": 1}), "prometheus");
+    assert_eq!(both.limits.rate, Some(Rate { per_second: 9, burst: 5 }));
+    assert_eq!((both.limits.entries, both.limits.points), (None, None));
+    assert_eq!(both.key, "logs: tenant=b\nmetrics: tenant=a");
+    assert_ne!(one.key, both.key);
+    assert_eq!(one.key, share(json!({"other": "claim"}), "prometheus").key);
+}
+
+#[test]
+fn a_tenant_in_the_path_narrows_as_a_header_does() {
+    let rules = policies(&[("true", "tenant: '[\"a\", \"b\"]', region: '[\"eu\", \"us\"]'")]);
+    let ask = |headers: Option<&str>, tenant: &str| {
+        let headers = headers.map(|line| narrowing(line).unwrap().unwrap());
+        let wish = Narrowing::and_tenant(headers, tenant)?;
+        decide(&rules, &json!({}))?.choose("any", None, Some(&wish)).map(|grant| said(grant.scope()))
+    };
+    assert_eq!(ask(None, "a"), Ok("region=eu region=us tenant=a".into()));
+    assert_eq!(ask(Some("region=eu"), "b"), Ok("region=eu tenant=b".into()));
+    for bad in ["c", "", "a,b", "a%2e", "..", "a b", "a|b"] {
+        assert_eq!(ask(None, bad), Err(Forbidden::Narrowing), "{bad}");
+    }
+    assert_eq!(ask(Some("tenant=a"), "a"), Err(Forbidden::Narrowing), "named twice");
 }
 
 /// The policies that this repository ships do what their texts say.
@@ -332,6 +439,10 @@ mod shipped {
             sees(json!({"azp": "grafana-alerting"})),
             Ok("tenant=acme-books tenant=globe-books".into())
         );
+        let support = json!({"realm_access": {"roles": ["support"]}});
+        let grants = decide(&rules, &support).unwrap();
+        assert!(grants.choose("loki", Some(crate::api::Class::Read), None).is_ok());
+        assert_eq!(grants.choose("tempo", None, None), Err(Forbidden::NoRule));
         assert_eq!(sees(json!({"azp": "grafana", "groups": ["/tenants"]})), Err(Forbidden::NoRule));
     }
 
@@ -430,7 +541,7 @@ fn narrowings() -> impl Strategy<Value = Option<String>> {
 
 fn ask(cells: &[Cell], header: Option<&str>) -> Result<Grant, Forbidden> {
     let narrowing = header.map(|h| narrowing(h).unwrap().unwrap());
-    decide(&RULES, &claims_of(cells))?.choose(narrowing.as_ref())
+    decide(&RULES, &claims_of(cells))?.choose("any", None, narrowing.as_ref())
 }
 
 proptest! {

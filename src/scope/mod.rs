@@ -1,5 +1,6 @@
 //! From what a caller asks and may see to what is sent: the only door to a backend.
 
+mod allowed;
 pub mod call;
 pub mod carried;
 mod memory;
@@ -121,6 +122,24 @@ fn drafted(
     limits: &Limits,
     memory: Option<&dyn Memory>,
 ) -> Result<Drafted, Rejection> {
+    let Some(share) = grant.share() else {
+        return drafted_within(grant, backend, asked, limits, memory);
+    };
+    let limits = allowed::hold(&share.limits, backend.kind, asked, limits)?;
+    let mut drafted = drafted_within(grant, backend, asked, &limits, memory)?;
+    if let Drafted::Calls(drafts, _) = &mut drafted {
+        allowed::cap_entries(&share.limits, backend.kind, asked.matched.endpoint, drafts);
+    }
+    Ok(drafted)
+}
+
+fn drafted_within(
+    grant: &Grant,
+    backend: &Backend,
+    asked: &Asked,
+    limits: &Limits,
+    memory: Option<&dyn Memory>,
+) -> Result<Drafted, Rejection> {
     let matchers = backend.matchers(grant)?;
     Ok(match asked.matched.endpoint.treatment {
         Treatment::Static(answer) => Drafted::Answer(answer),
@@ -152,6 +171,7 @@ fn draft(
                 let scoped = text::scope_text(text, query, backend, matchers, limits, memory)?;
                 arguments.push(Argument::Scoped(name, scoped));
             }
+            (Form::OptionalQuery(_), None) if matchers.is_unrestricted() => {}
             (Form::OptionalQuery(text), None) => {
                 arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
             }
@@ -165,7 +185,7 @@ fn draft(
             }
             (Form::OptionalSelectors(text), _) => {
                 let scoped = selectors(text, name, backend, asked, matchers, limits, memory)?;
-                if scoped.is_empty() {
+                if scoped.is_empty() && !matchers.is_unrestricted() {
                     arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
                 }
                 arguments.extend(scoped);

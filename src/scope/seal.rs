@@ -38,7 +38,7 @@ impl Scoped {
 /// [`Rejection::Defect`] if a draft has no scoped text where the endpoint's treatment needs one, or no
 /// cut where it needs one; over the caps on what is sent, [`Rejection::TooLarge`].
 pub(super) fn seal(
-    _permit: &Grant,
+    permit: &Grant,
     endpoint: &'static Endpoint,
     drafts: Vec<Draft>,
     carried: Carried,
@@ -51,6 +51,11 @@ pub(super) fn seal(
         Treatment::Filter(Filter::Search | Filter::TagValues | Filter::Metrics) => (true, true),
         Treatment::Static(_) => return Err(Rejection::Defect("a static answer is never sent".into())),
     };
+    let everything = permit.scope().is_unrestricted();
+    if matches!(cut, Some(Cut::Whole { .. })) && !everything {
+        return Err(Rejection::Defect(format!("`{}` is not cut", endpoint.name)));
+    }
+    let needs_text = needs_text && !everything;
     let has_text = |d: &Draft| d.arguments.iter().any(|a| matches!(a, Argument::Scoped(..)));
     if drafts.is_empty() || needs_cut != cut.is_some() || (needs_text && !drafts.iter().all(has_text)) {
         return Err(Rejection::Defect(format!("`{}` is not scoped in full", endpoint.name)));

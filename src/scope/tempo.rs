@@ -45,6 +45,9 @@ pub(super) fn asking(
     memory: Option<&dyn Memory>,
 ) -> Result<Asking, Rejection> {
     let accept = asked.accept;
+    if matchers.is_unrestricted() {
+        return everything(filter, backend, asked, matchers, limits, memory);
+    }
     let scoped = || super::draft(backend, asked, matchers, limits, memory);
     let (draft, cut) = match filter {
         Filter::Trace => {
@@ -65,6 +68,25 @@ pub(super) fn asking(
         Filter::TagValues => return tag_values(backend, asked, matchers, limits),
     };
     Ok(Asking::Calls(vec![draft], cut))
+}
+
+/// What a caller of a break-glass rule asks is asked, and its answer is not cut.
+fn everything(
+    filter: Filter,
+    backend: &Backend,
+    asked: &Asked,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+    memory: Option<&dyn Memory>,
+) -> Result<Asking, Rejection> {
+    let (draft, accept) = match filter {
+        Filter::Trace | Filter::TraceV2 => (Draft { accept: asked.accept, ..trace(asked)? }, asked.accept),
+        Filter::Search | Filter::Metrics => {
+            (super::draft(backend, asked, matchers, limits, memory)?, Accept::Json)
+        }
+        Filter::TagValues => return tag_values(backend, asked, matchers, limits),
+    };
+    Ok(Asking::Calls(vec![draft], Cut::Whole { accept }))
 }
 
 /// A trace by id has no query: it is asked whole, as protobuf, and cut.
@@ -113,13 +135,15 @@ fn tag_values(
     let mut drafts = Vec::with_capacity(tags.len());
     let mut kept: Vec<Option<Values>> = Vec::with_capacity(tags.len());
     for tag in tags {
-        let hint = tag_hint(matchers, limits)?;
-        if marks.len() > 1 && hint.as_str().len() > MAX_HINT_BYTES {
-            let what = "bytes of the scope for tag values";
-            return Err(Rejection::TooLarge { what, max: MAX_HINT_BYTES });
-        }
         let mut arguments = plain_arguments(asked);
-        arguments.push(Argument::Scoped("q", hint));
+        if !matchers.is_unrestricted() {
+            let hint = tag_hint(matchers, limits)?;
+            if marks.len() > 1 && hint.as_str().len() > MAX_HINT_BYTES {
+                let what = "bytes of the scope for tag values";
+                return Err(Rejection::TooLarge { what, max: MAX_HINT_BYTES });
+            }
+            arguments.push(Argument::Scoped("q", hint));
+        }
         let encoded = utf8_percent_encode(&tag, ENCODED).to_string();
         let path = asked.matched.endpoint.path.replace("{tag}", &encoded);
         drafts.push(Draft { path, arguments, accept: Accept::Json });

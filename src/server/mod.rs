@@ -14,7 +14,9 @@ use crate::config::{self, Config};
 use crate::events::Metrics;
 use crate::policy::Policies;
 use crate::scope::Backend;
-use crate::stages::{Authenticate, Authorize, Conclude, Forwarding, Mount, Mounts, Scope, ScopedQueries};
+use crate::stages::{
+    Authenticate, Authorize, Conclude, Forwarding, Gates, Mount, Mounts, Scope, ScopedQueries,
+};
 use crate::upstream::{self, Room, Upstream};
 use admin::Admin;
 use listen::{Connections, accept};
@@ -98,6 +100,7 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     let permits = Arc::new(Semaphore::new(config.concurrent_requests));
     let room = Room::of(limits.filtered_answer_bytes.saturating_mul(ANSWERS_AT_THEIR_CAP));
     let policies = Arc::new(policies);
+    let gates = Gates::new();
     let queries = ScopedQueries::new(config.scoped_query_cache_bytes as u64, Arc::clone(&metrics));
     let stages = |mounts| Stages {
         mounts: Mounts { served: mounts, timeout: config.request_timeout },
@@ -105,6 +108,7 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
         authorize: Authorize {
             policies: Arc::clone(&policies),
             generation: 0,
+            gates: gates.clone(),
             metrics: Arc::clone(&metrics),
         },
         scope: Scope { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics), queries: queries.clone() },

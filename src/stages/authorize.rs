@@ -1,12 +1,13 @@
 //! What the caller may see.
 
-use super::{Authenticated, Authorized, Decision, Refused, Reply};
+use super::{Authenticated, Authorized, Decision, Gates, Raw, Refused, Reply};
+use crate::api::path::route;
 use crate::auth::Caller;
 use crate::events::Metrics;
 use crate::policy::{Grant, Narrowing, Outcome, Policies, SCOPE_HEADER, TENANT_HEADER};
 use crate::rejection::Forbidden;
 use futures_util::future::{Either, Ready, ready};
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
@@ -21,6 +22,8 @@ pub struct Authorize {
     pub policies: Arc<Policies>,
     /// Which rules these are: a decision made by others does not count.
     pub generation: u64,
+    /// Counts what callers ask.
+    pub gates: Gates,
     /// Counts expressions that cannot be evaluated.
     pub metrics: Arc<Metrics>,
 }
@@ -62,18 +65,29 @@ where
 
 impl Authorize {
     fn authorize(&self, request: Authenticated) -> Result<Authorized, Refused> {
-        let Authenticated { raw, verified } = request;
+        let Authenticated { mut raw, verified } = request;
         let decision = verified.decision(self.generation, |caller| self.decide(caller));
         let granted = match &*decision {
-            Ok(grants) => narrowing(&raw.headers).and_then(|wish| grants.choose(wish.as_ref())),
+            Ok(grants) => narrowing(&raw).and_then(|wish| {
+                // Which endpoint it is, is looked at twice where rules tell endpoints apart, and there only.
+                let class = || route(raw.mount.backend.kind, &raw.path).ok().map(|m| m.endpoint.class());
+                let class = if grants.by_class() { class() } else { None };
+                grants.choose(&raw.mount.backend.name, class, wish.as_ref())
+            }),
             Err(forbidden) => Err(*forbidden),
         };
         // A backend that cannot say a dimension is closed, whatever is asked of it.
         let open = |grant: Grant| raw.mount.backend.open_to(&grant).map(|()| grant);
-        match granted.and_then(open) {
-            Ok(grant) => Ok(Authorized { raw, grant }),
-            Err(forbidden) => Err(raw.told.refuse(forbidden)),
+        let grant = match granted.and_then(open) {
+            Ok(grant) => grant,
+            Err(forbidden) => return Err(raw.told.refuse(forbidden)),
+        };
+        raw.told.grant = Some(grant.clone());
+        match grant.share().map(|share| self.gates.enter(share)).transpose() {
+            Ok(turn) => raw.told.turn = turn.unwrap_or_default(),
+            Err(rejection) => return Err(raw.told.refuse(rejection)),
         }
+        Ok(Authorized { raw, grant })
     }
 }
 
@@ -93,7 +107,11 @@ impl Authorize {
     }
 }
 
-fn narrowing(headers: &HeaderMap) -> Result<Option<Narrowing>, Forbidden> {
-    let lines = |name: HeaderName| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
-    Narrowing::from_headers(lines(SCOPE), lines(TENANT))
+fn narrowing(raw: &Raw) -> Result<Option<Narrowing>, Forbidden> {
+    let lines = |name: HeaderName| raw.headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
+    let headers = Narrowing::from_headers(lines(SCOPE), lines(TENANT))?;
+    match &raw.tenant {
+        None => Ok(headers),
+        Some(tenant) => Narrowing::and_tenant(headers, tenant).map(Some),
+    }
 }

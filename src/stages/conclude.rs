@@ -92,6 +92,7 @@ impl Conclude {
             duration: started.elapsed(),
             subject: told.caller.as_ref().and_then(|c| c.subject()),
             trace_id: told.trace_id.as_deref().unwrap_or("-"),
+            grant: told.grant.as_ref(),
             rejection: rejection.as_deref(),
         }
         .emit(metrics);

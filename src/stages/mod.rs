@@ -7,6 +7,7 @@ mod authenticate;
 mod authorize;
 mod conclude;
 mod forward;
+mod gates;
 mod mount;
 mod scope;
 mod scoped_queries;
@@ -15,6 +16,7 @@ pub use authenticate::Authenticate;
 pub use authorize::Authorize;
 pub use conclude::{Conclude, panicked};
 pub use forward::{Forward, Forwarding, Sealed};
+pub use gates::Gates;
 pub use mount::{Mount, Mounts, Raw, Served};
 pub use scope::Scope;
 pub use scoped_queries::ScopedQueries;
@@ -67,6 +69,8 @@ struct Told {
     mount: Option<Arc<Mount>>,
     endpoint: Option<&'static Endpoint>,
     caller: Option<Arc<Caller>>,
+    grant: Option<Grant>,
+    turn: gates::Turn,
     trace_id: Option<String>,
 }
 

@@ -30,6 +30,8 @@ pub struct Mount {
 #[derive(Debug)]
 pub struct Raw {
     pub(super) mount: Arc<Mount>,
+    /// The tenant that the path names before the mount: a wish to see no other.
+    pub(super) tenant: Option<String>,
     pub(super) method: Method,
     /// The path below the mount, as it was sent.
     pub(super) path: String,
@@ -73,6 +75,16 @@ impl Served {
     }
 }
 
+/// The tenant of `/t/TENANT/…`, as it was sent, and the path after it: one URL a tenant, for datasources that
+/// can set no header.
+fn per_tenant(path: &str) -> (Option<&str>, &str) {
+    let named = path.strip_prefix(PER_TENANT).and_then(|rest| Some(rest.split_at(rest.find('/')?)));
+    named.map_or((None, path), |(tenant, below)| (Some(tenant), below))
+}
+
+/// What stands before a tenant in a path. No backend can have this name.
+const PER_TENANT: &str = "/t/";
+
 impl<S> Layer<S> for Mounts {
     type Service = Mounted<S>;
 
@@ -101,7 +113,9 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Some((mount, path)) = self.mounts.served.find(request.uri().path()) else {
+        let (tenant, path) = per_tenant(request.uri().path());
+        let tenant = tenant.map(str::to_owned);
+        let Some((mount, path)) = self.mounts.served.find(path) else {
             return Either::Left(future::ready(Err(Told::default().refuse(Rejection::UnknownMount))));
         };
         let (path, query) = (path.to_owned(), request.uri().query().map(str::to_owned));
@@ -109,7 +123,7 @@ where
         let told = Told { mount: Some(mount.clone()), trace_id, ..Told::default() };
         let late = told.clone();
         let (head, body) = request.into_parts();
-        let raw = Raw { mount, method: head.method, path, query, headers: head.headers, body, told };
+        let raw = Raw { mount, tenant, method: head.method, path, query, headers: head.headers, body, told };
         let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
         Either::Right(Bounded { answering, late: Some(late) })
     }

@@ -119,7 +119,7 @@ impl Scope {
     /// parameters. The body is given where it is to be read.
     fn begin(&self, request: Authorized) -> Result<(Begun, Option<Incoming>), Refused> {
         let Authorized { raw, grant } = request;
-        let Raw { mount, method: given, path, query, headers, body, mut told } = raw;
+        let Raw { mount, method: given, path, query, headers, body, mut told, .. } = raw;
         let matched = match route(mount.backend.kind, &path) {
             Ok(matched) => matched,
             Err(rejection) => return Err(told.refuse(rejection)),

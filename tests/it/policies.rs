@@ -1,8 +1,11 @@
 //! The policies of this repository, and the command that checks policies.
 
+use palisade::api::Kind;
 use palisade::cases::{lint, run_folder};
+use palisade::lang::Features;
 use palisade::limits::Limits;
 use palisade::policy::Policies;
+use palisade::scope::Backend;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -17,16 +20,30 @@ fn examples() -> Vec<PathBuf> {
     folders
 }
 
+/// What a configuration with every kind of backend has, each with both dimensions.
+fn backends() -> Vec<Backend> {
+    let labels = |prefix: &str| ["tenant", "region"].map(|d| (d.to_owned(), format!("{prefix}{d}"))).into();
+    let backend = |kind: Kind| Backend {
+        name: kind.name().to_owned(),
+        kind,
+        labels: labels(if kind == Kind::Tempo { "resource." } else { "" }),
+        features: Features::NONE,
+        narrows_tag_values: true,
+    };
+    Kind::ALL.map(backend).into()
+}
+
 #[test]
 fn every_example_has_cases_that_hold_and_show_each_of_its_rules() {
     let limits = Limits::default();
-    assert!(examples().len() >= 2);
+    assert!(examples().len() >= 7);
     for folder in examples() {
         let policies = Policies::load(&folder, &limits).unwrap_or_else(|e| panic!("{e}"));
         let report = run_folder(&folder, &policies, &[], &limits).unwrap_or_else(|e| panic!("{e}"));
         let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
         assert!(failures.is_empty(), "{}", failures.join("\n"));
-        let warnings: Vec<_> = lint(&policies, &[], &report).iter().map(ToString::to_string).collect();
+        let warnings: Vec<_> =
+            lint(&policies, &backends(), &report).iter().map(ToString::to_string).collect();
         assert!(warnings.is_empty(), "{}", warnings.join("\n"));
         let refused = std::fs::read_to_string(&report.files[0]).unwrap().contains("refused: no_rule");
         assert!(refused, "{}: who is not meant is shown, too", folder.display());
@@ -117,4 +134,103 @@ fn a_policy_whose_cases_fail_is_not_served() {
     let (code, said) = Files::new(RULES, CASE).palisade(&["serve"]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("policies whose cases fail are not loaded\npolicies/p.cases.yaml:7:7: "), "{said}");
+}
+
+#[test]
+fn explain_says_what_becomes_of_a_request_and_why() {
+    let rules = format!(
+        "{RULES}  - name: auditors\n    when: claims.role == 'auditor'\n    scope: {{ tenant: claims.audited }}\n"
+    );
+    let files = Files::new(&rules, "cases: []");
+    let explain = |claims: &str, request: &str, more: &[&str]| {
+        let mut command =
+            vec!["explain", "--claims", claims, "--backend", "prometheus", "--request", request];
+        command.extend(more);
+        files.palisade(&command)
+    };
+    let request = r#"GET /api/v1/query?query=rate(x{job="a"}[5m]) / up"#;
+    let (code, said) = explain(r#"{"tenant": "acme-books"}"#, request, &[]);
+    let expected = r#"claims
+  tenant = "acme-books"
+
+rules
+  `r` applies, and grants tenant=acme-books
+    when has(claims.tenant)
+    scope.tenant claims.tenant
+  `auditors` does not apply: `when` cannot be evaluated: no such key `role`
+    when claims.role == 'auditor'
+    scope.tenant claims.audited
+
+scope
+  tenant=acme-books
+  of `r`
+
+sent
+  POST /api/v1/query
+  query=rate(x{«tenant="acme-books",»job="a"}[5m]) / up«{tenant="acme-books"}»
+"#;
+    assert_eq!((code, said.as_str()), (0, expected));
+    let narrower =
+        explain(r#"{"tenant": ["a", "b"]}"#, "GET /api/v1/labels", &["--header", "X-Palisade-Tenant: b"]);
+    assert!(
+        narrower.1.ends_with("\n  match[]=«{tenant=\"b\"}»\n") || narrower.1.contains("tenant=\"b\""),
+        "{}",
+        narrower.1
+    );
+    let (code, said) = explain(r#"{"sub": "x"}"#, request, &[]);
+    assert!(
+        code == 0 && said.ends_with("\nrefused\n  no_rule: no policy rule grants access\n"),
+        "{code} {said}"
+    );
+    for (more, expected) in [
+        (&["--form", "a=b"][..], "\nrefused\n  malformed: a GET has no body\n"),
+        (
+            &["--header", "X-Palisade-Tenant: victim"],
+            "\nrefused\n  narrowing: the requested scope is not granted\n",
+        ),
+    ] {
+        let (code, said) = explain(r#"{"tenant": "a"}"#, "GET /api/v1/query?query=up", more);
+        assert!(code == 0 && said.ends_with(expected), "{code} {said}");
+    }
+    for (claims, request) in [("{", "GET /"), ("[]", "GET /"), ("{}", "up")] {
+        assert_eq!(explain(claims, request, &[]).0, 2);
+    }
+    let (code, said) =
+        files.palisade(&["explain", "--claims", "{}", "--backend", "mimir", "--request", "GET /"]);
+    assert!(
+        code == 2 && said.contains("no backend `mimir`, the configuration has `prometheus`"),
+        "{code} {said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_verifies_a_token_as_a_request_would() {
+    let issuer = crate::support::issuer::FakeIssuer::start().await;
+    let files = Files::new(RULES, "cases: []");
+    let config = std::fs::read_to_string(files.0.path().join("c.yaml")).unwrap();
+    let keys = crate::support::issuer::jwks([&*issuer.key()]).to_string();
+    std::fs::write(files.0.path().join("keys.json"), keys).unwrap();
+    std::fs::write(files.0.path().join("c.yaml"), config.replace("https://sso.example.org", issuer.url()))
+        .unwrap();
+    let explain = |token: &str| {
+        files.palisade(&[
+            "explain",
+            "--token",
+            token,
+            "--backend",
+            "prometheus",
+            "--request",
+            "GET /api/v1/query?query=up",
+        ])
+    };
+    let token = issuer.token("acme-books");
+    let (code, said) = explain(&token);
+    assert!(
+        code == 0 && said.starts_with(&format!("caller\n  issued by {}\n", issuer.url())),
+        "{code} {said}"
+    );
+    assert!(said.contains("query=up«{tenant=\"acme-books\"}»") && !said.contains(&token), "{said}");
+    let (head, _) = token.rsplit_once('.').unwrap();
+    let (code, said) = explain(&format!("{head}.AAAA"));
+    assert_eq!((code, said.as_str()), (0, "refused\n  401 signature: token signature not accepted\n"));
 }

@@ -144,3 +144,79 @@ async fn requests_over_the_concurrency_are_refused_at_once() {
     assert_eq!((first.status, second.status), (200, 429));
     assert_eq!(second.header("retry-after"), Some("1"));
 }
+
+/// Who asks as a tenant of the rule for limited callers.
+fn limited(proxy: &Proxy, tenant: &str) -> String {
+    format!("Authorization: Bearer {}", proxy.token(json!({ "limited": tenant })))
+}
+
+#[tokio::test]
+async fn a_rate_is_held_for_all_callers_of_a_tenant_together() {
+    let proxy = Proxy::start().await;
+    let (alice, bob) = (limited(&proxy, "acme-books"), limited(&proxy, "globex-lit"));
+    let other =
+        format!("Authorization: Bearer {}", proxy.token(json!({ "limited": "acme-books", "sub": "x" })));
+    for bearer in [&alice, &other] {
+        assert_eq!(proxy.raw("GET", QUERY, &[bearer], "").await.status, 200);
+    }
+    for (target, shape) in [(QUERY, "error"), ("/loki/loki/api/v1/labels", "")] {
+        let refused = proxy.raw("GET", target, &[&alice], "").await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")), "{}", refused.text());
+        assert!(
+            refused.text().contains("over the rate that your policy rules allow")
+                && refused.text().contains(shape)
+        );
+    }
+    assert_eq!(proxy.raw("GET", QUERY, &[&bob], "").await.status, 200, "another tenant's count is its own");
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(proxy.raw("GET", QUERY, &[&other], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn limits_of_a_rule_hold_at_n_and_refuse_at_n_plus_1() {
+    let proxy = Proxy::start().await;
+    let asked =
+        async |tenant: &str, target: &str| proxy.raw("GET", target, &[&limited(&proxy, tenant)], "").await;
+    assert_eq!(asked("a", "/prometheus/api/v1/query?query=12345678").await.status, 200);
+    assert_eq!(asked("a", "/prometheus/api/v1/query?query=123456789").await.status, 413);
+    assert_eq!(asked("b", "/prometheus/api/v1/query?query=a%2Bb").await.status, 200);
+    assert_eq!(asked("b", "/prometheus/api/v1/query?query=a%2Bb%2Bc").await.status, 413);
+    assert_eq!(asked("c", "/prometheus/api/v1/labels?limit=5").await.status, 200);
+    assert_eq!(asked("c", "/prometheus/api/v1/labels?limit=6").await.status, 400);
+    // The rule is for reading: a trace by id is not in it, and an unknown path is unknown.
+    let answer = asked("d", "/tempo/api/traces/0af7651916cd43dd8448eb211c80319c").await;
+    assert_eq!((answer.status, answer.text().as_str()), (403, "no policy rule grants this kind of endpoint"));
+    assert_eq!(asked("d", "/tempo/nowhere").await.status, 404);
+}
+
+#[tokio::test]
+async fn requests_at_once_are_held_to_the_rule() {
+    let proxy = Proxy::start().await;
+    let mut slow = super::support::upstream::Answer::json("{}");
+    slow.delay = std::time::Duration::from_millis(500);
+    proxy.prometheus.answer(slow);
+    let bearer = format!("Authorization: Bearer {}", proxy.token(json!({ "single": "acme-books" })));
+    let asked = [bearer.as_str()];
+    let (first, second) = tokio::join!(proxy.raw("GET", QUERY, &asked, ""), async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        proxy.raw("GET", QUERY, &asked, "").await
+    });
+    assert_eq!((first.status, second.status), (200, 429));
+    assert_eq!(proxy.raw("GET", QUERY, &[&bearer], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_may_see_everything_is_asked_no_scope_and_cut_no_answer() {
+    let proxy = Proxy::start().await;
+    let root = format!("Authorization: Bearer {}", proxy.token(json!({ "root": true })));
+    assert_eq!(proxy.raw("GET", QUERY, &[&root], "").await.status, 200);
+    assert_eq!(proxy.prometheus.take_one().body, "query=up");
+    let found = r#"{"traces":[{"traceID":"1","rootServiceName":"victim"}]}"#;
+    proxy.tempo.answer(super::support::upstream::Answer::json(found));
+    let answer = proxy.raw("GET", "/tempo/api/search", &[&root], "").await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, found));
+    assert_eq!(proxy.tempo.take_one().line, "GET /api/search");
+    // The very same answer, for a tenant.
+    let answer = proxy.get("/tempo/api/search").await;
+    assert!(answer.status == 200 && !answer.text().contains("victim"), "{}", answer.text());
+}

@@ -348,3 +348,32 @@ async fn atk_0j_a_refused_query_is_not_sent_and_shows_where_in_the_callers_own_t
     assert_eq!(answer.status, 400);
     assert!(proxy.prometheus.take().is_empty() && proxy.loki.take().is_empty());
 }
+
+#[tokio::test]
+async fn a_tenant_in_the_path_narrows_and_never_widens() {
+    let proxy = Proxy::start().await;
+    let both =
+        format!("Authorization: Bearer {}", proxy.token(json!({ "tenant": ["acme-books", "globex-lit"] })));
+    let asked = async |target: &str| proxy.raw("GET", target, &[&both], "").await.status;
+    assert_eq!(asked("/t/globex-lit/prometheus/api/v1/query?query=up").await, 200);
+    let received = proxy.prometheus.take_one();
+    assert_eq!(pairs(&received.body), [pair("query", r#"up{tenant="globex-lit"}"#)]);
+    for (target, status) in [
+        ("/t/victim/prometheus/api/v1/query?query=up", 403),
+        ("/t//prometheus/api/v1/query?query=up", 403),
+        ("/t/acme-books%2c/prometheus/api/v1/query?query=up", 403),
+        ("/t/../prometheus/api/v1/query?query=up", 403),
+        ("/t/acme-books", 404),
+        ("/t/acme-books/", 404),
+        ("/t/acme-books/nowhere/api/v1/query?query=up", 404),
+        ("/t/acme-books/t/globex-lit/prometheus/api/v1/query?query=up", 404),
+        ("/t/acme-books/prometheus/nowhere", 404),
+        ("/T/acme-books/prometheus/api/v1/query?query=up", 404),
+    ] {
+        assert_eq!(asked(target).await, status, "{target}");
+    }
+    let twice = ["X-Palisade-Tenant: acme-books", &both];
+    let answer = proxy.raw("GET", "/t/acme-books/prometheus/api/v1/query?query=up", &twice, "").await;
+    assert_eq!(answer.status, 403);
+    assert!(proxy.prometheus.take().is_empty());
+}

@@ -1,6 +1,7 @@
 //! A text that carries the scope at every selector.
 
 use crate::span::Span;
+use crate::tenant::ScopeMatchers;
 
 /// A scoped query text. Only a language's `scope` function makes one, and only after the text stood
 /// its proof.
@@ -15,6 +16,13 @@ impl ScopedText {
     /// Seals `text`. To be called with proven text only.
     pub(in crate::lang) fn proven(text: String, selectors: usize, insertions: Vec<Span>) -> Self {
         Self { text, selectors, insertions }
+    }
+
+    /// The caller's own text, where the scope is everything and so adds nothing; `None` for any other
+    /// scope. To be called with a text that the reader took.
+    pub(crate) fn unrestricted(text: &str, scope: &ScopeMatchers) -> Option<Self> {
+        let whole = Self { text: text.to_owned(), selectors: 0, insertions: Vec::new() };
+        scope.is_unrestricted().then_some(whole)
     }
 
     /// The text to send.

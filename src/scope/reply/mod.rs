@@ -49,6 +49,11 @@ pub enum Cut {
         /// What tells the caller's exemplars.
         marks: Vec<Mark>,
     },
+    /// Not cut: the caller may see everything. Sealed for a break-glass rule only.
+    Whole {
+        /// The form that the backend was asked for.
+        accept: Accept,
+    },
     /// Tag values: for each call, the only values that may be left; `None`: all.
     TagValues(Vec<Option<Values>>),
 }
@@ -93,7 +98,11 @@ impl Cut {
     /// [`UpstreamFault::Unexpected`] for a 404 where only a trace can be unknown.
     pub fn apply(&self, answers: &[Option<Answer>]) -> Result<Filtered, Rejection> {
         match (self, answers) {
-            (Self::Trace { .. }, [None]) => Ok(Filtered::NotFound),
+            (Self::Trace { .. } | Self::Whole { .. }, [None]) => Ok(Filtered::NotFound),
+            (Self::Whole { accept }, [Some(answer)]) => {
+                let body = answer.body_of(*accept)?.to_owned();
+                Ok(Filtered::Found { content_type: accept.media_type(), body })
+            }
             (Self::Trace { envelope, marks, accept }, [Some(answer)]) => {
                 trace::cut(*envelope, marks, *accept, answer.body_of(Accept::Protobuf)?)
             }

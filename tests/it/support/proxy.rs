@@ -18,6 +18,18 @@ const POLICY: &str = "rules:
   - name: regional staff
     when: has(claims.regional)
     scope: { tenant: claims.regional, region: claims.region }
+  - name: limited callers
+    when: has(claims.limited)
+    scope: { tenant: claims.limited }
+    endpoints: [read]
+    limits: { requests_per_second: 1, burst: 2, query_bytes: 8, selectors: 2, entries: 5 }
+  - name: one at a time
+    when: has(claims.single)
+    scope: { tenant: claims.single }
+    limits: { concurrent_requests: 1 }
+  - name: on call
+    when: has(claims.root)
+    unrestricted: true
 ";
 
 /// A running Palisade.

@@ -1,0 +1,139 @@
+//! Holding a request to what the caller's rules allow to be asked: sizes, times and counts.
+//!
+//! How often may be asked is not this floor's business, which has no clock.
+
+mod time;
+
+use super::Asked;
+use super::call::{Argument, Draft};
+use crate::api::{Endpoint, Kind};
+use crate::limits::Limits;
+use crate::policy::RuleLimits;
+use crate::rejection::Rejection;
+use std::time::Duration;
+
+/// The longest range that Loki and Tempo take where a request names no start: 6 hours (`defaultSince` in
+/// `pkg/loghttp/params.go` is 1 hour, `labels` and `series` take 6; Tempo takes what is recent).
+const DEFAULT_RANGE: Duration = Duration::from_secs(6 * 3600);
+
+/// The caps under which `asked` is scoped: `caps`, or less where the rules say so.
+///
+/// # Errors
+/// [`Rejection::Parameter`] for what is over a limit of the rules, or cannot be read where one is to be held.
+pub(super) fn hold(
+    allowed: &RuleLimits,
+    kind: Kind,
+    asked: &Asked,
+    caps: &Limits,
+) -> Result<Limits, Rejection> {
+    let mut held = caps.clone();
+    held.query.bytes = allowed.query_bytes.map_or(held.query.bytes, |max| held.query.bytes.min(max));
+    held.query.selectors =
+        allowed.selectors.map_or(held.query.selectors, |max| held.query.selectors.min(max));
+    let row = |name: &str| asked.matched.endpoint.parameters.iter().any(|p| p.name == name);
+    if row("start") && row("end") && (allowed.range.is_some() || allowed.points.is_some()) {
+        let range = range(kind, asked)?;
+        if let Some(max) = allowed.range.filter(|max| range > *max) {
+            let shown = max.as_secs_f64();
+            let problem =
+                format!("is more than {shown} s after `start`, the most that your policy rules allow");
+            return Err(Rejection::parameter("end", problem));
+        }
+        if let Some(max) = allowed.points {
+            hold_points(max, range, asked)?;
+        }
+    }
+    if let Some(max) = allowed.entries
+        && given_limit(asked)?.is_some_and(|limit| limit > max)
+    {
+        let problem = format!("is over {max}, the most that your policy rules allow");
+        return Err(Rejection::parameter("limit", problem));
+    }
+    Ok(held)
+}
+
+/// Says the limit on entries to the backend where the request says none, and the backend would take more.
+///
+/// Prometheus takes all without `limit` or with 0 (`web/api/v1/api.go`), Loki 100 lines
+/// (`defaultQueryLimit` in `pkg/loghttp/params.go`), Tempo 20 traces (`default_result_limit`).
+pub(super) fn cap_entries(allowed: &RuleLimits, kind: Kind, endpoint: &Endpoint, drafts: &mut [Draft]) {
+    let Some(max) = allowed.entries else { return };
+    let Some(row) = endpoint.parameters.iter().find(|p| p.name == LIMIT) else { return };
+    let usual = match kind {
+        Kind::Prometheus => u64::MAX,
+        Kind::Loki => 100,
+        Kind::Tempo => 20,
+        Kind::Alertmanager => return,
+    };
+    for draft in drafts {
+        // Only a zero is left here of what `hold` read as no limit.
+        let is_none = |a: &Argument| matches!(a, Argument::Plain(name, v) if *name == LIMIT && is_zero(v));
+        draft.arguments.retain(|argument| !is_none(argument));
+        let given = draft.arguments.iter().any(|a| matches!(a, Argument::Plain(name, _) if *name == LIMIT));
+        if !given && max < usual {
+            draft.arguments.push(Argument::Plain(row.name, max.to_string()));
+        }
+    }
+}
+
+const LIMIT: &str = "limit";
+
+fn is_zero(value: &str) -> bool {
+    value.parse() == Ok(0_u64)
+}
+
+/// The `limit` of the request; none: absent, empty or 0.
+fn given_limit(asked: &Asked) -> Result<Option<u64>, Rejection> {
+    match asked.parameters.scalar(LIMIT) {
+        None | Some("") => Ok(None),
+        Some(text) => {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            let limit = text.parse::<u64>().ok().filter(|_| digits);
+            let limit = limit.ok_or_else(|| Rejection::parameter(LIMIT, "is no whole number"))?;
+            Ok((limit > 0).then_some(limit))
+        }
+    }
+}
+
+/// The time between `start` and `end`, as the backend takes them.
+fn range(kind: Kind, asked: &Asked) -> Result<Duration, Rejection> {
+    let given = |name: &'static str| asked.parameters.scalar(name).filter(|value| !value.is_empty());
+    let read = |name: &'static str| {
+        let unreadable = || Rejection::parameter(name, "is no time that can be read");
+        given(name).map(|text| time::instant(kind, text).ok_or_else(unreadable)).transpose()
+    };
+    let missing = |name: &'static str| {
+        Rejection::parameter(name, "is missing, and your policy rules limit the time that may be asked for")
+    };
+    match (read("start")?, read("end")?) {
+        (Some(start), Some(end)) => {
+            Ok(Duration::try_from_secs_f64((end - start).max(0.0)).unwrap_or(Duration::MAX))
+        }
+        (Some(_), None) => Err(missing("end")),
+        (None, _) if kind == Kind::Prometheus => Err(missing("start")),
+        (None, _) => match given("since") {
+            Some(text) => time::span(text).ok_or_else(|| Rejection::parameter("since", "is no duration")),
+            None => Ok(DEFAULT_RANGE),
+        },
+    }
+}
+
+/// As Prometheus counts them: how often the step fits into the range (`web/api/v1/api.go`). Without a step
+/// Loki and Tempo take some hundred.
+fn hold_points(max: u64, range: Duration, asked: &Asked) -> Result<(), Rejection> {
+    let Some(text) = asked.parameters.scalar("step").filter(|value| !value.is_empty()) else {
+        return Ok(());
+    };
+    let step = time::span(text).ok_or_else(|| Rejection::parameter("step", "is no duration"))?;
+    // A step of nothing is for the backend to refuse.
+    let points = range.as_nanos().checked_div(step.as_nanos()).unwrap_or(0);
+    if points > u128::from(max) {
+        let problem = format!("gives more than {max} points, the most that your policy rules allow");
+        return Err(Rejection::parameter("step", problem));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;

@@ -1,0 +1,112 @@
+use super::*;
+use crate::api::parameters::Parameters;
+use crate::api::path::route;
+use crate::scope::{Accept, Carried};
+
+fn asked(kind: Kind, target: &str) -> Asked {
+    let (path, query) = target.split_once('?').unwrap();
+    let matched = route(kind, path).unwrap();
+    let parameters = Parameters::read(matched.endpoint, Some(query), None, &Limits::default()).unwrap();
+    Asked { matched, parameters, accept: Accept::Json, carried: Carried::default() }
+}
+
+/// Why the request is over; empty: it is not.
+fn over(allowed: &RuleLimits, kind: Kind, target: &str) -> String {
+    hold(allowed, kind, &asked(kind, target), &Limits::default())
+        .map_or_else(|e| e.to_string(), |_| String::new())
+}
+
+const RANGE: &str = "/api/v1/query_range?query=up";
+
+#[test]
+fn the_range_is_held_at_its_limit_and_a_second_more_is_refused() {
+    let allowed = RuleLimits { range: Some(Duration::from_secs(3600)), ..RuleLimits::default() };
+    let ask = |rest: &str| over(&allowed, Kind::Prometheus, &format!("{RANGE}&{rest}"));
+    assert_eq!(ask("start=1000&end=4600&step=1"), "");
+    assert_eq!(
+        ask("start=1000&end=4601&step=1"),
+        "parameter `end` is more than 3600 s after `start`, the most that your policy rules allow"
+    );
+    assert_eq!(ask("start=1970-01-01T00:00:00Z&end=3600&step=1"), "");
+    assert_eq!(ask("start=5000&end=1000&step=1"), "", "the backend refuses it");
+    assert!(ask("start=1000&step=1").contains("`end` is missing"));
+    assert!(ask("end=1000&step=1").contains("`start` is missing"));
+    assert!(ask("start=now&end=1000").contains("`start` is no time"));
+    // Prometheus reads all its data where a listing has no times.
+    assert!(over(&allowed, Kind::Prometheus, "/api/v1/labels?limit=1").contains("`start` is missing"));
+    assert_eq!(over(&allowed, Kind::Prometheus, "/api/v1/query?query=up"), "", "an instant has no range");
+}
+
+#[test]
+fn loki_and_tempo_take_a_bounded_range_where_none_is_named() {
+    let hours =
+        |hours: u64| RuleLimits { range: Some(Duration::from_secs(hours * 3600)), ..RuleLimits::default() };
+    let loki = |allowed: &RuleLimits, rest: &str| {
+        over(allowed, Kind::Loki, &format!("/loki/api/v1/query_range?query={{a=%22b%22}}{rest}"))
+    };
+    assert_eq!(loki(&hours(6), ""), "");
+    assert!(!loki(&hours(5), "").is_empty());
+    assert_eq!(loki(&hours(1), "&since=1h"), "");
+    assert!(!loki(&hours(1), "&since=61m").is_empty());
+    assert_eq!(loki(&hours(1), "&start=1700000000000000000&end=1700003600000000000"), "");
+    assert!(!loki(&hours(1), "&start=1700000000000000000&end=1700003601000000000").is_empty());
+    assert!(loki(&hours(1), "&start=1700000000").contains("`end` is missing"));
+    assert_eq!(over(&hours(6), Kind::Tempo, "/api/search?q={}"), "");
+}
+
+#[test]
+fn points_are_held_at_their_limit_and_one_more_is_refused() {
+    let allowed = RuleLimits { points: Some(60), ..RuleLimits::default() };
+    let ask = |rest: &str| over(&allowed, Kind::Prometheus, &format!("{RANGE}&start=0&end=3600{rest}"));
+    assert_eq!(ask("&step=60"), "");
+    assert_eq!(ask("&step=1m"), "");
+    assert!(ask("&step=59").contains("`step` gives more than 60 points"));
+    assert!(ask("&step=x").contains("`step` is no duration"));
+    assert_eq!(ask("&step=0"), "", "the backend refuses it");
+}
+
+#[test]
+fn entries_are_held_at_their_limit_and_said_where_the_request_says_none() {
+    let allowed = RuleLimits { entries: Some(50), ..RuleLimits::default() };
+    let ask = |rest: &str| over(&allowed, Kind::Prometheus, &format!("/api/v1/labels?{rest}"));
+    assert_eq!(ask("limit=50"), "");
+    assert!(ask("limit=51").contains("`limit` is over 50"));
+    assert_eq!(ask("limit=0"), "");
+    for bad in ["limit=-1", "limit=1e9", "limit=%2B5", "limit=5x", "limit=99999999999999999999"] {
+        assert!(ask(bad).contains("`limit` is no whole number"), "{bad}");
+    }
+    let sent = |max: u64, kind: Kind, target: &str, given: &[&str]| {
+        let asked = asked(kind, target);
+        let arguments = given.iter().map(|v| Argument::Plain("limit", (*v).to_owned())).collect();
+        let mut drafts = [Draft { path: String::new(), arguments, accept: Accept::Json }];
+        let allowed = RuleLimits { entries: Some(max), ..RuleLimits::default() };
+        cap_entries(&allowed, kind, asked.matched.endpoint, &mut drafts);
+        let [draft] = drafts;
+        draft
+            .arguments
+            .into_iter()
+            .map(|a| match a {
+                Argument::Plain("limit", value) => value,
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sent(50, Kind::Prometheus, "/api/v1/labels?a=b", &[]), ["50"]);
+    assert_eq!(sent(50, Kind::Prometheus, "/api/v1/labels?a=b", &["0"]), ["50"]);
+    assert_eq!(sent(50, Kind::Prometheus, "/api/v1/labels?a=b", &["7"]), ["7"]);
+    let loki = "/loki/api/v1/query?a=b";
+    assert_eq!(sent(99, Kind::Loki, loki, &[]), ["99"]);
+    assert_eq!(sent(100, Kind::Loki, loki, &[]), [""; 0], "Loki's own default is no more");
+    assert_eq!(sent(19, Kind::Tempo, "/api/search?a=b", &[]), ["19"]);
+    assert_eq!(sent(20, Kind::Tempo, "/api/search?a=b", &[]), [""; 0]);
+    assert_eq!(sent(5, Kind::Loki, "/loki/api/v1/series?a=b", &[]), [""; 0], "it has no such parameter");
+}
+
+#[test]
+fn texts_are_held_to_the_smaller_of_both_caps() {
+    let asked = asked(Kind::Prometheus, "/api/v1/query?query=up");
+    let caps = Limits::default();
+    let allowed = RuleLimits { query_bytes: Some(10), selectors: Some(usize::MAX), ..RuleLimits::default() };
+    let held = hold(&allowed, Kind::Prometheus, &asked, &caps).unwrap();
+    assert_eq!((held.query.bytes, held.query.selectors), (10, caps.query.selectors));
+}

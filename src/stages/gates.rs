@@ -1,0 +1,195 @@
+//! How often, and how much at once, may be asked: counted for all callers who share a rule's grant.
+
+use crate::policy::{Rate, RuleLimits, Share};
+use crate::rejection::Rejection;
+use moka::sync::Cache;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How many different grants are counted at once; beyond that the least used begin anew.
+const MAX_GATES: u64 = 100_000;
+/// How long a count is kept that nobody adds to. A burst is over long before.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// The counts of all shares. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gates(Cache<String, Arc<Gate>>);
+
+/// The counts of one share.
+#[derive(Debug)]
+struct Gate {
+    limits: RuleLimits,
+    rate: Option<Pace>,
+    permits: Option<Arc<Semaphore>>,
+}
+
+/// A request's place among those that are worked on at once; it is free when this is dropped.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turn {
+    _permit: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Gates {
+    /// No counts yet.
+    pub fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_GATES).time_to_idle(IDLE).build())
+    }
+
+    /// Counts one request.
+    ///
+    /// # Errors
+    /// [`Rejection::RateLimited`] over a limit of the share.
+    pub(super) fn enter(&self, share: &Share) -> Result<Turn, Rejection> {
+        if share.limits.rate.is_none() && share.limits.concurrent_requests.is_none() {
+            return Ok(Turn::default());
+        }
+        let fresh = || Arc::new(Gate::new(&share.limits));
+        let known = self.0.get(share.key.as_str()).filter(|gate| gate.limits == share.limits);
+        let gate = known.unwrap_or_else(|| {
+            // Other limits under the same name are those before a reload: they count no more.
+            let entry = self.0.entry_by_ref(share.key.as_str());
+            entry.or_insert_with_if(fresh, |gate| gate.limits != share.limits).into_value()
+        });
+        gate.enter()
+    }
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Gate {
+    fn new(limits: &RuleLimits) -> Self {
+        let permits = |most: u32| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
+        Self {
+            rate: limits.rate.map(Pace::new),
+            permits: limits.concurrent_requests.map(permits),
+            limits: limits.clone(),
+        }
+    }
+
+    /// The place first: a request that finds none is not counted as asked.
+    fn enter(&self) -> Result<Turn, Rejection> {
+        let permit = match &self.permits {
+            Some(permits) => {
+                let permit = Arc::clone(permits).try_acquire_owned();
+                Some(permit.map_err(|_| Rejection::RateLimited { retry_after: 1 })?)
+            }
+            None => None,
+        };
+        if let Some(rate) = &self.rate {
+            rate.take(rate.start.elapsed())
+                .map_err(|wait| Rejection::RateLimited { retry_after: wait.as_secs().saturating_add(1) })?;
+        }
+        Ok(Turn { _permit: permit.map(Arc::new) })
+    }
+}
+
+/// A rate with a burst, by the generic cell rate algorithm (ITU-T I.371, annex A): one number, the time at which
+/// the requests so far would all have been due.
+#[derive(Debug)]
+struct Pace {
+    start: Instant,
+    /// Nanoseconds from `start`.
+    due: AtomicU64,
+    /// Nanoseconds that one request takes up.
+    interval: u64,
+    /// How far ahead of the time `due` may be.
+    ahead: u64,
+}
+
+impl Pace {
+    fn new(rate: Rate) -> Self {
+        let interval = NANOSECONDS / u64::from(rate.per_second.max(1));
+        let ahead = interval.saturating_mul(u64::from(rate.burst));
+        Self { start: Instant::now(), due: AtomicU64::new(0), interval, ahead }
+    }
+
+    /// Takes one request at `now` from the start, or tells how long it is too early.
+    fn take(&self, now: Duration) -> Result<(), Duration> {
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let mut early = 0;
+        let next = |due: u64| {
+            let next = due.max(now).saturating_add(self.interval);
+            early = next.saturating_sub(now).saturating_sub(self.ahead);
+            (early == 0).then_some(next)
+        };
+        match self.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Duration::from_nanos(early)),
+        }
+    }
+}
+
+const NANOSECONDS: u64 = 1_000_000_000;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn share(key: &str, limits: RuleLimits) -> Share {
+        Share { key: key.to_owned(), limits }
+    }
+
+    fn rate(per_second: u32, burst: u32) -> RuleLimits {
+        RuleLimits { rate: Some(Rate { per_second, burst }), ..RuleLimits::default() }
+    }
+
+    #[test]
+    fn a_burst_is_taken_whole_and_one_request_more_is_refused() {
+        let gates = Gates::new();
+        let one = share("one", rate(1, 3));
+        for _ in 0..3 {
+            assert!(gates.enter(&one).is_ok());
+        }
+        assert!(matches!(gates.enter(&one), Err(Rejection::RateLimited { retry_after: 1 })));
+        assert!(gates.enter(&share("two", rate(1, 3))).is_ok(), "another share is another count");
+        assert!(gates.enter(&share("one", rate(1, 4))).is_ok(), "new limits begin anew");
+        assert!(gates.enter(&share("one", RuleLimits::default())).is_ok());
+    }
+
+    #[test]
+    fn a_rate_is_sustained_and_no_more() {
+        let pace = Pace::new(Rate { per_second: 10, burst: 2 });
+        let at = |millis: u64| pace.take(Duration::from_millis(millis));
+        assert_eq!((at(0), at(0)), (Ok(()), Ok(())));
+        assert_eq!(at(0), Err(Duration::from_millis(100)));
+        assert_eq!(at(99), Err(Duration::from_millis(1)));
+        assert_eq!((at(100), at(100)), (Ok(()), Err(Duration::from_millis(100))));
+        // A pause gives back the burst and not more.
+        assert_eq!((at(10_000), at(10_000)), (Ok(()), Ok(())));
+        assert!(at(10_000).is_err());
+        let taken = (10_001..20_001).filter(|millis| at(*millis).is_ok()).count();
+        assert_eq!(taken, 100);
+    }
+
+    #[test]
+    fn as_many_requests_as_allowed_are_worked_on_at_once_and_no_more() {
+        let gates = Gates::new();
+        let two = share("two", RuleLimits { concurrent_requests: Some(2), ..RuleLimits::default() });
+        let (first, second) = (gates.enter(&two).unwrap(), gates.enter(&two).unwrap());
+        assert!(gates.enter(&two).is_err());
+        drop(first);
+        let third = gates.enter(&two).unwrap();
+        assert!(gates.enter(&two).is_err());
+        drop((second, third));
+        assert!(gates.enter(&two).is_ok());
+    }
+
+    #[test]
+    fn a_request_that_finds_no_place_is_not_counted() {
+        let gates = Gates::new();
+        let limits = RuleLimits { concurrent_requests: Some(1), ..rate(1, 2) };
+        let both = share("both", limits);
+        let first = gates.enter(&both).unwrap();
+        assert!(gates.enter(&both).is_err());
+        drop(first);
+        assert!(gates.enter(&both).is_ok());
+        assert!(gates.enter(&both).is_err());
+    }
+}
