@@ -21,7 +21,7 @@ use std::sync::Once;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its folder in `fuzz/`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("promql", promql),
     ("logql", logql),
     ("traceql", traceql),
@@ -33,7 +33,33 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("matchers", matchers),
     ("tempo_answers", tempo_answers),
     ("requests", requests),
+    ("policies", policies),
 ];
+
+/// The targets above the wall.
+#[cfg(feature = "proxy")]
+pub const PROXY_TARGETS: [(&str, Target); 2] = [("tokens", tokens), ("configurations", configurations)];
+
+/// Policy files and files of cases.
+pub fn policies(bytes: &[u8]) {
+    with_text(bytes, |text| {
+        crate::policy::check_invariants(text);
+        // No panic is all that is asked of cases that are not to be run.
+        drop(crate::cases::CaseFile::parse("p.cases.yaml", text));
+    });
+}
+
+/// Bearer tokens, whole and in parts, and claims.
+#[cfg(feature = "proxy")]
+pub fn tokens(bytes: &[u8]) {
+    crate::auth::check_invariants(bytes);
+}
+
+/// Configuration files.
+#[cfg(feature = "proxy")]
+pub fn configurations(bytes: &[u8]) {
+    with_text(bytes, crate::config::check_invariants);
+}
 
 /// The PromQL reader, scoping and proof.
 pub fn promql(bytes: &[u8]) {
@@ -224,9 +250,16 @@ mod tests {
     use proptest::prelude::*;
     use std::path::Path;
 
+    fn targets() -> Vec<(&'static str, Target)> {
+        let mut targets = Vec::from(TARGETS);
+        #[cfg(feature = "proxy")]
+        targets.extend(PROXY_TARGETS);
+        targets
+    }
+
     #[test]
     fn what_fuzzing_once_found_stays_mended() {
-        for (name, target) in TARGETS {
+        for (name, target) in targets() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions").join(name);
             let files = std::fs::read_dir(&folder).expect("a folder of finds");
             let replayed =
@@ -239,7 +272,7 @@ mod tests {
     fn every_target_has_a_program() {
         let manifest = include_str!("../fuzz/Cargo.toml");
         let run = include_str!("../fuzz/run");
-        for (name, _) in TARGETS {
+        for (name, _) in targets() {
             assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
             assert!(run.split_whitespace().any(|word| word == name), "{name}");
         }
@@ -247,6 +280,29 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// What is changed in a good file or token here and there is read without a panic, and held to the same.
+        #[test]
+        fn changed_finds_hold_too(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_usize..3), 1..8),
+        ) {
+            for (name, target) in targets() {
+                let first = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions").join(name).join("first");
+                let Ok(mut bytes) = std::fs::read(first) else { continue };
+                for (place, byte, kind) in &changes {
+                    match kind {
+                        0 => bytes.insert(place.index(bytes.len() + 1), *byte),
+                        1 if !bytes.is_empty() => drop(bytes.remove(place.index(bytes.len()))),
+                        _ if !bytes.is_empty() => {
+                            let at = place.index(bytes.len());
+                            bytes[at] = *byte;
+                        }
+                        _ => {}
+                    }
+                }
+                target(&bytes);
+            }
+        }
 
         #[test]
         fn every_generated_text_is_taken(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -7,6 +7,9 @@
 mod caller;
 pub mod config;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::expect_used, clippy::panic)]
+mod invariants;
 mod json;
 mod jwks;
 mod keys;
@@ -14,6 +17,8 @@ mod token;
 mod verifier;
 
 pub use caller::{Caller, Digest};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use invariants::check as check_invariants;
 pub use keys::KeyTiming;
 pub use verifier::{Verified, Verifier, VerifierFault};
 

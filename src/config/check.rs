@@ -1,8 +1,8 @@
 //! From the file's shape to a [`Config`]: every rule that a type cannot hold.
 
-use super::file::{BackendFile, ConfigFile, IssuerFile, LimitsFile, ListenFile, QueryLimitsFile};
+use super::file::{AuditFile, BackendFile, ConfigFile, IssuerFile, LimitsFile, ListenFile, QueryLimitsFile};
 use super::value::{backend_name, base_url, check_label, fits, version};
-use super::{Admin, Backend, Config, ConfigError, Labels, Listener, Tls};
+use super::{Admin, AuditLog, Backend, Config, ConfigError, Labels, Listener, Tls};
 use crate::api::Kind;
 use crate::auth::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, IssuerFault, KeySource};
 use crate::lang::{Feature, Features};
@@ -23,6 +23,8 @@ pub(super) const BACKEND_TIMEOUT: Duration = Duration::from_secs(120);
 pub(super) const CONCURRENT_REQUESTS: usize = 1024;
 /// Bytes of scoped queries that are kept: those of some 20,000 panels.
 pub(super) const SCOPED_QUERY_CACHE_BYTES: usize = 16 * MIB;
+/// Lines of the audit log that may wait.
+const AUDIT_QUEUE: usize = 8192;
 /// The longest timeout that can be configured.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -71,11 +73,31 @@ impl Check<'_> {
             issuers: self.issuers(file.issuers)?,
             backends,
             scoped_query_cache_bytes: self.scoped_query_cache_bytes(&file.scoped_query_cache_bytes)?,
+            audit: file.audit.as_ref().map(|audit| self.audit(audit)).transpose()?,
             policies: self.path("policies", &file.policies)?,
             limits,
             request_timeout,
             concurrent_requests,
         })
+    }
+
+    fn audit(&self, file: &AuditFile) -> Result<AuditLog, ConfigError> {
+        let path = file.file.as_ref().map(|path| self.path("audit.file", path)).transpose()?;
+        let blocks = file.when_full.as_ref().map(|text| {
+            self.read("audit.when_full", text, |text| match text {
+                "block" => Ok(true),
+                "drop" => Ok(false),
+                _ => Err("must be `block` or `drop`".to_owned()),
+            })
+        });
+        let queue = match &file.queue {
+            None => AUDIT_QUEUE,
+            Some(value) => match usize::try_from(value.value) {
+                Ok(fine) if (1..=1024 * KIB).contains(&fine) => fine,
+                _ => return Err(self.fault(value.referenced, "`audit.queue`: must be 1 to 1048576")),
+            },
+        };
+        Ok(AuditLog { file: path, blocks: blocks.transpose()?.unwrap_or(true), queue })
     }
 
     fn address(&self, key: &str, text: &Spanned<String>) -> Result<SocketAddr, ConfigError> {

@@ -22,8 +22,22 @@ pub(super) struct ConfigFile {
     /// Caps; each has a default.
     #[serde(default)]
     pub limits: LimitsFile,
+    /// A line for each request, to a sink of its own.
+    pub audit: Option<AuditFile>,
     /// Bytes of scoped queries that are kept.
     pub scoped_query_cache_bytes: Option<Spanned<u64>>,
+}
+
+/// `audit`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditFile {
+    /// The file that lines are appended to; without it, standard output.
+    pub file: Option<Spanned<String>>,
+    /// What is done while lines cannot be written as fast as they come.
+    pub when_full: Option<Spanned<String>>,
+    /// Lines that may wait.
+    pub queue: Option<Spanned<u64>>,
 }
 
 /// One entry of `listen`.

@@ -5,10 +5,15 @@
 
 mod check;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::panic)]
+mod invariants;
 pub mod reference;
 mod value;
 
 pub use crate::yaml::FileError as ConfigError;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use invariants::check as check_invariants;
 pub use value::Version;
 pub(crate) use value::{check_label, fits};
 
@@ -44,6 +49,19 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Requests served at once; more are refused.
     pub concurrent_requests: usize,
+    /// The audit log, if there is one.
+    pub audit: Option<AuditLog>,
+}
+
+/// The audit log: a line for each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditLog {
+    /// The file that lines are appended to; `None`: standard output.
+    pub file: Option<PathBuf>,
+    /// Whether requests wait while the queue is full; else lines are dropped, and counted.
+    pub blocks: bool,
+    /// Lines that may wait to be written.
+    pub queue: usize,
 }
 
 /// One address on which callers are served.

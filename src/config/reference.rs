@@ -105,6 +105,18 @@ pub const KEYS: &[Key] = &[
         "`16777216`",
         "memory for what queries became, so that those asked again are not scoped again; `0` keeps none",
     ),
+    ("audit", "none", "an audit log: one JSON line for each request"),
+    (
+        "audit.file",
+        "none",
+        "the file that lines are appended to, relative to this file; without it, standard output",
+    ),
+    (
+        "audit.when_full",
+        "`block`",
+        "while lines come faster than they are written: `block` lets requests wait, `drop` drops lines and counts them",
+    ),
+    ("audit.queue", "`8192`", "lines that may wait to be written"),
 ];
 
 /// The table as Markdown.

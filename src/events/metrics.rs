@@ -25,6 +25,7 @@ pub struct Metrics {
     scoped_query_misses: Counter,
     disagreements: Counter,
     policy_faults: Counter,
+    audit_dropped: Counter,
 }
 
 /// The metrics of one backend.
@@ -72,6 +73,7 @@ impl Metrics {
             scoped_query_misses: counter!("palisade_scoped_query_total", "outcome" => "miss"),
             disagreements: counter!("palisade_scope_disagreement_total"),
             policy_faults: counter!("palisade_policy_faults_total"),
+            audit_dropped: counter!("palisade_audit_dropped_total"),
         }
         }))
     }
@@ -117,6 +119,11 @@ impl Metrics {
         if faults > 0 {
             self.policy_faults.increment(faults as u64);
         }
+    }
+
+    /// Counts lines of the audit log that were not written.
+    pub fn audit_dropped(&self) -> Counter {
+        self.audit_dropped.clone()
     }
 
     /// The page for Prometheus.
@@ -194,6 +201,10 @@ fn describe(recorder: &PrometheusRecorder) {
         metrics::describe_counter!(
             "palisade_scope_disagreement_total",
             "Scoped queries that did not stand their proof. Always 0; alert on it."
+        );
+        metrics::describe_counter!(
+            "palisade_audit_dropped_total",
+            "Lines of the audit log that were not written."
         );
         metrics::describe_counter!(
             "palisade_policy_faults_total",

@@ -1,5 +1,6 @@
 //! What happens, each as one struct that makes its log line and its metric together.
 
+pub mod audit;
 mod metrics;
 
 pub use metrics::{BackendMetrics, EndpointMetrics, Metrics};

@@ -14,6 +14,9 @@ mod expression;
 mod facts;
 mod file;
 mod grant;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::panic)]
+mod invariants;
 mod limits;
 mod narrow;
 
@@ -23,6 +26,8 @@ pub use expression::MAX_EXPRESSION_BYTES;
 pub use facts::Facts;
 pub use file::read_folder;
 pub use grant::{Grant, Grants};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use invariants::check as check_invariants;
 pub use limits::{Rate, RuleLimits, Share};
 pub use narrow::{Narrowing, SCOPE_HEADER, TENANT_HEADER};
 

@@ -98,6 +98,11 @@ impl Call {
         &self.target
     }
 
+    /// The form of a POST.
+    pub fn form(&self) -> Option<&str> {
+        self.form.as_deref()
+    }
+
     /// The form of a POST, taken out; `None`: a GET.
     pub fn take_form(&mut self) -> Option<String> {
         self.form.take()

@@ -26,6 +26,11 @@ impl Scoped {
         self.endpoint
     }
 
+    /// The calls to make, to look at.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
     /// The calls to make, the headers they have, and how their answers are cut; `None`: the answer passes.
     pub fn into_parts(self) -> (Vec<Call>, Carried, Option<Cut>) {
         (self.calls, self.carried, self.cut)

@@ -12,6 +12,7 @@ pub use tls::TlsFault;
 use crate::auth::{Verifier, VerifierFault};
 use crate::config::{self, Config};
 use crate::events::Metrics;
+use crate::events::audit::{Audit, AuditSettings, WhenFull, Writer};
 use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{
@@ -62,6 +63,9 @@ pub enum StartFault {
     /// The metrics cannot be set up.
     #[error("cannot set up metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log: {0}")]
+    Audit(std::io::Error),
     /// A thread cannot be had.
     #[error("cannot start a worker: {0}")]
     Worker(std::io::Error),
@@ -77,6 +81,7 @@ pub struct Running {
     shutdown: watch::Sender<bool>,
     serving: JoinSet<()>,
     workers: Workers,
+    audit: Option<Writer>,
 }
 
 impl Running {
@@ -85,6 +90,10 @@ impl Running {
         let _ = self.shutdown.send(true);
         while self.serving.join_next().await.is_some() {}
         self.workers.ended().await;
+        // It ends when what the last requests told is written.
+        if let Some(writer) = self.audit {
+            let _ = tokio::task::spawn_blocking(|| writer.join()).await;
+        }
     }
 }
 
@@ -102,6 +111,20 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     let policies = Arc::new(policies);
     let gates = Gates::new();
     let queries = ScopedQueries::new(config.scoped_query_cache_bytes as u64, Arc::clone(&metrics));
+    let (audit, writer) = match &config.audit {
+        Some(audit) => {
+            let settings = AuditSettings {
+                file: audit.file.clone(),
+                when_full: if audit.blocks { WhenFull::Block } else { WhenFull::Drop },
+                queue: audit.queue,
+            };
+            let (audit, writer) =
+                Audit::start(&settings, metrics.audit_dropped()).map_err(StartFault::Audit)?;
+            (Some(audit), Some(writer))
+        }
+        None => (None, None),
+    };
+    let audited = audit.is_some();
     let stages = |mounts| Stages {
         mounts: Mounts { served: mounts, timeout: config.request_timeout },
         authenticate: Authenticate { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) },
@@ -111,14 +134,23 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
             gates: gates.clone(),
             metrics: Arc::clone(&metrics),
         },
-        scope: Scope { limits: Arc::clone(&limits), metrics: Arc::clone(&metrics), queries: queries.clone() },
+        scope: Scope {
+            limits: Arc::clone(&limits),
+            metrics: Arc::clone(&metrics),
+            queries: queries.clone(),
+            audited,
+        },
         forward: Forwarding {
             limits: Arc::clone(&limits),
             metrics: Arc::clone(&metrics),
             room: room.clone(),
         }
         .into(),
-        conclude: Conclude { metrics: Arc::clone(&metrics), permits: Arc::clone(&permits) },
+        conclude: Conclude {
+            metrics: Arc::clone(&metrics),
+            permits: Arc::clone(&permits),
+            audit: audit.clone(),
+        },
     };
     let tls = config.listen.iter().map(|listen| listen.tls.as_ref().map(tls::load).transpose());
     let tls: Vec<_> = tls.collect::<Result<_, _>>()?;
@@ -156,7 +188,7 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
         connections.drain().await;
     });
     let admin = admin.first().copied().unwrap_or(config.admin.address);
-    Ok(Running { addresses, admin, shutdown, serving, workers })
+    Ok(Running { addresses, admin, shutdown, serving, workers, audit: writer })
 }
 
 fn mounts(

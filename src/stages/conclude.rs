@@ -2,10 +2,13 @@
 
 use super::{Refused, Reply, Told};
 use crate::api::Kind;
+use crate::auth::Caller;
+use crate::events::audit::{Audit, Audited, Place, Record};
 use crate::events::{Metrics, Outcome, RequestFinished};
 use crate::rejection::Rejection;
 use crate::respond::{Body, refuse};
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,6 +26,8 @@ pub struct Conclude {
     pub metrics: Arc<Metrics>,
     /// One permit for each request that is worked on.
     pub permits: Arc<Semaphore>,
+    /// Writes a line for each request, if that is configured.
+    pub audit: Option<Audit>,
 }
 
 impl<S> Layer<S> for Conclude {
@@ -64,13 +69,22 @@ where
                 None => Err(Told::default().refuse(Rejection::Overloaded)),
             };
             drop(permit);
-            Ok(stage.conclude(result, started))
+            let place = match &stage.audit {
+                Some(audit) => audit.place().await,
+                None => None,
+            };
+            Ok(stage.conclude(result, started, place))
         })
     }
 }
 
 impl Conclude {
-    fn conclude(&self, result: Result<Reply, Refused>, started: Instant) -> Response<Body> {
+    fn conclude(
+        &self,
+        result: Result<Reply, Refused>,
+        started: Instant,
+        place: Option<Place>,
+    ) -> Response<Body> {
         let (response, outcome, told, rejection) = match result {
             Ok(Reply { response, outcome, told }) => (response, outcome, told, None),
             Err(Refused { rejection, told }) => {
@@ -84,7 +98,7 @@ impl Conclude {
         if mount.is_none() {
             self.metrics.below_no_mount(outcome);
         }
-        RequestFinished {
+        let finished = RequestFinished {
             backend: mount.map(|m| m.backend.name.as_str()),
             endpoint: told.endpoint,
             outcome,
@@ -94,9 +108,31 @@ impl Conclude {
             trace_id: told.trace_id.as_deref().unwrap_or("-"),
             grant: told.grant.as_ref(),
             rejection: rejection.as_deref(),
+        };
+        finished.emit(metrics);
+        match place {
+            Some(place) => {
+                let record = Box::new(record(&finished, &told));
+                response.map(|body| Audited::new(body, place, record).boxed_unsync())
+            }
+            None => response,
         }
-        .emit(metrics);
-        response
+    }
+}
+
+fn record(finished: &RequestFinished<'_>, told: &Told) -> Record {
+    let caller = told.caller.as_deref();
+    Record {
+        backend: finished.backend.map(str::to_owned),
+        endpoint: finished.endpoint.map(|endpoint| endpoint.name),
+        outcome: finished.outcome.name(),
+        status: finished.status.as_u16(),
+        refused: finished.rejection.map(Rejection::kind),
+        asked_sha256: told.digests.asked.clone(),
+        sent_sha256: told.digests.sent.clone(),
+        duration: finished.duration.as_secs_f64(),
+        trace_id: told.trace_id.clone(),
+        ..Record::of(caller.map(Caller::issuer), caller.map(Caller::claims), told.grant.as_ref())
     }
 }
 

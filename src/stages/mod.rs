@@ -24,6 +24,7 @@ pub use scoped_queries::ScopedQueries;
 use crate::api::Endpoint;
 use crate::auth::{Caller, Verified};
 use crate::events::Outcome;
+use crate::events::audit::Digests;
 use crate::policy::{Grant, Grants};
 use crate::rejection::{Forbidden, Rejection};
 use crate::respond::Body;
@@ -71,6 +72,7 @@ struct Told {
     caller: Option<Arc<Caller>>,
     grant: Option<Grant>,
     turn: gates::Turn,
+    digests: Digests,
     trace_id: Option<String>,
 }
 

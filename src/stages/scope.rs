@@ -4,6 +4,7 @@ use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Se
 use crate::api;
 use crate::api::parameters::Parameters;
 use crate::api::path::{Matched, route};
+use crate::events::audit::digest;
 use crate::events::{Metrics, Outcome};
 use crate::lang::QueryErrorKind;
 use crate::limits::Limits;
@@ -34,6 +35,8 @@ pub struct Scope {
     pub metrics: Arc<Metrics>,
     /// The queries scoped before, if they are kept.
     pub queries: Option<Arc<ScopedQueries>>,
+    /// Whether what is asked and sent is digested for the audit log.
+    pub audited: bool,
 }
 
 impl<S> Layer<S> for Scope {
@@ -101,7 +104,14 @@ where
 {
     fn finish(&mut self, begun: Begun, form: Option<String>) -> Planned<S::Future> {
         let mount = Arc::clone(&begun.mount);
-        let (plan, told) = self.stage.plan(begun, form);
+        let asked = || digest([begun.query.as_deref().unwrap_or(""), form.as_deref().unwrap_or("")]);
+        let asked = self.stage.audited.then(asked);
+        let (plan, mut told) = self.stage.plan(begun, form);
+        told.digests.asked = asked;
+        if let (true, Ok(Plan::Send(scoped))) = (self.stage.audited, &plan) {
+            let sent = scoped.calls().iter().flat_map(|call| [call.target(), call.form().unwrap_or("")]);
+            told.digests.sent = Some(digest(sent));
+        }
         Either::Left(ready(match plan {
             Ok(Plan::Send(scoped)) => return Either::Right(self.next.call(Sealed { mount, scoped, told })),
             Ok(Plan::Answer(fixed)) => {

@@ -220,3 +220,46 @@ async fn who_may_see_everything_is_asked_no_scope_and_cut_no_answer() {
     let answer = proxy.get("/tempo/api/search").await;
     assert!(answer.status == 200 && !answer.text().contains("victim"), "{}", answer.text());
 }
+
+#[tokio::test]
+async fn each_request_is_a_line_of_the_audit_log_without_its_token_and_query() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let proxy = Proxy::start_with(&format!("audit: {{ file: {path:?} }}")).await;
+    let trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let answer = proxy.send("GET", "/prometheus/api/v1/query?query=secret_metric", &[trace], "").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(proxy.get("/loki/nowhere").await.status, 404);
+    assert_eq!(proxy.raw("GET", QUERY, &[], "").await.status, 401);
+    let issuer = proxy.issuer.url();
+    proxy.running.stop().await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("secret") && !text.contains("eyJ"), "{text}");
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    let passed = &lines[0];
+    for (name, expected) in [
+        ("issuer", json!(issuer)),
+        ("tenants", json!(["acme-books"])),
+        ("scope", json!("tenant=acme-books")),
+        ("rules", json!(["tenants see their own data"])),
+        ("unrestricted", json!(false)),
+        ("backend", json!("prometheus")),
+        ("endpoint", json!("query")),
+        ("outcome", json!("passed")),
+        ("status", json!(200)),
+        ("refused", json!(null)),
+        ("bytes", json!(answer.body.len())),
+        ("trace_id", json!("0af7651916cd43dd8448eb211c80319c")),
+    ] {
+        assert_eq!(passed[name], expected, "{name}");
+    }
+    assert!(
+        passed["asked_sha256"].as_str().unwrap().len() == 64
+            && passed["asked_sha256"] != passed["sent_sha256"]
+    );
+    assert!(passed["time"].as_f64().unwrap() > 1e9 && passed["duration"].as_f64().unwrap() > 0.0);
+    assert_eq!((&lines[1]["refused"], &lines[1]["backend"]), (&json!("unknown_endpoint"), &json!("loki")));
+    assert_eq!((&lines[2]["refused"], &lines[2]["subject"]), (&json!("missing"), &json!(null)));
+}
