@@ -1,9 +1,7 @@
 //! `palisade check`.
 
-use crate::cases::{self, Report};
-use crate::config::{Backend, Config};
-use crate::policy::Policies;
-use crate::yaml::FileError;
+use crate::cases;
+use crate::config::{Backend, Snapshot};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,32 +17,10 @@ pub struct CheckArguments {
     strict: bool,
 }
 
-/// A configuration with its policies, and what came of their cases.
-pub struct Checked {
-    /// The configuration.
-    pub config: Config,
-    /// The policies.
-    pub policies: Policies,
-    /// What came of the cases.
-    pub report: Report,
-}
-
-/// Reads the configuration at `path` and its policies, and runs the policies' cases.
-///
-/// # Errors
-/// A file that cannot be used. Cases that fail are told in the report.
-pub fn load(path: &std::path::Path) -> Result<Checked, FileError> {
-    let config = Config::load(path)?;
-    let policies = Policies::load(&config.policies, &config.limits)?;
-    let backends: Vec<_> = config.backends.iter().map(Backend::scoped).collect();
-    let report = cases::run_folder(&config.policies, &policies, &backends, &config.limits)?;
-    Ok(Checked { config, policies, report })
-}
-
 /// Checks, and prints what was found: 0 fine, 1 a case failed (with `--strict`: or there are warnings), 2 a
 /// file cannot be used.
 pub fn check(arguments: &CheckArguments) -> ExitCode {
-    let Checked { config, policies, report } = match load(&arguments.config) {
+    let Snapshot { config, policies, report } = match Snapshot::load(&arguments.config) {
         Ok(checked) => checked,
         Err(fault) => {
             eprintln!("{fault}");

@@ -1,9 +1,8 @@
 //! `palisade explain`.
 
-use super::check::{Checked, load};
 use crate::auth::{Caller, Verifier};
 use crate::cases::{Asking, Request, explain};
-use crate::config::Config;
+use crate::config::{Config, Snapshot};
 use crate::rejection::Rejection;
 use crate::respond;
 use clap::{ArgGroup, Args};
@@ -57,7 +56,8 @@ pub async fn explain_request(arguments: ExplainArguments) -> ExitCode {
 }
 
 async fn explained(arguments: &ExplainArguments) -> Result<String, String> {
-    let Checked { config, policies, report } = load(&arguments.config).map_err(|fault| fault.to_string())?;
+    let snapshot = Snapshot::load(&arguments.config).map_err(|fault| fault.to_string())?;
+    let Snapshot { config, policies, report } = snapshot;
     let names = || config.backends.iter().map(|b| format!("`{}`", b.name)).collect::<Vec<_>>().join(", ");
     let backend = config.backend(&arguments.backend);
     let backend = backend

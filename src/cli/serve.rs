@@ -1,7 +1,7 @@
 //! `palisade serve`.
 
 use super::asked_to_stop;
-use super::check::{Checked, load};
+use crate::config::Snapshot;
 use crate::server;
 use clap::Args;
 use std::path::PathBuf;
@@ -36,11 +36,7 @@ pub async fn serve(arguments: ServeArguments) -> ExitCode {
 }
 
 async fn start(arguments: &ServeArguments) -> Result<server::Running, Box<dyn std::error::Error>> {
-    let Checked { config, policies, report } = load(&arguments.config)?;
-    if !report.failures.is_empty() {
-        let failures: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
-        return Err(format!("policies whose cases fail are not loaded\n{}", failures.join("\n")).into());
-    }
+    let Snapshot { config, policies, report } = Snapshot::load(&arguments.config)?.usable()?;
     tracing::info!(rules = policies.rules().len(), cases = report.run, "policies");
     for backend in &config.backends {
         tracing::info!(name = backend.name, kind = %backend.kind, url = %backend.url, "backend");

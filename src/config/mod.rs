@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, read strictly and checked whole before anything is started.
 //!
 //! `file` is its shape, `check` turns that into [`Config`], whose types say what was checked, `value`
-//! reads single values, and [`mod@reference`] is the table of all keys from which the README's is made.
+//! reads single values, `snapshot` reads it with its policies, and [`mod@reference`] is the table of all keys from which the README's is made.
 
 mod check;
 mod file;
@@ -9,11 +9,13 @@ mod file;
 #[allow(clippy::panic)]
 mod invariants;
 pub mod reference;
+mod snapshot;
 mod value;
 
 pub use crate::yaml::FileError as ConfigError;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
+pub use snapshot::Snapshot;
 pub use value::Version;
 pub(crate) use value::{check_label, fits};
 

@@ -14,9 +14,37 @@ impl Policies {
     pub fn facts(&self) -> impl ExactSizeIterator<Item = Facts<'_>> {
         self.rules.iter().map(Facts)
     }
+
+    /// What differs from `before`, one line each: rules that were added, changed or removed. Their order
+    /// changes nothing.
+    pub fn changes_since(&self, before: &Self) -> Vec<String> {
+        let named = |rules: &Self, name: &str| rules.rules.iter().position(|rule| &*rule.name == name);
+        let mut changes = Vec::new();
+        for rule in self.facts() {
+            let earlier = named(before, rule.name()).and_then(|index| before.facts().nth(index));
+            match earlier {
+                None => changes.push(format!("rule `{}` added", rule.name())),
+                Some(earlier) if !rule.says_what(earlier) => {
+                    changes.push(format!("rule `{}` changed", rule.name()));
+                }
+                Some(_) => {}
+            }
+        }
+        let removed = before.facts().filter(|rule| named(self, rule.name()).is_none());
+        changes.extend(removed.map(|rule| format!("rule `{}` removed", rule.name())));
+        changes
+    }
 }
 
 impl<'p> Facts<'p> {
+    /// Whether both do the same, wherever they are written.
+    fn says_what(self, other: Facts<'_>) -> bool {
+        self.when() == other.when()
+            && self.scope().eq(other.scope())
+            && self.0.unrestricted == other.0.unrestricted
+            && self.0.coverage == other.0.coverage
+    }
+
     /// The rule's name.
     pub fn name(&self) -> &'p str {
         &self.0.name
