@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tower::Service;
-use tower_http::timeout::TimeoutBody;
 
 /// Bytes of a backend's error text that are read.
 const ERROR_BYTES: usize = 64 * 1024;
@@ -115,7 +114,7 @@ impl Exchange<'_> {
             head.headers.get(CONTENT_TYPE).filter(|v| v.as_bytes().starts_with(b"application/json"));
         let content_type = content_type.cloned().ok_or(UpstreamFault::Unexpected)?;
         let length = body.size_hint().exact();
-        let body = TimeoutBody::new(self.mount.upstream.timeout(), body).boxed_unsync();
+        let body = body.boxed_unsync();
         let mut response = answer(StatusCode::OK, content_type, body);
         if let Some(length) = length {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());

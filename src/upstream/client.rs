@@ -75,7 +75,7 @@ impl Upstream {
         gzip: bool,
     ) -> Result<Response<Answer>, UpstreamFault> {
         let request = self.request(call, carried, gzip).ok_or(UpstreamFault::Unreachable)?;
-        match tokio::time::timeout(self.timeout, self.pool.send(&request)).await {
+        match tokio::time::timeout(self.timeout, self.pool.send(&request, self.timeout)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 tracing::warn!(error = %ErrorChain(&*error), "backend cannot be reached");

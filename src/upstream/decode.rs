@@ -83,7 +83,7 @@ pub async fn collect<B>(
     place: &mut Place,
 ) -> Result<Vec<u8>, DecodeFault>
 where
-    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let (head, body) = answer.into_parts();
     let body = tokio::time::timeout(timeout, read(body, max, place)).await;
@@ -100,7 +100,7 @@ where
 
 async fn read<B>(body: B, max: usize, place: &mut Place) -> Result<Vec<u8>, DecodeFault>
 where
-    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let mut body = std::pin::pin!(Limited::new(body, max));
     let mut read = Vec::new();

@@ -17,6 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 use tower::ServiceExt as _;
 
@@ -55,25 +56,37 @@ impl Pool {
 
     /// Sends `request` over an idle connection, or a new one. Over a new one, too, if the backend closed the
     /// idle one before a byte of its answer came: it does so without looking for requests on their way.
-    pub(super) async fn send(self: &Arc<Self>, request: &Written) -> Result<Response<Answer>, Failure> {
+    ///
+    /// The answer's body may pause for `patience`.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        request: &Written,
+        patience: Duration,
+    ) -> Result<Response<Answer>, Failure> {
         while let Some(mut connection) = self.take() {
             if !connection.stands().await {
                 continue;
             }
             match connection.exchange(&request.bytes).await {
-                Ok(head) => return Ok(self.answer(head, connection)),
+                Ok(head) => return Ok(self.answer(head, connection, patience)),
                 Err(_) if request.repeatable && connection.buffer.is_empty() => break,
                 Err(error) => return Err(error),
             }
         }
         let mut connection = self.connect().await?;
         let head = connection.exchange(&request.bytes).await?;
-        Ok(self.answer(head, connection))
+        Ok(self.answer(head, connection, patience))
     }
 
-    fn answer(self: &Arc<Self>, head: Head, connection: Box<Connection>) -> Response<Answer> {
+    fn answer(
+        self: &Arc<Self>,
+        head: Head,
+        connection: Box<Connection>,
+        patience: Duration,
+    ) -> Response<Answer> {
         let Head { status, headers, framing, stays } = head;
-        let mut answer = Answer { framing, stays, connection: Some(connection), pool: Arc::clone(self) };
+        let (connection, pool) = (Some(connection), Arc::clone(self));
+        let mut answer = Answer { framing, stays, connection, pool, patience, pause: None };
         answer.release();
         let mut response = Response::new(answer);
         *response.status_mut() = status;
@@ -172,6 +185,10 @@ pub struct Answer {
     stays: bool,
     connection: Option<Box<Connection>>,
     pool: Arc<Pool>,
+    /// How long it may pause.
+    patience: Duration,
+    /// Runs while it does.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Answer {
@@ -194,7 +211,14 @@ impl Answer {
             if part != Part::More {
                 return Poll::Ready(Ok(part));
             }
-            if ready!(connection.poll_read(cx))? == 0 {
+            let Poll::Ready(read) = connection.poll_read(cx) else {
+                let patience = self.patience;
+                let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(patience)));
+                ready!(pause.as_mut().poll(cx));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer pauses")));
+            };
+            self.pause = None;
+            if read? == 0 {
                 return Poll::Ready(match self.framing {
                     Framing::Close => Ok(Part::End),
                     Framing::Length(_) | Framing::Chunked(_) => Err(ended()),
@@ -206,9 +230,12 @@ impl Answer {
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = io::Error;
+    type Error = Failure;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let part = ready!(self.poll_part(cx));
         if !matches!(part, Ok(Part::Data(_))) {
             self.stays &= part.is_ok();
@@ -220,7 +247,7 @@ impl Body for Answer {
             Err(error) => {
                 // Nothing more is to be had of it.
                 self.connection = None;
-                Some(Err(error))
+                Some(Err(error.into()))
             }
         })
     }
@@ -285,7 +312,7 @@ mod tests {
     impl Backend {
         async fn answer(&self) -> Response<Answer> {
             let bytes = b"GET / HTTP/1.1\r\nHost: backend\r\n\r\n".to_vec();
-            self.pool.send(&Written { bytes, repeatable: true }).await.unwrap()
+            self.pool.send(&Written { bytes, repeatable: true }, PATIENCE).await.unwrap()
         }
 
         async fn read(&self) -> Bytes {
@@ -297,6 +324,7 @@ mod tests {
         }
     }
 
+    const PATIENCE: Duration = Duration::from_millis(300);
     const SHORT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     const CHUNKED: &str =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n";
@@ -332,9 +360,18 @@ mod tests {
             if backend.open.load(Ordering::SeqCst) == 0 {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
         }
         unreachable!("the connection stays open");
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_pause_so_long_and_no_longer() {
+        let backend = backend(usize::MAX, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok").await;
+        let started = Instant::now();
+        let error = backend.answer().await.into_body().collect().await.unwrap_err();
+        assert_eq!(error.to_string(), "the answer pauses");
+        assert!(started.elapsed() >= PATIENCE);
     }
 
     #[tokio::test]
@@ -343,7 +380,7 @@ mod tests {
         for n in 1..4 {
             assert_eq!(backend.read().await, "ok");
             assert_eq!(backend.opened(), n);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
     }
 
