@@ -47,15 +47,17 @@ impl Parameters {
         limits: &Limits,
     ) -> Result<Self, Rejection> {
         let pairs = |text: Option<&'t str>| text.unwrap_or("").split('&').filter(|p| !p.is_empty());
+        // No more pairs than separators and one for each text; mostly far fewer than the cap.
+        let separators = |text: Option<&str>| text.map_or(0, |t| t.bytes().filter(|b| *b == b'&').count());
+        if separators(body) + separators(url) + 2 > limits.parameter_pairs
+            && pairs(body).chain(pairs(url)).count() > limits.parameter_pairs
+        {
+            return Err(Rejection::TooLarge { what: "parameter pairs", max: limits.parameter_pairs });
+        }
         let mut parameters = Self { given: Vec::with_capacity(4), dropped: 0 };
-        let mut count = 0;
         // The body first: its values win, and come first in lists, as in Go.
         for (text, place) in [(body, Place::Body), (url, Place::Url)] {
             for pair in pairs(text) {
-                count += 1;
-                if count > limits.parameter_pairs {
-                    return Err(Rejection::TooLarge { what: "parameter pairs", max: limits.parameter_pairs });
-                }
                 parameters.take(endpoint, pair, place)?;
             }
         }
