@@ -35,7 +35,7 @@ pub fn parse<'a>(
     limits: &QueryLimits,
 ) -> Result<Tree<'a>, QueryError> {
     let read = read(text, entry, features, limits)?;
-    check_selectors(&read.tree)?;
+    check_selectors(&read.tree, entry)?;
     Ok(read.tree)
 }
 
@@ -166,14 +166,23 @@ fn unquoted<'a>(builder: &Builder<'a>, token: Token<Kind>) -> Result<Cow<'a, [u8
         .map_err(|bad| QueryError::syntax(token.span, bad.to_string()))
 }
 
-/// The value of a string token that is a name: UTF-8, and not empty.
+/// The value of a string token that is a label of a list: UTF-8, and not empty.
 fn quoted_name<'a>(builder: &Builder<'a>, token: Token<Kind>) -> Result<Cow<'a, str>, QueryError> {
+    let name = utf8_name(builder, token)?;
+    if name.is_empty() {
+        return Err(QueryError::syntax(token.span, "a label in a list must not be empty"));
+    }
+    Ok(name)
+}
+
+/// The value of a string token that is a name. No name is UTF-8 that is not; Prometheus takes it all the
+/// same in a selector.
+fn utf8_name<'a>(builder: &Builder<'a>, token: Token<Kind>) -> Result<Cow<'a, str>, QueryError> {
     let name = match unquoted(builder, token)? {
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
         Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     };
-    name.filter(|name| !name.is_empty())
-        .ok_or_else(|| QueryError::syntax(token.span, "a name must be UTF-8 and not empty"))
+    name.ok_or_else(|| QueryError::unsupported(token.span, "a name must be UTF-8"))
 }
 
 /// The list from `from` to the end of `all`.

@@ -24,7 +24,7 @@ pub(super) fn prove(
 ) -> Result<(), QueryError> {
     let limits = QueryLimits { bytes: limits.scoped_promql_bytes, tokens: usize::MAX, ..limits.clone() };
     let again = parse::read(scoped, entry, features, &limits)
-        .and_then(|again| parse::check_selectors(&again.tree).map(|()| again.tree))
+        .and_then(|again| parse::check_selectors(&again.tree, entry).map(|()| again.tree))
         .map_err(|error| QueryError::defect(format!("proof: the scoped text is refused: {error}")))?;
     let before = &read.tree;
     let same = before.nodes == again.nodes

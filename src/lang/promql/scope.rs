@@ -30,7 +30,7 @@ pub fn scope(
     scope: &ScopeMatchers,
 ) -> Result<ScopedText, QueryError> {
     let read = parse::read(text, entry, features, limits)?;
-    parse::check_selectors(&read.tree)?;
+    parse::check_selectors(&read.tree, entry)?;
     write(text, &read, entry, features, limits, scope).map(|(scoped, _)| scoped)
 }
 

@@ -65,7 +65,7 @@ pub fn scope_with_second_opinion(
     scope: &ScopeMatchers,
 ) -> Result<(ScopedText, Opinion), QueryError> {
     let read = parse::read(text, entry, features, limits)?;
-    parse::check_selectors(&read.tree)?;
+    parse::check_selectors(&read.tree, entry)?;
     let (scoped, carried) = scope::write(text, &read, entry, features, limits, scope)?;
     let opinion = ask(&read, &carried, scoped.as_str(), scope)?;
     Ok((scoped, opinion))

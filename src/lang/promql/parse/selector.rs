@@ -1,9 +1,10 @@
 //! Vector selectors.
 
-use super::{Around, Builder, Cursor, Place, index, list_from, quoted_name, unquoted};
+use super::{Around, Builder, Cursor, Place, index, list_from, unquoted, utf8_name};
 use crate::lang::QueryError;
 use crate::lang::core::token::shortened;
 use crate::lang::matcher::{MatchOp, Matcher};
+use crate::lang::promql::Entry;
 use crate::lang::promql::function::Type;
 use crate::lang::promql::lex::Kind;
 use crate::lang::promql::tree::{Edges, Expr, NodeId, Selector, SelectorId, Shift, Tree};
@@ -80,7 +81,7 @@ fn matcher<'a>(cursor: &mut Cursor<'_>, builder: &Builder<'a>) -> Result<Matcher
         }
         Some(token) if token.kind == Kind::String => {
             cursor.bump();
-            (quoted_name(builder, token)?, true)
+            (utf8_name(builder, token)?, true)
         }
         _ => return Err(cursor.unexpected("a label or `}`")),
     };
@@ -103,9 +104,10 @@ fn matcher<'a>(cursor: &mut Cursor<'_>, builder: &Builder<'a>) -> Result<Matcher
     Ok(Matcher { name, op, value: unquoted(builder, value)? })
 }
 
-/// Refuses what Prometheus refuses in a selector (`checkAST`, `VectorSelector`): a name said twice,
-/// matchers that all match the empty string, and patterns whose brackets stay open.
-pub(in crate::lang::promql) fn check(tree: &Tree<'_>) -> Result<(), QueryError> {
+/// Refuses what Prometheus refuses in a selector (`checkAST`, `VectorSelector`; for `match[]`,
+/// `parseMatchersParam` of `web/api/v1/api.go`): matchers that all match the empty string, patterns whose
+/// brackets stay open, and in an expression a name said twice.
+pub(in crate::lang::promql) fn check(tree: &Tree<'_>, entry: Entry) -> Result<(), QueryError> {
     for selector in tree.selectors() {
         let matchers = tree.matchers(selector);
         if let Some(bad) = matchers.iter().find(|m| m.is_malformed()) {
@@ -113,7 +115,7 @@ pub(in crate::lang::promql) fn check(tree: &Tree<'_>) -> Result<(), QueryError> 
             return Err(QueryError::syntax(selector.position.0, message));
         }
         if selector.name.is_some() {
-            if matchers.iter().any(|m| m.name == NAME) {
+            if entry == Entry::Expression && matchers.iter().any(|m| m.name == NAME) {
                 let message = "the metric name must not be set twice";
                 return Err(QueryError::syntax(selector.position.0, message));
             }

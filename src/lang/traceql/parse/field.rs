@@ -146,6 +146,12 @@ impl<'a> Parser<'a> {
                     _ => return Err(c.unexpected("`!=` after nil")),
                 };
                 c.bump();
+                if self.peek_word(c) == Some("nil") {
+                    // `NIL EQ NIL` and `NIL NEQ NIL` of the grammar: never true.
+                    c.bump();
+                    let id = self.push_static(Static::Boolean(false), from.join(c.before()));
+                    return Ok(Field { id, ty: Type::Boolean, spans: false });
+                }
                 let of = c.deeper(|c| self.field(c, COMPARISON + 1))?;
                 self.nil(of, op, from.join(c.before()))
             }
