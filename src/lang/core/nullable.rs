@@ -3,7 +3,14 @@
 //! Backends refuse a selector whose matchers all match the empty string. To refuse the same ones,
 //! before our matcher would make them acceptable, the pattern need not be compiled: compiling it here
 //! would be another dialect's reading of it. Syntax: <https://github.com/google/re2/wiki/Syntax> as Go's
-//! `regexp/syntax` reads it.
+//! `regexp/syntax` reads it (`parse.go`, with the flags of `regexp.Compile`).
+
+mod atom;
+
+use atom::{Escape, class, escape};
+
+/// Most that a repetition, or nested ones multiplied, may ask for.
+const MOST_REPETITIONS: u32 = 1000;
 
 /// One open group: the alternatives before the current one, and the current one up to its last atom.
 struct Group {
@@ -13,33 +20,55 @@ struct Group {
     all: bool,
     /// Whether the last atom does; a repetition that follows may change it.
     last: bool,
-    /// A repetition may follow: there is an atom, and it is not repeated yet.
-    repeatable: bool,
+    /// There is an atom in this alternative.
+    some: bool,
+    /// It is repeated already: a repetition must not follow directly.
+    repeated: bool,
+    /// How often the last atom asks for what is in it, and the most of any atom.
+    copies: u32,
+    most: u32,
 }
 
 impl Group {
     const fn new() -> Self {
-        Self { any: false, all: true, last: true, repeatable: false }
+        Self { any: false, all: true, last: true, some: false, repeated: false, copies: 1, most: 1 }
     }
 
     fn atom(&mut self, nullable: bool) {
+        self.atom_of(nullable, 1);
+    }
+
+    fn atom_of(&mut self, nullable: bool, copies: u32) {
         self.all &= self.last;
         self.last = nullable;
-        self.repeatable = true;
+        self.some = true;
+        self.repeated = false;
+        self.copies = copies;
+        self.most = self.most.max(copies);
     }
 
     /// A repetition of the last atom, at least `least` times. `None` if there is none to repeat: RE2
     /// refuses `*` alone and `a**`.
     fn repeat(&mut self, least: u32) -> Option<()> {
         self.last |= least == 0;
-        std::mem::replace(&mut self.repeatable, false).then_some(())
+        (self.some && !std::mem::replace(&mut self.repeated, true)).then_some(())
+    }
+
+    /// `{least,most}`, `most` being `None` for any number.
+    fn repeat_counted(&mut self, least: u32, most: Option<u32>) -> Option<()> {
+        let bound = most.unwrap_or(least);
+        self.copies = if bound == 0 { 1 } else { self.copies.checked_mul(bound)? };
+        self.most = self.most.max(self.copies);
+        let counted = least >= 2 || most.is_some_and(|most| most >= 2);
+        if least > MOST_REPETITIONS || bound < least || counted && self.copies > MOST_REPETITIONS {
+            return None;
+        }
+        self.repeat(least)
     }
 
     fn alternative(&mut self) {
-        self.any |= self.all && self.last;
-        self.all = true;
-        self.last = true;
-        self.repeatable = false;
+        let (any, most) = (self.nullable(), self.most);
+        *self = Self { any, most, ..Self::new() };
     }
 
     fn nullable(&self) -> bool {
@@ -55,44 +84,45 @@ pub fn matches_empty(pattern: &[u8]) -> bool {
     scan(pattern).unwrap_or(false)
 }
 
-/// Whether brackets or escapes of `pattern` are left open or a repetition has nothing to repeat, so
-/// that RE2 surely refuses it. Other faults are left to the backend.
+/// Whether `pattern` is none of RE2: brackets, escapes, ranges, names or flags that are wrong, or a
+/// repetition of nothing. Left to the backend are names of scripts, names given twice, and patterns
+/// that are too large to compile.
 pub fn is_malformed(pattern: &[u8]) -> bool {
     scan(pattern).is_none()
 }
 
-fn scan(mut rest: &[u8]) -> Option<bool> {
+fn scan(pattern: &[u8]) -> Option<bool> {
+    let mut rest = std::str::from_utf8(pattern).ok()?;
     let mut outer = Vec::new();
     let mut group = Group::new();
-    while let Some((&byte, after)) = rest.split_first() {
+    while let Some(first) = rest.chars().next() {
+        let after = rest.get(first.len_utf8()..)?;
         rest = after;
-        match byte {
-            b'|' => group.alternative(),
-            b'(' => {
-                rest = open(after, &mut group, &mut outer)?;
-            }
-            b')' => {
-                let inner = group.nullable();
+        match first {
+            '|' => group.alternative(),
+            '(' => rest = open(after, &mut group, &mut outer)?,
+            ')' => {
+                let (inner, most) = (group.nullable(), group.most);
                 group = outer.pop()?;
-                group.atom(inner);
+                group.atom_of(inner, most);
             }
-            b'*' | b'?' | b'+' => {
-                group.repeat(u32::from(byte == b'+'))?;
+            '*' | '?' | '+' => {
+                group.repeat(u32::from(first == '+'))?;
                 rest = lazy(after);
             }
-            b'{' => match repetition(after) {
-                Some((least, after)) => {
-                    group.repeat(least)?;
+            '{' => match repetition(after) {
+                Some((least, most, after)) => {
+                    group.repeat_counted(least, most)?;
                     rest = lazy(after);
                 }
                 None => group.atom(false),
             },
-            b'^' | b'$' => group.atom(true),
-            b'[' => {
+            '^' | '$' => group.atom(true),
+            '[' => {
                 rest = class(after)?;
                 group.atom(false);
             }
-            b'\\' => rest = escape(after, &mut group)?,
+            '\\' => rest = escaped(after, &mut group)?,
             _ => group.atom(false),
         }
     }
@@ -100,95 +130,88 @@ fn scan(mut rest: &[u8]) -> Option<bool> {
 }
 
 /// After `(`: opens a group, or takes a group of flags alone, `(?i)`, which is no atom.
-fn open<'p>(after: &'p [u8], group: &mut Group, outer: &mut Vec<Group>) -> Option<&'p [u8]> {
+fn open<'p>(after: &'p str, group: &mut Group, outer: &mut Vec<Group>) -> Option<&'p str> {
     let mut rest = after;
-    if let Some(special) = after.strip_prefix(b"?") {
-        let named = special.strip_prefix(b"P<").or_else(|| special.strip_prefix(b"<"));
-        let stop =
-            if named.is_some() { special.iter().position(|&b| b == b'>') } else { flags_end(special) }?;
-        rest = special.get(stop + 1..)?;
-        if special.get(stop) == Some(&b')') {
-            return Some(rest);
+    if let Some(special) = after.strip_prefix('?') {
+        if let Some(named) = special.strip_prefix("P<").or_else(|| special.strip_prefix('<')) {
+            let (name, after) = named.split_once('>')?;
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                return None;
+            }
+            rest = after;
+        } else {
+            let (flags, opens) = special.split_at(special.find([':', ')'])?);
+            check_flags(flags)?;
+            rest = opens.get(1..)?;
+            if opens.starts_with(')') {
+                group.repeated = false; // what follows repeats what stands before
+                return Some(rest);
+            }
         }
     }
     outer.push(std::mem::replace(group, Group::new()));
     Some(rest)
 }
 
-/// Where the flags of `(?flags)` or `(?flags:` end: at `:` or `)`. `None` for anything else, such as
-/// look-ahead, which RE2 has not.
-fn flags_end(special: &[u8]) -> Option<usize> {
-    let end = special.iter().position(|&b| matches!(b, b':' | b')'))?;
-    special.get(..end)?.iter().all(|b| b"imsU-".contains(b)).then_some(end)
+/// `i`, `m`, `s`, `U`, and after a `-` at least one more. `None` for anything else, such as look-ahead,
+/// which RE2 has not.
+fn check_flags(flags: &str) -> Option<()> {
+    let (on, off) = flags.split_once('-').unwrap_or((flags, "i"));
+    let known = |flags: &str| flags.bytes().all(|b| b"imsU".contains(&b));
+    (known(on) && known(off) && !off.is_empty()).then_some(())
 }
 
 /// After a repetition: what follows its `?`, if it has one.
-fn lazy(after: &[u8]) -> &[u8] {
-    after.strip_prefix(b"?").unwrap_or(after)
+fn lazy(after: &str) -> &str {
+    after.strip_prefix('?').unwrap_or(after)
 }
 
-/// After `{`: the least count of `{n}`, `{n,}` or `{n,m}`; `None` if it is no repetition, for then the
-/// brace is a literal.
-fn repetition(after: &[u8]) -> Option<(u32, &[u8])> {
-    let end = after.iter().take(12).position(|&b| b == b'}')?;
-    let inside = std::str::from_utf8(after.get(..end)?).ok()?;
-    let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if least.is_empty() || !digits(least) || !digits(most) {
+/// After `{`: the bounds of `{n}`, `{n,}` or `{n,m}`; `None` if it is no repetition, for then the brace
+/// is a literal.
+fn repetition(after: &str) -> Option<(u32, Option<u32>, &str)> {
+    let (least, after) = count(after)?;
+    if let Some(after) = after.strip_prefix('}') {
+        return Some((least, Some(least), after));
+    }
+    let after = after.strip_prefix(',')?;
+    if let Some(after) = after.strip_prefix('}') {
+        return Some((least, None, after));
+    }
+    let (most, after) = count(after)?;
+    Some((least, Some(most), after.strip_prefix('}')?))
+}
+
+/// A number without leading zeros; one that is too large is as large as can be.
+fn count(text: &str) -> Option<(u32, &str)> {
+    let (digits, after) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    if digits.is_empty() || digits.len() > 1 && digits.starts_with('0') {
         return None;
     }
-    Some((least.parse().ok()?, after.get(end + 1..)?))
+    Some((digits.parse().unwrap_or(u32::MAX), after))
 }
 
-/// After `[`: what follows the character class.
-fn class(after: &[u8]) -> Option<&[u8]> {
-    let mut rest = after.strip_prefix(b"^").unwrap_or(after);
-    rest = rest.strip_prefix(b"]").unwrap_or(rest); // a first bracket is itself
-    loop {
-        let (&byte, after) = rest.split_first()?;
-        rest = match byte {
-            b']' => return Some(after),
-            b'\\' => after.get(1..)?,
-            b'[' if after.starts_with(b":") => {
-                let name = after.get(1..)?;
-                match name.windows(2).position(|pair| pair == b":]") {
-                    Some(end) => name.get(end + 2..)?,
-                    None => after,
-                }
-            }
-            _ => after,
-        };
+/// After `\`: takes one escape, of which only some match nothing but width zero.
+fn escaped<'p>(after: &'p str, group: &mut Group) -> Option<&'p str> {
+    if let Some(quoted) = after.strip_prefix('Q') {
+        let (literal, rest) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
+        group.repeated = false;
+        for _ in literal.chars() {
+            group.atom(false);
+        }
+        return Some(rest);
     }
-}
-
-/// After `\`: takes one escape, of which only some are an atom that matches nothing but width zero.
-fn escape<'p>(after: &'p [u8], group: &mut Group) -> Option<&'p [u8]> {
-    let (&letter, rest) = after.split_first()?;
-    match letter {
-        b'A' | b'z' | b'B' => group.atom(true),
-        b'Q' => {
-            let end = rest.windows(2).position(|pair| pair == br"\E").unwrap_or(rest.len());
-            for _ in rest.get(..end)? {
-                group.atom(false);
-            }
-            return Some(rest.get(end + 2..).unwrap_or_default());
-        }
-        b'p' | b'P' | b'x' if rest.first() == Some(&b'{') => {
-            group.atom(false);
-            return rest.get(rest.iter().position(|&b| b == b'}')? + 1..);
-        }
-        b'p' | b'P' => {
-            group.atom(false);
-            return rest.get(1..);
-        }
-        b'x' => {
-            group.atom(false);
-            return rest.get(2..);
-        }
-        // `\b` needs a word character on one side; every other escape is one character of the text.
-        _ => group.atom(false),
+    if let Some(rest) = after.strip_prefix(['A', 'z', 'B']) {
+        group.atom(true);
+        return Some(rest);
     }
-    Some(rest)
+    // `\b` needs a word character on one side; every other escape is one character of the text.
+    group.atom(false);
+    if let Some(rest) = after.strip_prefix('b') {
+        return Some(rest);
+    }
+    match escape(after)? {
+        (Escape::Class | Escape::Character(_), rest) => Some(rest),
+    }
 }
 
 #[cfg(test)]
@@ -297,6 +320,31 @@ mod tests {
             "(*a)",
             "a|*",
             "a{2}{3}",
+            "(?i)*",
+            "(?-)a",
+            "(?i-)a",
+            "(?P<>a)",
+            "(?<a b>c)",
+            "a{1001}",
+            "a{2,1}",
+            "(a{100}){11}",
+            r"\q",
+            r"\8",
+            r"\1",
+            r"\C",
+            r"\Z",
+            r"\é",
+            r"\x4",
+            r"\x{}",
+            r"\x{110000}",
+            r"[\q]",
+            r"[\b]",
+            r"[a-\d]",
+            "[z-a]",
+            "[[:foo:]]",
+            r"\p",
+            r"\pX",
+            r"\p{}",
         ] {
             assert!(is_malformed(pattern.as_bytes()), "{pattern}");
         }
@@ -318,9 +366,33 @@ mod tests {
             "^*",
             "(a*)*",
             "a(?i)b*",
+            "a*(?i)*",
+            "(?)a",
+            "(?i-s:a)",
+            "a{1000}",
+            "(a{100}){10}",
+            "(a{100}){0}",
+            "a{01}",
+            "a{2000000000,x",
+            r"\12",
+            r"\0",
+            r"\x4a",
+            r"\x{10ffff}",
+            r"\_\-\<",
+            r"[\d\-a-z\pL[:^alpha:]é-]",
+            "[a-]",
+            "[-a]",
+            "[^-a]",
+            r"\P{^Greek}",
+            r"\Qa",
         ] {
             assert!(!is_malformed(pattern.as_bytes()), "{pattern}");
         }
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_malformed() {
+        assert!(is_malformed(b"a\xff") && !matches_empty(b"\xff*"));
     }
 
     #[test]

@@ -144,7 +144,8 @@ var (
 	histogramSum  = regexp.MustCompile(`sum:-?\d+(\.\d+)?`)
 )
 
-// valued adds to each number that begins a value, and to the sums of histograms.
+// valued adds to each number that begins a value, unless it has an exponent, and to the sums of
+// histograms.
 func (o owner) valued(values string) string {
 	if o.more == 0 {
 		return values
@@ -163,7 +164,9 @@ func (o owner) valued(values string) string {
 	}
 	fields := strings.Fields(values)
 	for i, field := range fields {
-		fields[i] = leadingNumber.ReplaceAllStringFunc(field, add)
+		if !strings.ContainsAny(field, "eE") {
+			fields[i] = leadingNumber.ReplaceAllStringFunc(field, add)
+		}
 	}
 	return strings.Join(fields, " ")
 }
@@ -209,7 +212,8 @@ func (h *harness) Cleanup(f func()) { h.cleanups = append(h.cleanups, f) }
 func (*harness) Errorf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 }
-func (*harness) FailNow() { panic("a step of the harness failed") }
+func (*harness) FailNow()     { panic("a step of the harness failed") }
+func (*harness) Name() string { return "twin" }
 
 func (h *harness) cleanUp() {
 	for i := len(h.cleanups) - 1; i >= 0; i-- {

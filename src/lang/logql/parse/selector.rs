@@ -11,8 +11,13 @@ use crate::span::Position;
 const EMPTY: &str = "queries require at least one regexp or equality matcher that does not have an \
     empty-compatible value. For instance, app=~\".*\" does not meet this requirement, but app=~\".+\" will";
 
-/// A selector as the whole text.
+/// A selector as the whole text, in parentheses or not.
 pub(super) fn alone(at: &mut At<'_>, out: &mut Output<'_>) -> Result<ExprId, QueryError> {
+    if at.eat(Kind::OpenParenthesis).is_some() {
+        let selector = at.deeper(|at| alone(at, out))?;
+        at.expect(Kind::CloseParenthesis, "`)`")?;
+        return Ok(selector);
+    }
     let selector = selector(at, out, false)?;
     Ok(out.expr(Expr::Log(LogQuery { selector, stages: Slice::default() })))
 }
