@@ -32,6 +32,10 @@ deny:
 conformance:
     bash .ci/steps conformance
 
+# Our readers beside the parsers of Prometheus, Loki and Tempo; installs what it needs.
+oracle:
+    PALISADE_ORACLE=200000 bash .ci/steps oracle
+
 # CPU time per request beside nginx; installs nginx if it is missing.
 bench:
     bash bench/run

@@ -64,14 +64,17 @@ impl Gaps {
     pub fn report(&self, language: Language, report: &mut Report) {
         for Gap { entry, upstream, all } in self.0.iter().filter(|g| g.entry.language == language.name()) {
             let name = format!("{} gap {}", language.name(), entry.name);
-            report.check(&name, match (all, upstream) {
-                _ if entry.reason.trim().is_empty() => Err("no reason is given".to_owned()),
-                (0, _) => Err("nothing is refused for it: remove it from gaps.toml".to_owned()),
-                (_, upstream) if *upstream > entry.upstream => {
-                    Err(format!("{upstream} upstream strings, at most {} are listed", entry.upstream))
-                }
-                _ => Ok(format!("{all} refused, {upstream} of them upstream's")),
-            });
+            report.check(
+                &name,
+                match (all, upstream) {
+                    _ if entry.reason.trim().is_empty() => Err("no reason is given".to_owned()),
+                    (0, _) => Err("nothing is refused for it: remove it from gaps.toml".to_owned()),
+                    (_, upstream) if *upstream > entry.upstream => {
+                        Err(format!("{upstream} upstream strings, at most {} are listed", entry.upstream))
+                    }
+                    _ => Ok(format!("{all} refused, {upstream} of them upstream's")),
+                },
+            );
         }
     }
 }

@@ -95,9 +95,46 @@ impl Generator {
 
 /// What is rarely in upstream's own texts.
 const ODD: [&str; 40] = [
-    " ", "\t", "\n", "\r", "#x\n", "//", "/*", "'", "\"", "`", "\\", "{", "}", "(", ")", "[", "]", ",", ".", ":", "@",
-    "é", "\u{fffd}", "\u{feff}", "\0", "0x1F", "1_000", "08", "1e400", "-", "--", "inf", "NaN", "tenant", "\"\\xff\"",
-    "''", "{}", "5m", "1.5h", "!",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "#x\n",
+    "//",
+    "/*",
+    "'",
+    "\"",
+    "`",
+    "\\",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    ".",
+    ":",
+    "@",
+    "é",
+    "\u{fffd}",
+    "\u{feff}",
+    "\0",
+    "0x1F",
+    "1_000",
+    "08",
+    "1e400",
+    "-",
+    "--",
+    "inf",
+    "NaN",
+    "tenant",
+    "\"\\xff\"",
+    "''",
+    "{}",
+    "5m",
+    "1.5h",
+    "!",
 ];
 
 fn some_token(all: &[Vec<String>], random: &mut Random) -> String {
@@ -199,7 +236,9 @@ fn parts(alternative: &str) -> Vec<Part> {
             continue;
         }
         let name = rest.strip_prefix('<').and_then(|after| after.split_once('>')).map(|(name, _)| name);
-        match name.filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
+        match name
+            .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        {
             Some(name) => {
                 parts.push(Part::Text(std::mem::take(&mut text)));
                 parts.push(Part::Name(name.to_owned()));

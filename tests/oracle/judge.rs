@@ -131,7 +131,8 @@ impl Judge {
     /// Nanoseconds that each backend's parser takes to parse and print `query` once, over `repeat` times.
     pub fn time(&self, language: Language, query: &str, repeat: usize) -> Result<u64, String> {
         let (lang, entry, scope) = (language.name(), "", Vec::new());
-        let asked = Asked { lang, entry, query, scoped: None, scope: &scope, own: false, shown: false, repeat };
+        let asked =
+            Asked { lang, entry, query, scoped: None, scope: &scope, own: false, shown: false, repeat };
         let verdicts: Vec<Verdict> = self.converse("judge", vec![line(&asked)])?;
         verdicts.first().filter(|v| v.ok).map(|v| v.nanos).ok_or_else(|| format!("`{query}` is refused"))
     }

@@ -44,7 +44,12 @@ impl Lezer {
     }
 
     /// Compares the number of selectors where we and the backend accept.
-    pub fn compare(&mut self, cases: &[Case], answers: &[Answer], verdicts: &[Verdict]) -> Result<(), String> {
+    pub fn compare(
+        &mut self,
+        cases: &[Case],
+        answers: &[Answer],
+        verdicts: &[Verdict],
+    ) -> Result<(), String> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let all = cases.iter().zip(answers).zip(verdicts);
         let accepted: Vec<_> = all
@@ -89,10 +94,17 @@ impl Lezer {
         for (language, count) in &self.counts {
             let Count { agree, differ, refused } = count;
             let name = format!("{} lezer", language.name());
-            report.check(&name, match (differ, agree) {
-                (0, 1..) => Ok(format!("{agree} queries with as many selectors, {refused} it does not read")),
-                _ => Err(format!("{differ} queries with other numbers of selectors, {agree} with the same")),
-            });
+            report.check(
+                &name,
+                match (differ, agree) {
+                    (0, 1..) => {
+                        Ok(format!("{agree} queries with as many selectors, {refused} it does not read"))
+                    }
+                    _ => Err(format!(
+                        "{differ} queries with other numbers of selectors, {agree} with the same"
+                    )),
+                },
+            );
         }
     }
 }

@@ -50,14 +50,22 @@ pub struct Tally {
     counts: BTreeMap<(Language, From, Finding), usize>,
     /// Why we refuse what they accept, without a gap that explains it, and the shortest such query.
     refusals: BTreeMap<(Language, String), (usize, String)>,
+    /// How many queries of each finding are shown; of refusals only if it was asked for.
     shown: usize,
+    shown_refused: usize,
 }
 
 impl Tally {
     /// Nothing counted yet.
     pub fn load() -> Result<Self, String> {
         let shown = std::env::var("PALISADE_ORACLE_SHOW").ok().and_then(|n| n.parse().ok());
-        Ok(Self { gaps: Gaps::load()?, counts: BTreeMap::new(), refusals: BTreeMap::new(), shown: shown.unwrap_or(5) })
+        Ok(Self {
+            gaps: Gaps::load()?,
+            counts: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            shown: shown.unwrap_or(5),
+            shown_refused: shown.unwrap_or(0),
+        })
     }
 
     /// Counts what `verdict` and our `answer` say to `case`.
@@ -84,7 +92,7 @@ impl Tally {
         let from = if case.selector && case.from == From::Upstream { From::Corpus } else { case.from };
         *self.counts.entry((case.language, from, finding)).or_default() += 1;
         let so_far = self.count(case.language, finding);
-        let shown = if finding == Finding::WeRefuse { 0 } else { self.shown };
+        let shown = if finding == Finding::WeRefuse { self.shown_refused } else { self.shown };
         if let Some((_, name)) = FAULTS.iter().find(|(f, _)| *f == finding && so_far <= shown) {
             let entry = if case.selector { " as selector" } else { "" };
             println!("{}{entry}: {name}: {:?}\n    {detail}", case.language.name(), case.query);
@@ -104,8 +112,10 @@ impl Tally {
                 [(From::Upstream, "upstream"), (From::Corpus, "corpus"), (From::Generated, "generated")]
             {
                 let count = |f| self.counts.get(&(language, from, f)).copied().unwrap_or_default();
-                let accepted: usize =
-                    [BothAccept, Finding::Selectors, Finding::Missing, Finding::Changed].map(count).iter().sum();
+                let accepted: usize = [BothAccept, Finding::Selectors, Finding::Missing, Finding::Changed]
+                    .map(count)
+                    .iter()
+                    .sum();
                 println!(
                     "{:<9} {name:<9} {accepted:>12} {:>12} {:>6} {:>10} {:>10} {:>9}",
                     language.name(),
@@ -124,7 +134,8 @@ impl Tally {
             for (fault, name) in FAULTS {
                 report.none(&format!("{} {name}", language.name()), self.count(language, fault));
             }
-            let scoped = self.counts.get(&(language, From::Upstream, BothAccept)).copied().unwrap_or_default();
+            let scoped =
+                self.counts.get(&(language, From::Upstream, BothAccept)).copied().unwrap_or_default();
             let outcome = format!("{scoped} of upstream's strings scoped, {least} needed");
             let name = format!("{} floor", language.name());
             report.check(&name, if scoped >= least { Ok(outcome) } else { Err(outcome) });

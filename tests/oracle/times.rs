@@ -12,7 +12,10 @@ const TYPICAL: [(Language, &str); 3] = [
         "histogram_quantile(0.95, sum by(le) (rate(http_request_duration_seconds_bucket{service=\"catalog\"}[5m])))",
     ),
     (Language::LogQl, "sum by(status) (rate({app=\"web\"} |= \"error\" | json | status >= 500 [5m]))"),
-    (Language::TraceQl, "{ resource.service.name = \"catalog\" && duration > 100ms } | rate() by(span.http.status_code)"),
+    (
+        Language::TraceQl,
+        "{ resource.service.name = \"catalog\" && duration > 100ms } | rate() by(span.http.status_code)",
+    ),
 ];
 
 /// Prints the times: a figure to look at, checked by the benchmarks and not here.

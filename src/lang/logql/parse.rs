@@ -70,8 +70,14 @@ pub(super) fn read<'a>(
     limits: &QueryLimits,
 ) -> Result<Read<'a>, QueryError> {
     let tokens = lex(text, limits)?;
-    let mut out =
-        Output { text, features, selectors: limits.selectors, tree: Tree::default(), openings: Vec::new() };
+    let mut out = Output {
+        text,
+        features,
+        selectors: limits.selectors,
+        in_variants: false,
+        tree: Tree::default(),
+        openings: Vec::new(),
+    };
     let mut at = Cursor::new(text, &tokens, limits);
     out.tree.root = match entry {
         Entry::Expression => expression::whole(&mut at, &mut out)?,
@@ -94,6 +100,8 @@ struct Output<'a> {
     features: Features,
     /// The cap on selectors.
     selectors: usize,
+    /// What is read is one of the variants.
+    in_variants: bool,
     tree: Tree<'a>,
     openings: Vec<usize>,
 }

@@ -56,6 +56,7 @@ fn variants(at: &mut At<'_>, out: &mut Output<'_>) -> Result<ExprId, QueryError>
     at.bump();
     at.expect(Kind::OpenParenthesis, "`(`")?;
     let mut ids = Vec::new();
+    out.in_variants = true;
     loop {
         ids.push(at.deeper(|at| metric(at, out))?);
         if at.eat(Kind::Comma).is_none() {
@@ -63,6 +64,7 @@ fn variants(at: &mut At<'_>, out: &mut Output<'_>) -> Result<ExprId, QueryError>
         }
     }
     at.expect(Kind::CloseParenthesis, "`)`")?;
+    out.in_variants = false;
     at.expect(Kind::Of, "`of`")?;
     at.expect(Kind::OpenParenthesis, "`(`")?;
     let of = log_range(at, out, false)?;

@@ -47,6 +47,13 @@ pub(super) fn selector(
     }
     let close = at.expect(Kind::CloseBrace, "`,` or `}`")?;
     let span = open.span.join(close.span);
+    if !narrows && out.in_variants {
+        // Loki looks at the selector after `of` only.
+        return Err(QueryError::unsupported(
+            span,
+            "in a variant, too, a matcher is needed that does not match the empty string",
+        ));
+    }
     if !narrows {
         return Err(QueryError::syntax(span, EMPTY));
     }
