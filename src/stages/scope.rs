@@ -161,6 +161,10 @@ impl Scope {
             && error.kind == QueryErrorKind::Defect
         {
             self.metrics.disagreement();
+            // The query itself is the caller's; its digest tells who reports it that it is the same.
+            let asked = [query.as_deref().unwrap_or(""), form.as_deref().unwrap_or("")];
+            let (backend, endpoint) = (mount.backend.name.as_str(), endpoint.name);
+            tracing::error!(backend, endpoint, asked_sha256 = &*digest(asked), %error, "a scoped query failed its proof");
         }
         (plan, told)
     }

@@ -264,7 +264,7 @@ impl Lexer<'_> {
     fn scoped_intrinsic(&mut self, from: usize) -> Result<Kind, QueryError> {
         self.at += 1;
         let name = self.at;
-        while self.peek(0).is_ascii_alphanumeric() {
+        while self.peek(0).is_ascii_alphanumeric() || self.peek(0) == b'_' {
             self.at += 1;
         }
         if self.at == name {
