@@ -63,6 +63,9 @@ impl Endpoint {
             Treatment::Filter(filter) => match filter {
                 Filter::Trace | Filter::TraceV2 => Class::Traces,
                 Filter::Search | Filter::TagValues | Filter::Metrics => Class::Read,
+                Filter::Alerts | Filter::AlertGroups | Filter::Receivers => Class::Rules,
+                Filter::Silences | Filter::Silence => Class::SilencesRead,
+                Filter::SilenceWrite | Filter::SilenceExpire => Class::SilencesWrite,
             },
         }
     }
@@ -106,6 +109,20 @@ mod tests {
             assert_eq!(class.name().parse(), Ok(class));
         }
         assert!("Read".parse::<Class>().unwrap_err().to_string().contains("silences.write"));
+    }
+
+    #[test]
+    fn to_look_at_a_silence_is_not_to_change_it() {
+        use crate::api::{Kind, Method, path::route};
+        let class = |path: &str, method| {
+            let matched = route(Kind::Alertmanager, path).unwrap().by(Kind::Alertmanager, Some(method));
+            matched.unwrap().endpoint.class()
+        };
+        assert_eq!(class("/api/v2/silences", Method::Get), Class::SilencesRead);
+        assert_eq!(class("/api/v2/silences", Method::Post), Class::SilencesWrite);
+        assert_eq!(class("/api/v2/silence/x", Method::Get), Class::SilencesRead);
+        assert_eq!(class("/api/v2/silence/x", Method::Delete), Class::SilencesWrite);
+        assert_eq!(class("/api/v2/alerts/groups", Method::Get), Class::Rules);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! forwarded. The rows say how each parameter is treated and what becomes of the answer; nothing
 //! else in the program decides that by path or name.
 
+pub mod alertmanager;
 mod class;
 pub mod loki;
 pub mod parameters;
@@ -51,8 +52,16 @@ impl Kind {
             Self::Prometheus => prometheus::ENDPOINTS,
             Self::Loki => loki::ENDPOINTS,
             Self::Tempo => tempo::ENDPOINTS,
-            // Refused whole until silences can be owned: an alert or silence read without that leaks.
-            Self::Alertmanager => &[],
+            Self::Alertmanager => alertmanager::ENDPOINTS,
+        }
+    }
+
+    /// What the backend registers beside them, and why that is refused: as an unknown path. For the
+    /// documentation; no request is looked up here.
+    pub const fn refused(self) -> &'static [Refused] {
+        match self {
+            Self::Alertmanager => alertmanager::REFUSED,
+            Self::Prometheus | Self::Loki | Self::Tempo => &[],
         }
     }
 }
@@ -81,8 +90,10 @@ impl FromStr for Kind {
 pub enum Method {
     /// GET: parameters in the URL, no body.
     Get,
-    /// POST: a form body, and parameters in the URL as well.
+    /// POST: a body, and parameters in the URL as well.
     Post,
+    /// DELETE: no body.
+    Delete,
 }
 
 /// Which methods an endpoint has.
@@ -92,6 +103,10 @@ pub enum Methods {
     Get,
     /// GET, and POST of a form. Such an endpoint is asked by POST, whatever the caller used.
     GetPost,
+    /// POST of JSON.
+    PostJson,
+    /// DELETE.
+    Delete,
 }
 
 impl Methods {
@@ -100,12 +115,19 @@ impl Methods {
         match self {
             Self::Get => "GET",
             Self::GetPost => "GET, POST",
+            Self::PostJson => "POST",
+            Self::Delete => "DELETE",
         }
     }
 
     /// Whether `method` is among them.
     pub const fn has(self, method: Method) -> bool {
-        matches!((self, method), (_, Method::Get) | (Self::GetPost, Method::Post))
+        matches!(
+            (self, method),
+            (Self::Get | Self::GetPost, Method::Get)
+                | (Self::GetPost | Self::PostJson, Method::Post)
+                | (Self::Delete, Method::Delete)
+        )
     }
 }
 
@@ -116,12 +138,22 @@ pub struct Endpoint {
     pub name: &'static str,
     /// The methods.
     pub methods: Methods,
-    /// The path below the backend's root; a segment `{label}`, `{trace}` or `{tag}` is a variable.
+    /// The path below the backend's root; a segment `{label}`, `{trace}`, `{tag}` or `{silence}` is a
+    /// variable. Rows of one path have different methods.
     pub path: &'static str,
     /// The parameters that are read. All others are dropped.
     pub parameters: &'static [Parameter],
     /// What is done.
     pub treatment: Treatment,
+}
+
+/// A route of a backend that is refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// The path, with a method if others are served; `*` stands for any rest.
+    pub path: &'static str,
+    /// Why.
+    pub why: &'static str,
 }
 
 /// One parameter of an endpoint.
@@ -144,8 +176,13 @@ pub enum Form {
     Selectors(Text),
     /// A list of selectors, each scoped. None becomes the scope alone.
     OptionalSelectors(Text),
+    /// A list of Alertmanager's matchers, each read and written anew. Where the row's answer is of
+    /// alerts, the scope is added.
+    Matchers,
     /// Another spelling of the parameter named.
     Alias(&'static str),
+    /// Applied to the answer here; not forwarded.
+    Applied,
     /// A hint that only ever narrows; not forwarded.
     Dropped,
     /// A point or span of time: forwarded; must agree where it is given twice.
@@ -202,6 +239,20 @@ pub enum Filter {
     TagValues,
     /// Tempo metrics: statistics of everyone's data removed.
     Metrics,
+    /// Alertmanager's alerts: the caller's, with states that only the caller's silences and alerts make.
+    Alerts,
+    /// The same in groups.
+    AlertGroups,
+    /// The receivers of the caller's alerts.
+    Receivers,
+    /// The caller's silences.
+    Silences,
+    /// One silence, if it is the caller's.
+    Silence,
+    /// A silence made or changed: the caller's before and after.
+    SilenceWrite,
+    /// A silence expired, if it is the caller's.
+    SilenceExpire,
 }
 
 /// A constant answer.

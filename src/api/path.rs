@@ -4,7 +4,7 @@
 //! in any spelling, and segments that hold a slash, a backslash or a control character after decoding
 //! match nothing: backends clean such paths, each in its own way, and then answer another endpoint.
 
-use super::{Endpoint, Kind};
+use super::{Endpoint, Kind, Method};
 use crate::rejection::Rejection;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 pub struct Matched {
     /// The row.
     pub endpoint: &'static Endpoint,
-    /// The text of `{label}`, `{trace}` or `{tag}`, not validated yet; empty where there is none.
+    /// The text of `{label}`, `{trace}`, `{tag}` or `{silence}`, not validated yet; empty where there is none.
     pub variable: String,
 }
 
@@ -33,6 +33,35 @@ pub fn route(kind: Kind, path: &str) -> Result<Matched, Rejection> {
         .iter()
         .find_map(|endpoint| match_template(endpoint, &segments))
         .ok_or(Rejection::UnknownEndpoint)
+}
+
+impl Matched {
+    /// The row of this path that has `method`.
+    ///
+    /// # Errors
+    /// [`Rejection::Method`] with the methods of all its rows.
+    pub fn by(self, kind: Kind, method: Option<Method>) -> Result<Self, Rejection> {
+        let path = self.endpoint.path;
+        let rows = || kind.endpoints().iter().filter(|row| row.path == path);
+        match rows().find(|row| method.is_some_and(|m| row.methods.has(m))) {
+            Some(endpoint) => Ok(Self { endpoint, ..self }),
+            None => Err(Rejection::Method { allow: allow(|m| rows().any(|row| row.methods.has(m))) }),
+        }
+    }
+}
+
+/// As the `Allow` header lists the methods that `has` has.
+fn allow(has: impl Fn(Method) -> bool) -> &'static str {
+    match (has(Method::Get), has(Method::Post), has(Method::Delete)) {
+        (true, true, true) => "GET, POST, DELETE",
+        (true, true, false) => "GET, POST",
+        (true, false, true) => "GET, DELETE",
+        (true, false, false) => "GET",
+        (false, true, true) => "POST, DELETE",
+        (false, true, false) => "POST",
+        (false, false, true) => "DELETE",
+        (false, false, false) => "",
+    }
 }
 
 /// The decoded segments of `path`, `None` if one is not plain.
@@ -75,6 +104,13 @@ pub fn is_trace_id(id: &str) -> bool {
     (1..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
+/// Whether `id` is the id of a silence: a UUID with its dashes (`silenceID` in `api/v2/openapi.yaml`).
+pub fn is_silence_id(id: &str) -> bool {
+    let dashes = [8, 13, 18, 23];
+    let fits = |(at, b): (usize, u8)| if dashes.contains(&at) { b == b'-' } else { b.is_ascii_hexdigit() };
+    id.len() == 36 && id.bytes().enumerate().all(fits)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -88,7 +124,11 @@ mod tests {
     fn each_row_is_found_by_its_own_path() {
         for kind in Kind::ALL {
             for endpoint in kind.endpoints() {
-                assert_eq!(name(kind, endpoint.path), Some(endpoint.name), "{kind}");
+                let methods = [Method::Get, Method::Post, Method::Delete];
+                for method in methods.into_iter().filter(|m| endpoint.methods.has(*m)) {
+                    let found = route(kind, endpoint.path).unwrap().by(kind, Some(method)).unwrap();
+                    assert_eq!(found.endpoint.name, endpoint.name, "{kind}");
+                }
             }
         }
     }
@@ -147,7 +187,40 @@ mod tests {
         {
             assert_eq!(name(Kind::Tempo, path), None, "{path}");
         }
-        assert_eq!(name(Kind::Alertmanager, "/api/v2/silences"), None);
+        for path in ["/api/v1/alerts", "/metrics", "/-/reload", "/debug/pprof/heap", "/api/v2/silence", "/"] {
+            assert_eq!(name(Kind::Alertmanager, path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn rows_of_one_path_are_told_apart_by_method() {
+        let by = |path: &str, method| {
+            let found = route(Kind::Alertmanager, path).unwrap().by(Kind::Alertmanager, method);
+            found.map(|m| m.endpoint.name)
+        };
+        assert_eq!(by("/api/v2/silences", Some(Method::Get)), Ok("silences"));
+        assert_eq!(by("/api/v2/silences", Some(Method::Post)), Ok("silence_create"));
+        let refused = |allow| Err(Rejection::Method { allow });
+        assert_eq!(by("/api/v2/silences", Some(Method::Delete)), refused("GET, POST"));
+        assert_eq!(by("/api/v2/silence/x", Some(Method::Post)), refused("GET, DELETE"));
+        assert_eq!(by("/api/v2/alerts", Some(Method::Post)), refused("GET"));
+        assert_eq!(by("/api/v2/alerts", None), refused("GET"));
+    }
+
+    #[test]
+    fn silence_ids_are_uuids() {
+        assert!(is_silence_id("0b4b6e2c-9a6f-4b0e-8c5d-1f2a3b4c5d6e"));
+        for bad in [
+            "",
+            "0b4b6e2c9a6f4b0e8c5d1f2a3b4c5d6e",
+            "0b4b6e2c-9a6f-4b0e-8c5d-1f2a3b4c5d6",
+            "0b4b6e2c-9a6f-4b0e-8c5d-1f2a3b4c5d6e0",
+            "0b4b6e2c-9a6f-4b0e-8c5d-1f2a3b4c5d6g",
+            "0b4b6e2c/9a6f-4b0e-8c5d-1f2a3b4c5d6e",
+            "0b4b6e2c-9a6f-4b0e-8c5d-1f2a3b4c5d6\u{e9}",
+        ] {
+            assert!(!is_silence_id(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -15,11 +15,27 @@ pub fn markdown() -> String {
     table
 }
 
+/// What is refused of what the backends register, as one Markdown table.
+pub fn refused_markdown() -> String {
+    let mut table = String::from("| Backend | Route | Why it is refused |\n|---|---|---|\n");
+    for kind in Kind::ALL {
+        for refused in kind.refused() {
+            let _ = writeln!(table, "| {kind} | `{}` | {} |", refused.path, refused.why);
+        }
+    }
+    table
+}
+
 fn treatment(endpoint: &Endpoint) -> String {
     let scoped = endpoint.parameters.iter().filter_map(|p| match p.form {
         Form::Query(_) | Form::Selectors(_) => Some(format!("`{}` is scoped", p.name)),
         Form::OptionalQuery(_) | Form::OptionalSelectors(_) => {
             Some(format!("`{}` is scoped, or added if absent", p.name))
+        }
+        Form::Matchers
+            if matches!(endpoint.treatment, Treatment::Filter(Filter::Alerts | Filter::AlertGroups)) =>
+        {
+            (p.name == "filter").then(|| "the scope is added to `filter`".to_owned())
         }
         _ => None,
     });
@@ -33,6 +49,14 @@ fn treatment(endpoint: &Endpoint) -> String {
             Filter::Search => "spans are checked again, facts of whole traces are blanked",
             Filter::TagValues => "asked with the scope alone, once a place that an unscoped tag can mean",
             Filter::Metrics => "exemplars are checked again, statistics of all data removed",
+            Filter::Alerts | Filter::AlertGroups => {
+                "alerts are checked again, their states are those that the caller's own silences and alerts make"
+            }
+            Filter::Receivers => "made from the receivers of the caller's alerts",
+            Filter::Silences => "cut to the caller's silences",
+            Filter::Silence => "404 unless it is the caller's",
+            Filter::SilenceWrite => "gets the scope as a matcher; a change needs the caller's own silence",
+            Filter::SilenceExpire => "404 unless it is the caller's, which is looked up first",
         }),
     };
     scoped.chain(done.map(str::to_owned)).collect::<Vec<_>>().join("; ")

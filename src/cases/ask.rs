@@ -22,7 +22,7 @@ pub struct Request {
     pub query: Option<String>,
     /// Headers in any case; those that narrow a scope are looked at.
     pub headers: Vec<(String, String)>,
-    /// The form of a POST.
+    /// The form of a POST, or its JSON where the endpoint takes that.
     pub form: Option<String>,
 }
 
@@ -100,7 +100,8 @@ impl Asking<'_> {
 
     /// What kind of endpoint is asked; `None` if there is none.
     pub(super) fn class(&self, request: &Request) -> Option<Class> {
-        self.matched(request).ok().map(|matched| matched.endpoint.class())
+        let matched = self.matched(request).ok()?.by(self.backend.kind, method(request));
+        matched.ok().map(|matched| matched.endpoint.class())
     }
 
     fn matched(&self, request: &Request) -> Result<Matched, Rejection> {
@@ -109,30 +110,29 @@ impl Asking<'_> {
 
     /// Path, method, size, parameters: the order in which a server refuses.
     fn preview(&self, grant: &Grant, request: &Request) -> Result<Preview, Rejection> {
-        let matched = self.matched(request)?;
-        method(&request.method, &matched)?;
-        if request.method == "GET" && request.form.is_some() {
-            return Err(Rejection::Malformed("a GET has no body"));
+        let matched = self.matched(request)?.by(self.backend.kind, method(request))?;
+        if request.method != "POST" && request.form.is_some() {
+            return Err(Rejection::Malformed("a GET or DELETE has no body"));
         }
         if request.form.as_ref().is_some_and(|form| form.len() > self.limits.body_bytes) {
             return Err(Rejection::TooLarge { what: "bytes of the body", max: self.limits.body_bytes });
         }
-        let (url, form) = (request.query.as_deref(), request.form.as_deref());
+        let (url, given) = (request.query.as_deref(), request.form.as_deref());
+        let (form, body) = match matched.endpoint.methods {
+            Methods::PostJson => (None, given.map(|body| body.as_bytes().to_vec())),
+            Methods::Get | Methods::GetPost | Methods::Delete => (given, None),
+        };
         let parameters = Parameters::read(matched.endpoint, url, form, self.limits)?;
-        let asked = Asked { matched, parameters, accept: Accept::Json, carried: Carried::default() };
+        let asked = Asked { matched, parameters, body, accept: Accept::Json, carried: Carried::default() };
         preview(grant, self.backend, &asked, self.limits)
     }
 }
 
-fn method(given: &str, matched: &Matched) -> Result<(), Rejection> {
-    let methods: Methods = matched.endpoint.methods;
-    let known = match given {
+fn method(request: &Request) -> Option<Method> {
+    match request.method.as_str() {
         "GET" => Some(Method::Get),
         "POST" => Some(Method::Post),
+        "DELETE" => Some(Method::Delete),
         _ => None,
-    };
-    match known {
-        Some(method) if methods.has(method) => Ok(()),
-        _ => Err(Rejection::Method { allow: methods.allow() }),
     }
 }

@@ -6,8 +6,11 @@
 //! afresh, and `scan`, which shares no code with the reader, finds every selector a second time. Only
 //! text that both find fully scoped becomes a [`ScopedText`].
 //!
+//! [`alertmanager`] reads the matchers of Alertmanager's filters, which are no language of queries.
+//!
 //! This module knows no HTTP.
 
+pub mod alertmanager;
 pub mod core;
 #[cfg(test)]
 mod corpus_tests;

@@ -6,6 +6,8 @@ use crate::limits::Limits;
 use crate::rejection::Rejection;
 use std::sync::Arc;
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// One parameter of a call.
 #[derive(Debug)]
 pub enum Argument {
@@ -34,6 +36,38 @@ impl Accept {
     }
 }
 
+/// A body written here, in which everything that needs the scope has it.
+#[derive(Debug)]
+pub struct ScopedBody {
+    content_type: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl ScopedBody {
+    /// JSON. To be called with what was written from typed parts only.
+    pub(super) fn json(bytes: Vec<u8>) -> Self {
+        Self { content_type: "application/json", bytes }
+    }
+
+    /// The body to be read instead of sent.
+    pub(super) fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// How a call is sent.
+#[derive(Debug)]
+pub enum Sending {
+    /// As the endpoint's row says: a form where it has POST, else a GET.
+    AsRow,
+    /// A GET beside it, whose answer decides about the rest.
+    Get,
+    /// A DELETE.
+    Delete,
+    /// A POST of this.
+    Post(ScopedBody),
+}
+
 /// A call that is not sealed yet.
 #[derive(Debug)]
 pub struct Draft {
@@ -43,23 +77,52 @@ pub struct Draft {
     pub arguments: Vec<Argument>,
     /// What is asked for.
     pub accept: Accept,
+    /// How it is sent.
+    pub sending: Sending,
 }
 
 /// A sealed call, encoded. Made by [`super::seal`] only.
 #[derive(Debug)]
 pub struct Call {
     target: String,
-    form: Option<String>,
+    outgoing: Outgoing,
     accept: Accept,
 }
 
+/// Method and body of a call.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// GET.
+    Get,
+    /// DELETE.
+    Delete,
+    /// POST.
+    Post {
+        /// Of the body.
+        content_type: &'static str,
+        /// The body.
+        body: Vec<u8>,
+    },
+}
+
+impl Outgoing {
+    /// Whether it may be sent a second time, where it is not known what became of the first: a form asks,
+    /// any other body makes something.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Get | Self::Delete => true,
+            Self::Post { content_type, .. } => *content_type == FORM,
+        }
+    }
+}
+
 impl Draft {
-    /// Encodes the call as the endpoint is asked: by POST where it has one, so that no long query meets a
-    /// limit on URLs.
+    /// Encodes the call as the endpoint is asked: by a form where it takes one, so that no long query
+    /// meets a limit on URLs.
     ///
     /// # Errors
     /// [`Rejection::TooLarge`] over the caps, [`Rejection::Defect`] for an unscoped text in the place
-    /// of a scoped one.
+    /// of a scoped one, and for a method that is not the row's.
     pub(super) fn encode(self, endpoint: &Endpoint, limits: &Limits) -> Result<Call, Rejection> {
         // Twice the text holds what most texts become; longer ones grow.
         let length = |argument: &Argument| match argument {
@@ -80,15 +143,23 @@ impl Draft {
             }
         }
         let encoded = String::from_utf8(encoded).map_err(|_| Rejection::Defect("a form is text".into()))?;
-        let call = match endpoint.methods {
-            Methods::GetPost => Call { target: self.path, form: Some(encoded), accept: self.accept },
-            Methods::Get if encoded.is_empty() => Call { target: self.path, form: None, accept: self.accept },
-            Methods::Get => {
-                let target = format!("{}?{encoded}", self.path);
-                Call { target, form: None, accept: self.accept }
+        if let (Sending::AsRow, Methods::GetPost) = (&self.sending, endpoint.methods) {
+            let outgoing = Outgoing::Post { content_type: FORM, body: encoded.into_bytes() };
+            return Call { target: self.path, outgoing, accept: self.accept }.within(limits);
+        }
+        let outgoing = match (self.sending, endpoint.methods) {
+            (Sending::Get, _) | (Sending::AsRow, Methods::Get) => Outgoing::Get,
+            (Sending::Delete, Methods::Delete) => Outgoing::Delete,
+            (Sending::Post(ScopedBody { content_type, bytes }), Methods::PostJson) => {
+                Outgoing::Post { content_type, body: bytes }
             }
+            _ => return Err(Rejection::Defect(format!("`{}` is not sent like that", endpoint.name))),
         };
-        call.within(limits)
+        let target = match encoded.is_empty() {
+            true => self.path,
+            false => format!("{}?{encoded}", self.path),
+        };
+        Call { target, outgoing, accept: self.accept }.within(limits)
     }
 }
 
@@ -98,14 +169,17 @@ impl Call {
         &self.target
     }
 
-    /// The form of a POST.
-    pub fn form(&self) -> Option<&str> {
-        self.form.as_deref()
+    /// The body of a POST; else none.
+    pub fn body(&self) -> &[u8] {
+        match &self.outgoing {
+            Outgoing::Get | Outgoing::Delete => &[],
+            Outgoing::Post { body, .. } => body,
+        }
     }
 
-    /// The form of a POST, taken out; `None`: a GET.
-    pub fn take_form(&mut self) -> Option<String> {
-        self.form.take()
+    /// Method and body, taken out: what is left is a GET.
+    pub fn take_outgoing(&mut self) -> Outgoing {
+        std::mem::replace(&mut self.outgoing, Outgoing::Get)
     }
 
     /// The media type that is asked for.
@@ -118,7 +192,7 @@ impl Call {
             let what = "bytes of the scoped request's URL";
             return Err(Rejection::TooLarge { what, max: limits.outbound_url_bytes });
         }
-        if self.form.as_ref().is_some_and(|f| f.len() > limits.outbound_body_bytes) {
+        if matches!(&self.outgoing, Outgoing::Post { body, .. } if body.len() > limits.outbound_body_bytes) {
             let what = "bytes of the scoped request's body";
             return Err(Rejection::TooLarge { what, max: limits.outbound_body_bytes });
         }
@@ -153,7 +227,7 @@ fn push_encoded(form: &mut Vec<u8>, text: &str) {
 /// Whether the row lets `name` pass as the caller wrote it.
 fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
     let row = endpoint.parameters.iter().find(|p| p.name == name);
-    row.is_some_and(|p| matches!(p.form, Form::Plain | Form::Time))
+    row.is_some_and(|p| matches!(p.form, Form::Plain | Form::Time | Form::Matchers))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! From what a caller asks and may see to what is sent: the only door to a backend.
 
+mod alertmanager;
 mod allowed;
 pub mod call;
 pub mod carried;
@@ -10,23 +11,22 @@ pub mod seal;
 mod tempo;
 mod text;
 
-pub use call::{Accept, Call};
+pub use call::{Accept, Call, Outgoing};
 pub use carried::Carried;
 pub use memory::{Memory, Remembered};
 pub use seal::Scoped;
 
 use crate::api::parameters::Parameters;
 use crate::api::path::{self, Matched};
-use crate::api::{Endpoint, Form, Kind, Static, Text, Treatment};
+use crate::api::{Endpoint, Filter, Form, Kind, Static, Text, Treatment};
 use crate::lang::Features;
 use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::{Forbidden, Rejection};
 use crate::tenant::ScopeMatchers;
-use call::{Argument, Draft};
+use call::{Argument, Draft, Sending};
 use reply::Cut;
 use std::collections::BTreeMap;
-use tempo::Asking;
 
 /// What scoping must know of a backend.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub struct Asked {
     pub matched: Matched,
     /// The parameters.
     pub parameters: Parameters,
+    /// The body, where the endpoint takes one that is no form.
+    pub body: Option<Vec<u8>>,
     /// What the caller accepts; matters to endpoints that answer in two forms.
     pub accept: Accept,
     /// What else of the request reaches the backend.
@@ -84,6 +86,15 @@ pub enum Plan {
     Answer(Static),
     /// Sent.
     Send(Scoped),
+}
+
+/// What is done for a request whose answer is cut.
+#[derive(Debug)]
+enum Asking {
+    /// Calls, and the cut of their answers.
+    Calls(Vec<Draft>, Cut),
+    /// The answer is known.
+    Answer(Static),
 }
 
 /// Scopes `asked` for the caller of `grant`; queries that `memory` has are not scoped again.
@@ -144,13 +155,33 @@ fn drafted_within(
     Ok(match asked.matched.endpoint.treatment {
         Treatment::Static(answer) => Drafted::Answer(answer),
         Treatment::Scope => Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None),
-        Treatment::Filter(filter) => {
-            match tempo::asking(filter, backend, asked, &matchers, limits, memory)? {
-                Asking::Answer(answer) => Drafted::Answer(answer),
-                Asking::Calls(drafts, cut) => Drafted::Calls(drafts, Some(cut)),
-            }
-        }
+        Treatment::Filter(filter) => match asking(filter, backend, asked, &matchers, limits, memory)? {
+            Asking::Answer(answer) => Drafted::Answer(answer),
+            Asking::Calls(drafts, cut) => Drafted::Calls(drafts, Some(cut)),
+        },
     })
+}
+
+fn asking(
+    filter: Filter,
+    backend: &Backend,
+    asked: &Asked,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+    memory: Option<&dyn Memory>,
+) -> Result<Asking, Rejection> {
+    match filter {
+        Filter::Trace | Filter::TraceV2 | Filter::Search | Filter::TagValues | Filter::Metrics => {
+            tempo::asking(filter, backend, asked, matchers, limits, memory)
+        }
+        Filter::Alerts
+        | Filter::AlertGroups
+        | Filter::Receivers
+        | Filter::Silences
+        | Filter::Silence
+        | Filter::SilenceWrite
+        | Filter::SilenceExpire => alertmanager::asking(filter, backend, asked, matchers, limits),
+    }
 }
 
 /// The call that asks what the caller asked, each parameter as its row says.
@@ -193,11 +224,19 @@ fn draft(
             (Form::Time | Form::Plain, Some(value)) => {
                 arguments.push(Argument::Plain(name, value.to_owned()));
             }
+            (Form::Matchers, _) => {
+                for text in asked.parameters.list(name) {
+                    let filter = crate::lang::alertmanager::Filter::read(text);
+                    let filter = filter.map_err(|error| Rejection::parameter(name, error.to_string()))?;
+                    arguments.push(Argument::Plain(name, filter.text()));
+                }
+            }
             (Form::Time | Form::Plain, None) => {}
-            (Form::Alias(_) | Form::Dropped | Form::Refused(_), _) => {}
+            (Form::Alias(_) | Form::Applied | Form::Dropped | Form::Refused(_), _) => {}
         }
     }
-    Ok(Draft { path: draft_path(endpoint, &asked.matched.variable)?, arguments, accept: Accept::Json })
+    let path = draft_path(endpoint, &asked.matched.variable)?;
+    Ok(Draft { path, arguments, accept: Accept::Json, sending: Sending::AsRow })
 }
 
 /// Each selector of the list `name`, scoped. A lone `{}` counts as none: Loki's `series` reads it as

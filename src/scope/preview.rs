@@ -1,6 +1,6 @@
 //! What a request would become, to be read instead of sent: for policy cases and explanations.
 
-use super::call::{Argument, Draft};
+use super::call::{Argument, Draft, Sending};
 use super::{Asked, Backend, Drafted, drafted, seal};
 use crate::api::{Methods, Static};
 use crate::limits::Limits;
@@ -27,12 +27,14 @@ pub enum Preview {
 /// parameter; control characters are shown escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownCall {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
     /// The path below the backend's root, encoded as it is sent.
     pub path: String,
     /// The parameters, in order.
     pub arguments: Vec<ShownArgument>,
+    /// The body, where it is no form; shown as a line of its own.
+    pub body: Option<String>,
 }
 
 /// One parameter of a call, decoded.
@@ -62,24 +64,27 @@ pub fn preview(
         Drafted::Calls(drafts, cut) => (drafts, cut),
     };
     let endpoint = asked.matched.endpoint;
-    let method = match endpoint.methods {
-        Methods::Get => "GET",
-        Methods::GetPost => "POST",
-    };
-    let calls = drafts.iter().map(|draft| shown(method, draft)).collect();
+    let calls = drafts.iter().map(|draft| shown(endpoint.methods, draft)).collect();
     let is_cut = cut.is_some() && !grant.scope().is_unrestricted();
     seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?;
     Ok(Preview::Calls { calls, cut: is_cut })
 }
 
-fn shown(method: &'static str, draft: &Draft) -> ShownCall {
+fn shown(methods: Methods, draft: &Draft) -> ShownCall {
+    let (method, body) = match (&draft.sending, methods) {
+        (Sending::Get, _) | (Sending::AsRow, Methods::Get) => ("GET", None),
+        (Sending::Delete, _) | (Sending::AsRow, Methods::Delete) => ("DELETE", None),
+        (Sending::AsRow, Methods::GetPost | Methods::PostJson) => ("POST", None),
+        (Sending::Post(body), _) => ("POST", Some(body.shown())),
+    };
     let argument = |argument: &Argument| match argument {
         Argument::Scoped(name, text) => {
             ShownArgument { name, value: text.as_str().to_owned(), insertions: text.insertions().to_vec() }
         }
         Argument::Plain(name, value) => ShownArgument { name, value: value.clone(), insertions: Vec::new() },
     };
-    ShownCall { method, path: draft.path.clone(), arguments: draft.arguments.iter().map(argument).collect() }
+    let arguments = draft.arguments.iter().map(argument).collect();
+    ShownCall { method, path: draft.path.clone(), arguments, body }
 }
 
 impl fmt::Display for ShownCall {
@@ -87,6 +92,9 @@ impl fmt::Display for ShownCall {
         write!(f, "{} {}", self.method, self.path)?;
         for argument in &self.arguments {
             write!(f, "\n{}={}", argument.name, OneLine(&argument.value))?;
+        }
+        if let Some(body) = &self.body {
+            write!(f, "\n{}", OneLine(body))?;
         }
         Ok(())
     }

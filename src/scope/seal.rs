@@ -3,7 +3,7 @@
 //! [`Scoped`] is the only thing that the upstream client takes, and `seal` is the only place that
 //! makes one. Whoever changes this file changes what can leak.
 
-use super::call::{Argument, Call, Draft};
+use super::call::{Argument, Call, Draft, Sending};
 use super::carried::Carried;
 use super::reply::Cut;
 use crate::api::{Endpoint, Filter, Treatment};
@@ -50,19 +50,29 @@ pub(super) fn seal(
     cut: Option<Cut>,
     limits: &Limits,
 ) -> Result<Scoped, Rejection> {
-    let (needs_text, needs_cut) = match endpoint.treatment {
-        Treatment::Scope => (true, false),
-        Treatment::Filter(Filter::Trace | Filter::TraceV2) => (false, true),
-        Treatment::Filter(Filter::Search | Filter::TagValues | Filter::Metrics) => (true, true),
+    let everything = permit.scope().is_unrestricted();
+    let scoped = |d: &Draft| d.arguments.iter().any(|a| matches!(a, Argument::Scoped(..)));
+    let has_text = |d: &Draft| everything || scoped(d);
+    let (all, first) = (drafts.iter().all(has_text), drafts.first().is_some_and(has_text));
+    let looked_first = drafts.first().is_some_and(|d| matches!(d.sending, Sending::Get));
+    let (has_scope, needs_cut) = match endpoint.treatment {
+        Treatment::Scope => (all, false),
+        Treatment::Filter(filter) => match filter {
+            Filter::Search | Filter::TagValues | Filter::Metrics | Filter::Receivers => (all, true),
+            // Beside the alerts, silences are asked, which no query narrows.
+            Filter::Alerts | Filter::AlertGroups => (first, true),
+            // No query narrows these: their cut does.
+            Filter::Trace | Filter::TraceV2 | Filter::Silences | Filter::Silence => (true, true),
+            // The cut looks at the silence before anything is changed, or the body has the scope.
+            Filter::SilenceExpire => (looked_first && drafts.len() == 2, true),
+            Filter::SilenceWrite => (looked_first == (drafts.len() == 2), true),
+        },
         Treatment::Static(_) => return Err(Rejection::Defect("a static answer is never sent".into())),
     };
-    let everything = permit.scope().is_unrestricted();
     if matches!(cut, Some(Cut::Whole { .. })) && !everything {
         return Err(Rejection::Defect(format!("`{}` is not cut", endpoint.name)));
     }
-    let needs_text = needs_text && !everything;
-    let has_text = |d: &Draft| d.arguments.iter().any(|a| matches!(a, Argument::Scoped(..)));
-    if drafts.is_empty() || needs_cut != cut.is_some() || (needs_text && !drafts.iter().all(has_text)) {
+    if drafts.is_empty() || !has_scope || needs_cut != cut.is_some() {
         return Err(Rejection::Defect(format!("`{}` is not scoped in full", endpoint.name)));
     }
     let calls = drafts.into_iter().map(|d| d.encode(endpoint, limits)).collect::<Result<_, _>>()?;

@@ -1,9 +1,9 @@
 //! Tempo's calls: what is asked where an answer must be cut as well.
 
-use super::call::{Argument, Draft};
+use super::call::{Argument, Draft, Sending};
 use super::reply::{Cut, Envelope, Mark};
 use super::text::tag_hint;
-use super::{Accept, Asked, Backend, Memory};
+use super::{Accept, Asked, Asking, Backend, Memory};
 use crate::api::{Filter, Form, Static, path};
 use crate::lang::traceql::intrinsic::Intrinsic;
 use crate::lang::traceql::tree::{Attribute, AttributeScope};
@@ -13,15 +13,6 @@ use crate::limits::Limits;
 use crate::rejection::{Forbidden, Rejection};
 use crate::tenant::{ScopeMatchers, Values};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// What is done for a request whose answer is cut.
-#[derive(Debug)]
-pub(super) enum Asking {
-    /// Calls, and the cut of their answers.
-    Calls(Vec<Draft>, Cut),
-    /// The answer is known.
-    Answer(Static),
-}
 
 /// No values, as Tempo says it.
 const NO_VALUES: Static =
@@ -66,6 +57,7 @@ pub(super) fn asking(
             Cut::Metrics { marks: named_marks(Entry::Metrics, backend, asked, matchers, limits)? },
         ),
         Filter::TagValues => return tag_values(backend, asked, matchers, limits),
+        _ => return Err(Rejection::Defect("no endpoint of Tempo".into())),
     };
     Ok(Asking::Calls(vec![draft], cut))
 }
@@ -85,6 +77,7 @@ fn everything(
             (super::draft(backend, asked, matchers, limits, memory)?, Accept::Json)
         }
         Filter::TagValues => return tag_values(backend, asked, matchers, limits),
+        _ => return Err(Rejection::Defect("no endpoint of Tempo".into())),
     };
     Ok(Asking::Calls(vec![draft], Cut::Whole { accept }))
 }
@@ -96,7 +89,7 @@ fn trace(asked: &Asked) -> Result<Draft, Rejection> {
         return Err(Rejection::parameter("trace", "is no trace id"));
     }
     let path = asked.matched.endpoint.path.replace("{trace}", id);
-    Ok(Draft { path, arguments: plain_arguments(asked), accept: Accept::Protobuf })
+    Ok(Draft { path, arguments: plain_arguments(asked), accept: Accept::Protobuf, sending: Sending::AsRow })
 }
 
 /// The parameters that pass as they are.
@@ -146,7 +139,7 @@ fn tag_values(
         }
         let encoded = utf8_percent_encode(&tag, ENCODED).to_string();
         let path = asked.matched.endpoint.path.replace("{tag}", &encoded);
-        drafts.push(Draft { path, arguments, accept: Accept::Json });
+        drafts.push(Draft { path, arguments, accept: Accept::Json, sending: Sending::AsRow });
         kept.push(marks.iter().find(|mark| mark.label() == tag).map(|mark| mark.values().clone()));
     }
     Ok(Asking::Calls(drafts, Cut::TagValues(kept)))

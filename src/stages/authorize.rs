@@ -1,5 +1,6 @@
 //! What the caller may see.
 
+use super::scope::method;
 use super::{Authenticated, Authorized, Decision, Gates, Raw, Refused, Reply};
 use crate::api::path::route;
 use crate::auth::Caller;
@@ -70,7 +71,12 @@ impl Authorize {
         let granted = match &*decision {
             Ok(grants) => narrowing(&raw).and_then(|wish| {
                 // Which endpoint it is, is looked at twice where rules tell endpoints apart, and there only.
-                let class = || route(raw.mount.backend.kind, &raw.path).ok().map(|m| m.endpoint.class());
+                // By its method as well: to look at a silence is not to change it.
+                let class = || {
+                    let kind = raw.mount.backend.kind;
+                    let matched = route(kind, &raw.path).ok()?.by(kind, method(&raw.method)).ok()?;
+                    Some(matched.endpoint.class())
+                };
                 let class = if grants.by_class() { class() } else { None };
                 grants.choose(&raw.mount.backend.name, class, wish.as_ref())
             }),

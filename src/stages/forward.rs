@@ -102,7 +102,7 @@ impl Exchange<'_> {
         let upstream = self.send(call, carried, carried.gzip).await?;
         match upstream.status() {
             StatusCode::OK => self.stream(upstream).map(|response| (response, Outcome::Passed)),
-            StatusCode::NO_CONTENT => Ok((no_content(), Outcome::Passed)),
+            StatusCode::NO_CONTENT => Ok((without_body(StatusCode::NO_CONTENT), Outcome::Passed)),
             status => Err(Box::pin(self.refusal(status, Some(upstream))).await),
         }
     }
@@ -136,6 +136,9 @@ impl Exchange<'_> {
         // Held until the cut is made.
         let mut places = Vec::with_capacity(calls.len());
         for call in calls {
+            if !answers.is_empty() && !cut.admits(&answers)? {
+                return Ok(self.not_found());
+            }
             let upstream = self.send(call, carried, false).await?;
             match upstream.status() {
                 StatusCode::OK => {
@@ -153,12 +156,19 @@ impl Exchange<'_> {
                 let content_type = HeaderValue::from_static(content_type);
                 Ok((answer(StatusCode::OK, content_type, full(body)), Outcome::Filtered))
             }
-            Filtered::NotFound => {
-                let text = HeaderValue::from_static("text/plain; charset=utf-8");
-                let body = full("trace not found");
-                Ok((answer(StatusCode::NOT_FOUND, text, body), Outcome::NotFound))
-            }
+            Filtered::Done => Ok((without_body(StatusCode::OK), Outcome::Filtered)),
+            Filtered::NotFound => Ok(self.not_found()),
         }
+    }
+
+    /// The same whether something is another's or nobody's.
+    fn not_found(&self) -> (Response<Body>, Outcome) {
+        let (content_type, text) = match self.mount.backend.kind {
+            Kind::Alertmanager => ("application/json", r#"{"code":404,"message":"silence not found"}"#),
+            Kind::Tempo | Kind::Loki | Kind::Prometheus => ("text/plain; charset=utf-8", "trace not found"),
+        };
+        let content_type = HeaderValue::from_static(content_type);
+        (answer(StatusCode::NOT_FOUND, content_type, full(text)), Outcome::NotFound)
     }
 
     async fn send(
@@ -239,8 +249,8 @@ struct PrometheusError {
 }
 
 /// An answer without a body, and so without the type of one.
-fn no_content() -> Response<Body> {
-    let mut response = answer(StatusCode::NO_CONTENT, HeaderValue::from_static(""), full(Bytes::new()));
+fn without_body(status: StatusCode) -> Response<Body> {
+    let mut response = answer(status, HeaderValue::from_static(""), full(Bytes::new()));
     response.headers_mut().remove(CONTENT_TYPE);
     response
 }
@@ -252,7 +262,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_body_is_for_no_cache_either() {
-        let response = no_content();
+        let response = without_body(StatusCode::NO_CONTENT);
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         assert!(
             response.headers().contains_key(CACHE_CONTROL) && !response.headers().contains_key(CONTENT_TYPE)

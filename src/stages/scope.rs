@@ -1,9 +1,9 @@
 //! Reading the request, and the scope into it.
 
 use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Told};
-use crate::api;
 use crate::api::parameters::Parameters;
 use crate::api::path::{Matched, route};
+use crate::api::{self, Endpoint, Methods};
 use crate::events::audit::digest;
 use crate::events::{Metrics, Outcome};
 use crate::lang::QueryErrorKind;
@@ -75,8 +75,8 @@ where
             Ok((begun, Some(body))) => {
                 let mut this = self.clone();
                 Either::Right(Box::pin(async move {
-                    match this.stage.form(&begun.headers, body).await {
-                        Ok(form) => this.finish(begun, Some(form)).await,
+                    match this.stage.body(begun.matched.endpoint.methods, &begun.headers, body).await {
+                        Ok(body) => this.finish(begun, Some(body)).await,
                         Err(rejection) => Err(begun.told.refuse(rejection)),
                     }
                 }))
@@ -88,7 +88,7 @@ where
 /// What comes of a plan: an answer or a refusal at once, or what comes of sending it.
 type Planned<F> = Either<Ready<Result<Reply, Refused>>, F>;
 
-/// A request for an endpoint that there is, its form not read yet.
+/// A request for an endpoint that there is, its body not read yet.
 struct Begun {
     mount: Arc<Mount>,
     grant: Grant,
@@ -102,14 +102,15 @@ impl<S> Scoping<S>
 where
     S: Service<Sealed, Response = Reply, Error = Refused>,
 {
-    fn finish(&mut self, begun: Begun, form: Option<String>) -> Planned<S::Future> {
+    fn finish(&mut self, begun: Begun, body: Option<Vec<u8>>) -> Planned<S::Future> {
         let mount = Arc::clone(&begun.mount);
-        let asked = || digest([begun.query.as_deref().unwrap_or(""), form.as_deref().unwrap_or("")]);
+        let asked =
+            || digest([begun.query.as_deref().unwrap_or("").as_bytes(), body.as_deref().unwrap_or_default()]);
         let asked = self.stage.audited.then(asked);
-        let (plan, mut told) = self.stage.plan(begun, form);
+        let (plan, mut told) = self.stage.plan(begun, body);
         told.digests.asked = asked;
         if let (true, Ok(Plan::Send(scoped))) = (self.stage.audited, &plan) {
-            let sent = scoped.calls().iter().flat_map(|call| [call.target(), call.form().unwrap_or("")]);
+            let sent = scoped.calls().iter().flat_map(|call| [call.target().as_bytes(), call.body()]);
             told.digests.sent = Some(digest(sent));
         }
         Either::Left(ready(match plan {
@@ -135,25 +136,31 @@ impl Scope {
             Err(rejection) => return Err(told.refuse(rejection)),
         };
         told.endpoint = Some(matched.endpoint);
-        let body = match method(&given, &matched) {
-            Ok(api::Method::Post) => Some(body),
-            Ok(api::Method::Get) if body.is_end_stream() => None,
-            Ok(api::Method::Get) => return Err(told.refuse(Rejection::Malformed("a GET has no body"))),
+        let method = method(&given);
+        let matched = match matched.by(mount.backend.kind, method) {
+            Ok(matched) => matched,
             Err(rejection) => return Err(told.refuse(rejection)),
+        };
+        told.endpoint = Some(matched.endpoint);
+        let body = match method {
+            Some(api::Method::Post) => Some(body),
+            _ if body.is_end_stream() => None,
+            _ => return Err(told.refuse(Rejection::Malformed("a GET or DELETE has no body"))),
         };
         Ok((Begun { mount, grant, matched, query, headers, told }, body))
     }
 
-    fn plan(&self, begun: Begun, form: Option<String>) -> (Result<Plan, Rejection>, Told) {
+    fn plan(&self, begun: Begun, body: Option<Vec<u8>>) -> (Result<Plan, Rejection>, Told) {
         let Begun { mount, grant, matched, query, headers, told } = begun;
         let endpoint = matched.endpoint;
-        let plan = Parameters::read(endpoint, query.as_deref(), form.as_deref(), &self.limits);
-        let plan = plan.and_then(|parameters| {
+        let plan = form(endpoint, body).and_then(|(form, body)| {
+            let parameters = Parameters::read(endpoint, query.as_deref(), form.as_deref(), &self.limits)?;
             if let Some(metrics) = self.metrics.backend(mount.index).and_then(|b| b.endpoint(Some(endpoint)))
             {
                 metrics.dropped(parameters.dropped);
             }
-            let asked = Asked { matched, parameters, accept: accept(&headers), carried: carried(&headers) };
+            let (accept, carried) = (accept(&headers), carried(&headers));
+            let asked = Asked { matched, parameters, body, accept, carried };
             let memory = self.queries.as_deref().map(|queries| queries as &dyn Memory);
             scope(&grant, &mount.backend, &asked, &self.limits, memory)
         });
@@ -169,9 +176,14 @@ impl Scope {
         (plan, told)
     }
 
-    /// The form of a POST, read whole.
-    async fn form(&self, headers: &HeaderMap, body: Incoming) -> Result<String, Rejection> {
-        form_type(headers)?;
+    /// The body of a POST, read whole.
+    async fn body(
+        &self,
+        methods: Methods,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<Vec<u8>, Rejection> {
+        body_type(headers, if methods == Methods::PostJson { JSON } else { FORM })?;
         let max = self.limits.body_bytes;
         let too_large = || Rejection::TooLarge { what: "bytes of the body", max };
         if body.size_hint().lower() > max as u64 {
@@ -182,30 +194,48 @@ impl Scope {
             let over = error.is::<LengthLimitError>();
             if over { too_large() } else { Rejection::Malformed("the body is broken") }
         })?;
-        let text = String::from_utf8(bytes.to_bytes().into());
-        text.map_err(|_| Rejection::Malformed("the body is not valid UTF-8"))
+        Ok(bytes.to_bytes().into())
     }
 }
 
-fn method(given: &Method, matched: &Matched) -> Result<api::Method, Rejection> {
-    let methods = matched.endpoint.methods;
-    let known = match *given {
-        Method::GET => Some(api::Method::Get),
-        Method::POST => Some(api::Method::Post),
-        _ => None,
-    };
-    known.filter(|m| methods.has(*m)).ok_or(Rejection::Method { allow: methods.allow() })
+/// A body as a form, where the endpoint takes one, or as it is.
+fn form(endpoint: &Endpoint, body: Option<Vec<u8>>) -> Result<(Option<String>, Option<Vec<u8>>), Rejection> {
+    match (endpoint.methods, body) {
+        (Methods::GetPost, Some(body)) => {
+            let text = String::from_utf8(body);
+            text.map(|text| (Some(text), None))
+                .map_err(|_| Rejection::Malformed("the body is not valid UTF-8"))
+        }
+        (_, body) => Ok((None, body)),
+    }
 }
 
-/// Accepts `application/x-www-form-urlencoded`, with `charset=utf-8` at most, not compressed. Whatever
-/// else a backend might read as a form, or might not, is refused.
-fn form_type(headers: &HeaderMap) -> Result<(), Rejection> {
-    let refused = Rejection::ContentType("send `Content-Type: application/x-www-form-urlencoded`");
+/// The method, if some endpoint has it.
+pub(super) fn method(given: &Method) -> Option<api::Method> {
+    match *given {
+        Method::GET => Some(api::Method::Get),
+        Method::POST => Some(api::Method::Post),
+        Method::DELETE => Some(api::Method::Delete),
+        _ => None,
+    }
+}
+
+/// A content type that is accepted, and what is said where it is another.
+type Accepted = (&'static str, &'static str);
+
+const FORM: Accepted =
+    ("application/x-www-form-urlencoded", "send `Content-Type: application/x-www-form-urlencoded`");
+const JSON: Accepted = ("application/json", "send `Content-Type: application/json`");
+
+/// Accepts one media type, with `charset=utf-8` at most, not compressed. Whatever else a backend might
+/// read as it, or might not, is refused.
+fn body_type(headers: &HeaderMap, (accepted, why): Accepted) -> Result<(), Rejection> {
+    let refused = Rejection::ContentType(why);
     let mut given = headers.get_all(CONTENT_TYPE).into_iter();
     let (Some(first), None) = (given.next(), given.next()) else { return Err(refused) };
     let text = first.to_str().unwrap_or("").to_ascii_lowercase();
     let (media_type, parameter) = text.split_once(';').unwrap_or((&text, ""));
-    let accepted = media_type.trim() == "application/x-www-form-urlencoded"
+    let accepted = media_type.trim() == accepted
         && matches!(parameter.trim(), "" | "charset=utf-8" | "charset=\"utf-8\"");
     let plain = headers.get_all(CONTENT_ENCODING).into_iter().all(|v| v == "identity");
     match (accepted, plain) {

@@ -2,7 +2,7 @@
 
 use super::pool::{Answer, Pool, Written};
 use crate::rejection::UpstreamFault;
-use crate::scope::{Call, Carried};
+use crate::scope::{Call, Carried, Outgoing};
 use http::{HeaderName, Response, Uri};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -88,15 +88,19 @@ impl Upstream {
     /// The request, with a fixed set of headers and none of the caller's but those carried. `None` if there
     /// is what no request target has: nothing of a caller's may become another line of the head.
     fn request(&self, mut call: Call, carried: &Carried, gzip: bool) -> Option<Written> {
-        let form = call.take_form();
+        let outgoing = call.take_outgoing();
+        let (method, body): (_, &[u8]) = match &outgoing {
+            Outgoing::Get => ("GET ", &[]),
+            Outgoing::Delete => ("DELETE ", &[]),
+            Outgoing::Post { body, .. } => ("POST ", body),
+        };
         let target = call.target();
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
-        let body = form.as_deref().unwrap_or_default();
         let mut bytes = Vec::with_capacity(512 + self.head.len() + target.len() + body.len());
         let mut write = |part: &str| bytes.extend_from_slice(part.as_bytes());
-        write(if form.is_some() { "POST " } else { "GET " });
+        write(method);
         write(&self.prefix);
         write(target);
         write(&self.head);
@@ -109,13 +113,15 @@ impl Upstream {
         if carried.categorize_labels {
             write("\r\nx-loki-response-encoding-flags: categorize-labels");
         }
-        if form.is_some() {
-            write("\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: ");
+        if let Outgoing::Post { content_type, .. } = &outgoing {
+            write("\r\ncontent-type: ");
+            write(content_type);
+            write("\r\ncontent-length: ");
             write(&body.len().to_string());
         }
         write("\r\n\r\n");
-        write(body);
-        Some(Written { bytes, repeatable: true })
+        bytes.extend_from_slice(body);
+        Some(Written { bytes, repeatable: outgoing.is_repeatable() })
     }
 }
 

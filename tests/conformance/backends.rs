@@ -1,4 +1,4 @@
-//! Prometheus, Loki and Tempo: their configuration, start and data.
+//! Prometheus, Loki, Tempo and Alertmanager: their configuration, start and data.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Backends {
     pub name: &'static str,
     /// Whose data it holds.
     pub holds: Holds,
-    /// Where each listens, by `prometheus`, `loki` or `tempo`.
+    /// Where each listens, by `prometheus`, `loki`, `tempo` or `alertmanager`.
     pub at: BTreeMap<&'static str, Base>,
     otlp: Option<Base>,
     servers: Vec<(Server, Base, &'static str)>,
@@ -56,6 +56,9 @@ impl Backends {
         if let Some(program) = programs.get("tempo") {
             set.tempo(&dir.join("tempo"), program)?;
         }
+        if let Some(program) = programs.get("alertmanager") {
+            set.alertmanager(&dir.join("alertmanager"), program)?;
+        }
         Ok(set)
     }
 
@@ -80,7 +83,36 @@ impl Backends {
             }
             self.visible(tempo, start)?;
         }
+        if let Some(alertmanager) = self.at.get("alertmanager") {
+            self.alarm(alertmanager, start)?;
+        }
         Ok(())
+    }
+
+    /// Silences first, so that no alert is notified before it is silenced. Groups follow by a moment.
+    fn alarm(&self, alertmanager: &Base, start: i64) -> Result<(), String> {
+        let alerts = seed::alertmanager::alerts(self.holds, start);
+        let silences = seed::alertmanager::silences(self.holds, start);
+        let posts = silences.iter().map(|silence| ("/api/v2/silences", silence));
+        for (path, body) in posts.chain([("/api/v2/alerts", &alerts)]) {
+            let answer = json_post(path, body.to_string()).send(alertmanager)?;
+            if answer.status != 200 {
+                return Err(format!("{} alertmanager: {} {}", self.name, answer.status, answer.text()));
+            }
+        }
+        let expected = alerts.as_array().map_or(0, Vec::len);
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let groups = Request::get("/api/v2/alerts/groups", &[]).send(alertmanager)?.json();
+            let groups = groups.as_ref().and_then(serde_json::Value::as_array).into_iter().flatten();
+            let first = groups.filter(|group| group["receiver"]["name"] == "pager");
+            let seen: usize = first.filter_map(|group| group["alerts"].as_array()).map(Vec::len).sum();
+            if seen == expected {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Err(format!("{} alertmanager: the seed does not show", self.name))
     }
 
     /// Loki's `index/stats` counts flushed chunks only.
@@ -172,6 +204,22 @@ impl Backends {
         self.spawn("tempo", dir, program, &args, Base::local(http), "/ready")
     }
 
+    fn alertmanager(&mut self, dir: &Path, program: &Path) -> Result<(), String> {
+        let [port] = free_ports()?;
+        let base = Base::local(port);
+        // Names of receivers are of the configuration, which no tenant may see.
+        let more = if self.holds.strays() { seed::canary("untenanted") } else { "more".to_owned() };
+        write(&dir.join("alertmanager.yml"), &ALERTMANAGER.replace("MORE", &more))?;
+        let args = [
+            "--config.file=alertmanager.yml".to_owned(),
+            "--storage.path=data".into(),
+            "--cluster.listen-address=".into(),
+            format!("--web.listen-address={}", base.authority),
+            "--log.level=warn".into(),
+        ];
+        self.spawn("alertmanager", dir, program, &args, base, "/-/ready")
+    }
+
     fn spawn(
         &mut self,
         kind: &'static str,
@@ -221,6 +269,22 @@ query_range: { cache_results: false, cache_index_stats_results: false }
 schema_config:
   configs:
     - { from: 2020-10-24, store: tsdb, object_store: filesystem, schema: v13, index: { prefix: index_, period: 24h } }
+"#;
+
+/// Notifies nobody. Every alert goes to the first receiver, those that page to the second as well; groups mix
+/// tenants. A region that is down inhibits what happens in it, whoever's it is, and a service that is
+/// down its owner's tickets.
+const ALERTMANAGER: &str = r#"
+route:
+  receiver: none
+  group_by: [alertname]
+  routes:
+    - { receiver: pager, continue: true }
+    - { receiver: second-line, matchers: ['severity="page"'], group_by: [tenant, service] }
+receivers: [{ name: none }, { name: pager }, { name: second-line }, { name: MORE }]
+inhibit_rules:
+  - { source_matchers: ['alertname="RegionDown"'], target_matchers: ['severity="page"'], equal: [region] }
+  - { source_matchers: ['alertname="Down"'], target_matchers: ['severity="ticket"'], equal: [tenant, service] }
 "#;
 
 /// One process that takes hour-old spans, keeps them in its ingester and

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the conformance tests run against: Prometheus, Loki and Tempo,
-# built from the Go modules pinned below backends/, and Keycloak from Maven
-# Central. Does nothing for what is already there.
+# Installs what the conformance tests run against: Prometheus, Loki, Tempo and
+# Alertmanager, built from the Go modules pinned below backends/, and Keycloak
+# from Maven Central. Does nothing for what is already there.
 #
 # Everything lands outside the clone, in ${PALISADE_CACHE:-~/.cache/palisade},
 # under a name that carries a hash of what it was made from. Standard output is
@@ -18,6 +18,14 @@ mkdir -p "$cache/bin"
 
 missing() { printf '%s!%s\n' "$1" "$2"; }
 
+# pageless MODULE: puts a copy of the module in the place of itself, with an
+# empty page where its own is built by other tools. No test asks for pages.
+pageless() {
+    go mod download "$1" && cp -r "$(go list -m -f '{{.Dir}}' "$1")" module && chmod -R u+w module &&
+        mkdir -p module/ui/app/dist && : >module/ui/app/dist/index.html &&
+        go mod edit -replace "$1=./module"
+}
+
 # go_server NAME BUILD-TAGS PACKAGE…: each package's program, under its own name.
 go_server() {
     name=$1 tags=$2
@@ -31,6 +39,10 @@ go_server() {
         src=$cache/build/$name-$key
         rm -rf "$src" "$dir.new" && mkdir -p "$src" "$dir.new"
         cp "$here/backends/$name/go.mod" "$here/backends/$name/go.sum" "$src/"
+        if [ "$name" = alertmanager ] && ! (cd "$src" && pageless github.com/prometheus/alertmanager >&2); then
+            missing "$name" "its module cannot be fetched"
+            return
+        fi
         if ! (cd "$src" && GOFLAGS=-mod=readonly nice go build -tags "$tags" -trimpath \
             -ldflags '-s -w' -o "$dir.new/" "$@" >&2); then
             missing "$name" "its build failed"
@@ -68,7 +80,7 @@ keycloak_server() {
 
 # In a function, so that a change of this file does not reach a run of it.
 main() {
-    [ $# -gt 0 ] || set -- prometheus loki tempo keycloak
+    [ $# -gt 0 ] || set -- prometheus loki tempo alertmanager keycloak
     for component; do
         case $component in
         prometheus)
@@ -78,6 +90,7 @@ main() {
             ;;
         loki) go_server loki "" github.com/grafana/loki/v3/cmd/loki ;;
         tempo) go_server tempo "" github.com/grafana/tempo/cmd/tempo ;;
+        alertmanager) go_server alertmanager "" github.com/prometheus/alertmanager/cmd/alertmanager ;;
         keycloak) keycloak_server ;;
         *) missing "$component" "no such component" ;;
         esac

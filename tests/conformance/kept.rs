@@ -13,7 +13,7 @@ use crate::keycloak::Keycloak;
 use crate::seed::Holds;
 use crate::world::World;
 
-const KINDS: [&str; 3] = ["prometheus", "loki", "tempo"];
+const KINDS: [&str; 4] = ["prometheus", "loki", "tempo", "alertmanager"];
 
 /// Writes where everything listens to `file`, and waits until that is gone.
 pub fn keep(world: &World, file: &Path) -> Result<(), String> {

@@ -1,5 +1,5 @@
-//! Conformance: a real Keycloak's tokens read real Prometheus, Loki and Tempo
-//! through Palisade, and each answer equals that of backends which hold the
+//! Conformance: a real Keycloak's tokens read real Prometheus, Loki, Tempo
+//! and Alertmanager through Palisade, and each answer equals that of backends which hold the
 //! caller's data only.
 //!
 //! `just conformance` runs it; it installs what it needs with `install.sh` and

@@ -43,6 +43,7 @@ backends:
             ("loki", "loki", "tenant", ""),
             ("tempo", "tempo", "resource.tenant", "traces_never_mix_tenants"),
             ("tempo-mixed", "tempo", "resource.tenant", ""),
+            ("alertmanager", "alertmanager", "tenant", ""),
         ] {
             let Some(base) = full.at.get(kind) else {
                 continue;

@@ -35,7 +35,7 @@ enum Time {
 const SECONDS: i64 = 1;
 const NANOSECONDS: i64 = 1_000_000_000;
 
-const ENDPOINTS: [Endpoint; 20] = [
+const ENDPOINTS: [Endpoint; 24] = [
     endpoint("prometheus.query", "/api/v1/query", Time::Instant(SECONDS)),
     endpoint("prometheus.query_range", "/api/v1/query_range", Time::Steps(SECONDS)),
     endpoint("prometheus.series", "/api/v1/series", Time::Range(SECONDS)),
@@ -57,6 +57,10 @@ const ENDPOINTS: [Endpoint; 20] = [
     // The same route; its answers have rules of their own.
     endpoint("tempo.compare", "/api/metrics/query_range", Time::Steps(SECONDS)),
     endpoint("tempo.echo", "/api/echo", Time::None),
+    endpoint("alertmanager.alerts", "/api/v2/alerts", Time::None),
+    endpoint("alertmanager.groups", "/api/v2/alerts/groups", Time::None),
+    endpoint("alertmanager.silences", "/api/v2/silences", Time::None),
+    endpoint("alertmanager.receivers", "/api/v2/receivers", Time::None),
 ];
 
 const fn endpoint(name: &'static str, path: &'static str, time: Time) -> Endpoint {
@@ -199,6 +203,7 @@ pub fn load(only: &str) -> Result<Vec<Case>, String> {
         ("prometheus", include_str!("cases/prometheus.toml")),
         ("loki", include_str!("cases/loki.toml")),
         ("tempo", include_str!("cases/tempo.toml")),
+        ("alertmanager", include_str!("cases/alertmanager.toml")),
     ] {
         let cases: Cases = toml::from_str(text).map_err(|e| format!("cases/{name}.toml: {e}"))?;
         all.extend(cases.case);
@@ -224,6 +229,9 @@ fn empty(answer: &Answer) -> bool {
         Value::Null => true,
         _ => false,
     };
+    if let Value::Array(list) = &body {
+        return list.is_empty();
+    }
     for place in ["/data/result", "/data", "/traces", "/tagValues", "/series", "/batches"] {
         if let Some(value) = body.pointer(place) {
             return nothing(value);

@@ -28,6 +28,7 @@ fn the_generated_tables_are_those_of_the_code() {
     // One test: all write the same file.
     generated("configuration", &reference::markdown());
     generated("endpoints", &palisade::api::reference::markdown());
+    generated("refused", &palisade::api::reference::refused_markdown());
     generated("languages", &palisade::lang::reference::markdown());
 }
 

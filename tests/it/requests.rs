@@ -228,8 +228,12 @@ async fn atk_01_to_06_0c_25_4a_4c_no_other_path_reaches_a_backend() {
         "/tempo/status",
         "/tempo/api/search/tags",
         "/tempo/api/searchx",
-        "/alertmanager/api/v2/silences",
-        "/alertmanager/api/v2/status",
+        "/alertmanager/api/v1/alerts",
+        "/alertmanager/api/v2/silence",
+        "/alertmanager/api/v2/alerts/",
+        "/alertmanager/metrics",
+        "/alertmanager/-/reload",
+        "/alertmanager/alertmanager/api/v2/status",
         "/healthz",
         "/metrics",
     ] {
@@ -238,7 +242,8 @@ async fn atk_01_to_06_0c_25_4a_4c_no_other_path_reaches_a_backend() {
             assert_eq!(answer.status, 404, "{method} {target}: {}", answer.text());
         }
     }
-    let reached = [proxy.prometheus.take(), proxy.loki.take(), proxy.tempo.take()].concat();
+    let reached =
+        [proxy.prometheus.take(), proxy.loki.take(), proxy.tempo.take(), proxy.alertmanager.take()].concat();
     assert!(reached.is_empty(), "{reached:?}");
 }
 

@@ -195,7 +195,7 @@ fn push_matcher(out: &mut String, matcher: &ScopeMatcher, pattern: bool) {
 }
 
 /// Writes the pattern that the values of `matcher`, and nothing else, match: `a|b`, escaped.
-pub(super) fn push_pattern(out: &mut String, matcher: &ScopeMatcher) {
+pub(in crate::lang) fn push_pattern(out: &mut String, matcher: &ScopeMatcher) {
     for (index, value) in matcher.values.iter().enumerate() {
         if index > 0 {
             out.push('|');

@@ -1,13 +1,14 @@
 use super::*;
 use crate::api::parameters::Parameters;
 use crate::api::path::route;
+use crate::scope::call::Sending;
 use crate::scope::{Accept, Carried};
 
 fn asked(kind: Kind, target: &str) -> Asked {
     let (path, query) = target.split_once('?').unwrap();
     let matched = route(kind, path).unwrap();
     let parameters = Parameters::read(matched.endpoint, Some(query), None, &Limits::default()).unwrap();
-    Asked { matched, parameters, accept: Accept::Json, carried: Carried::default() }
+    Asked { matched, parameters, body: None, accept: Accept::Json, carried: Carried::default() }
 }
 
 /// Why the request is over; empty: it is not.
@@ -78,7 +79,8 @@ fn entries_are_held_at_their_limit_and_said_where_the_request_says_none() {
     let sent = |max: u64, kind: Kind, target: &str, given: &[&str]| {
         let asked = asked(kind, target);
         let arguments = given.iter().map(|v| Argument::Plain("limit", (*v).to_owned())).collect();
-        let mut drafts = [Draft { path: String::new(), arguments, accept: Accept::Json }];
+        let mut drafts =
+            [Draft { path: String::new(), arguments, accept: Accept::Json, sending: Sending::AsRow }];
         let allowed = RuleLimits { entries: Some(max), ..RuleLimits::default() };
         cap_entries(&allowed, kind, asked.matched.endpoint, &mut drafts);
         let [draft] = drafts;

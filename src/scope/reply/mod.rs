@@ -1,9 +1,10 @@
 //! Cutting an answer to what its caller may see.
 //!
-//! Every filtered answer is Tempo's: other backends are scoped by the query alone. An answer is
+//! Answers that no query narrows to the caller's data: of Tempo, of Alertmanager. An answer is
 //! decoded whole into a closed model, cut, and printed from what is left; what the model does not know
 //! is not passed. An answer that cannot be decoded is refused, never passed.
 
+mod alerts;
 #[cfg(any(test, feature = "fuzzing"))]
 #[allow(clippy::expect_used, clippy::panic)]
 mod invariants;
@@ -12,16 +13,19 @@ mod mark;
 mod metrics;
 pub(crate) mod otlp;
 mod search;
+mod silences;
 mod tag_values;
 mod trace;
 
+pub use alerts::Shown;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
 pub use mark::{Mark, Named};
+pub use silences::Silence;
 
 use super::Accept;
 use crate::rejection::{Rejection, UpstreamFault};
-use crate::tenant::Values;
+use crate::tenant::{ScopeMatchers, Values};
 use serde::Serialize;
 
 /// How one request's answers are cut.
@@ -56,6 +60,42 @@ pub enum Cut {
     },
     /// Tag values: for each call, the only values that may be left; `None`: all.
     TagValues(Vec<Option<Values>>),
+    /// Alerts, from three answers: those that were asked for, all of the scope's, the silences in force.
+    Alerts {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+        /// Which states are shown.
+        shown: Shown,
+        /// Whether they are in groups.
+        grouped: bool,
+    },
+    /// The receivers of the caller's alerts.
+    Receivers {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+    },
+    /// A list of silences.
+    Silences {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+    },
+    /// A silence by its id.
+    Silence {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+    },
+    /// A silence that was posted.
+    SilenceWritten {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+        /// Whether it changes another, which is looked at first.
+        changes: bool,
+    },
+    /// A silence that was looked at and then expired.
+    SilenceExpired {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+    },
 }
 
 /// What Tempo wraps a trace in.
@@ -86,16 +126,33 @@ pub enum Filtered {
         /// The body.
         body: Vec<u8>,
     },
-    /// Nothing of the caller's is in it: 404, as for an unknown trace.
+    /// 200 without a body.
+    Done,
+    /// Nothing of the caller's is in it: 404, as for an unknown trace or silence.
     NotFound,
 }
 
 impl Cut {
+    /// Whether the next call may be made, after these answers to those before it. Where one may not, the
+    /// answer is [`Filtered::NotFound`].
+    ///
+    /// # Errors
+    /// As [`Cut::apply`].
+    pub fn admits(&self, answers: &[Option<Answer>]) -> Result<bool, Rejection> {
+        match (self, answers) {
+            (Self::SilenceWritten { owned, changes: true } | Self::SilenceExpired { owned }, [looked_at]) => {
+                let Some(silence) = looked_at else { return Ok(false) };
+                Ok(silences::one(owned, silence.body_of(Accept::Json)?)? != Filtered::NotFound)
+            }
+            _ => Ok(true),
+        }
+    }
+
     /// Cuts `answers`, one a call, in the order of the calls; `None` for a call that was answered 404.
     ///
     /// # Errors
     /// [`UpstreamFault::Undecodable`] if an answer is not what the backend is known to send;
-    /// [`UpstreamFault::Unexpected`] for a 404 where only a trace can be unknown.
+    /// [`UpstreamFault::Unexpected`] for a 404 where only a trace or silence can be unknown.
     pub fn apply(&self, answers: &[Option<Answer>]) -> Result<Filtered, Rejection> {
         match (self, answers) {
             (Self::Trace { .. } | Self::Whole { .. }, [None]) => Ok(Filtered::NotFound),
@@ -117,14 +174,37 @@ impl Cut {
                 });
                 tag_values::cut(kept, &bodies.collect::<Result<Vec<_>, _>>()?)
             }
+            (Self::Alerts { owned, shown, grouped }, [Some(listed), Some(alerts), Some(silences)]) => {
+                let bodies = [
+                    listed.body_of(Accept::Json)?,
+                    alerts.body_of(Accept::Json)?,
+                    silences.body_of(Accept::Json)?,
+                ];
+                alerts::cut(owned, *shown, *grouped, bodies)
+            }
+            (Self::Receivers { owned }, [Some(answer)]) => {
+                alerts::receivers(owned, answer.body_of(Accept::Json)?)
+            }
+            (Self::Silences { owned }, [Some(answer)]) => silences::cut(owned, answer.body_of(Accept::Json)?),
+            (Self::Silence { owned }, [Some(answer)]) => silences::one(owned, answer.body_of(Accept::Json)?),
+            (Self::SilenceWritten { changes: false, .. }, [Some(answer)])
+            | (Self::SilenceWritten { changes: true, .. }, [Some(_), Some(answer)]) => {
+                silences::written(answer.body_of(Accept::Json)?)
+            }
+            (Self::SilenceExpired { .. }, [Some(_), Some(_)]) => Ok(Filtered::Done),
+            // Gone since it was looked at, or never there.
+            (Self::Silence { .. }, [None])
+            | (Self::SilenceWritten { changes: true, .. } | Self::SilenceExpired { .. }, [Some(_), None]) => {
+                Ok(Filtered::NotFound)
+            }
             _ => Err(UpstreamFault::Unexpected.into()),
         }
     }
 }
 
 impl Answer {
-    /// The body, if it is in the form that was asked for. Tempo names these types without variations
-    /// (`pkg/api/http.go`).
+    /// The body, if it is in the form that was asked for. The backends name these types without variations
+    /// (`pkg/api/http.go` of Tempo, `api/v2` of Alertmanager).
     fn body_of(&self, asked: Accept) -> Result<&[u8], UpstreamFault> {
         if self.content_type == asked.media_type() { Ok(&self.body) } else { Err(UpstreamFault::Undecodable) }
     }

@@ -1,8 +1,10 @@
 //! Each rule on payloads made by hand, and on answers of a real Tempo 2.9 (`samples/`) that holds
 //! several tenants' spans in one trace.
 
+mod alerts;
 mod metrics;
 mod search;
+mod silences;
 mod tag_values;
 mod trace;
 

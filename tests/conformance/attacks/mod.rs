@@ -6,6 +6,7 @@
 //! attack would prove nothing. Where the attack has no unscoped form of its own
 //! (a path the backend does not have), the control asks for the data it is after.
 
+mod alertmanager;
 mod gaps;
 mod identity;
 mod logql;
@@ -206,6 +207,9 @@ fn shaped(answer: &Answer, kind: &str) -> Result<(), String> {
         ("prometheus", _) => json
             .as_ref()
             .is_some_and(|v| v["status"] == "error" && v["errorType"].is_string() && v["error"].is_string()),
+        ("alertmanager", status) => {
+            json.as_ref().is_some_and(|v| v["code"] == status && v["message"].is_string())
+        }
         (_, 401) => json.as_ref().is_some_and(|v| v["message"].is_string()),
         // Tempo's own answer to an unknown trace is an empty 404.
         ("tempo", 404) if answer.body.is_empty() => true,
@@ -252,9 +256,15 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
     attacks.extend(promql::all(&clock));
     attacks.extend(logql::all(&clock));
     attacks.extend(traceql::all(&clock));
+    attacks.extend(alertmanager::all());
     for attack in attacks.iter().filter(|a| a.name.contains(only)) {
         if world.full.at.contains_key(attack.kind) {
             report.case(&attack.name, attack.run(world, rules));
+        }
+    }
+    for (name, attack) in alertmanager::WRITING {
+        if name.contains(only) && world.full.at.contains_key("alertmanager") {
+            report.case(name, attack(world));
         }
     }
     gaps::run(world, &clock, only, report);

@@ -7,6 +7,7 @@ use crate::seed::tempo::own_id;
 const P: &str = "prometheus";
 const L: &str = "loki";
 const T: &str = "tempo";
+const A: &str = "alertmanager";
 
 pub fn all(clock: &Clock) -> Vec<Attack> {
     let mut all = paths(clock);
@@ -23,11 +24,12 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
 type Plain = (&'static str, &'static str, Vec<(String, String)>);
 
 /// One request per backend that shows everybody's canaries unscoped.
-fn plain(clock: &Clock) -> [Plain; 3] {
+fn plain(clock: &Clock) -> [Plain; 4] {
     [
         (P, "/api/v1/query", clock.instant("canary")),
         (L, "/loki/api/v1/query_range", clock.steps(&[("query", r#"{service="catalog"}"#)])),
         (T, "/api/v2/search/tag/span.note/values", clock.range(&[])),
+        (A, "/api/v2/alerts", Vec::new()),
     ]
 }
 
@@ -394,6 +396,7 @@ fn headers(clock: &Clock) -> Vec<Attack> {
         let endpoint = match mount {
             P => "prometheus.query",
             L => "loki.query_range",
+            A => "alertmanager.alerts",
             _ => "tempo.tag_values",
         };
         let plain = raw(path, &params);

@@ -5,6 +5,7 @@
 //! text that names its owner and stands where it would show in a leaked answer.
 //! FULL holds everything; a TWIN holds what its tenants own and nothing else.
 
+pub mod alertmanager;
 pub mod loki;
 pub mod prometheus;
 pub mod tempo;

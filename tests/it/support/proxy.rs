@@ -42,6 +42,8 @@ pub struct Proxy {
     pub loki: FakeUpstream,
     /// The Tempo behind it, with `traces_never_mix_tenants`.
     pub tempo: FakeUpstream,
+    /// The Alertmanager behind it.
+    pub alertmanager: FakeUpstream,
     /// The server. Its second listener has Tempo at the root.
     pub running: Running,
 }
@@ -85,6 +87,7 @@ impl Proxy {
         let issuer = FakeIssuer::start().await;
         let (prometheus, loki, tempo) =
             (FakeUpstream::start().await, FakeUpstream::start().await, FakeUpstream::start().await);
+        let alertmanager = FakeUpstream::start().await;
         let text = format!(
             "listen: [{{ address: 127.0.0.1:0 }}, {{ address: 127.0.0.1:0, backend: tempo }}]
 admin: {{ address: 127.0.0.1:0 }}
@@ -93,7 +96,7 @@ backends:
   prometheus: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }}, timeout: 1s }}
   loki: {{ url: \"{}/prefix\", labels: {{ tenant: tenant }} }}
   tempo: {{ url: \"{}\", labels: {{ tenant: resource.tenant }}, features: [traces_never_mix_tenants] }}
-  alertmanager: {{ url: \"http://127.0.0.1:9\", labels: {{ tenant: tenant }} }}
+  alertmanager: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }} }}
 policies: policies
 {more}
 ",
@@ -102,12 +105,13 @@ policies: policies
             prometheus.url(),
             loki.url(),
             tempo.url(),
+            alertmanager.url(),
         );
         let config = Config::parse("test.yaml", &text, Path::new("")).unwrap_or_else(|e| panic!("{e}"));
         let policy = ("test.yaml".to_owned(), POLICY.to_owned());
         let policies = Policies::compile(&[policy], &config.limits).unwrap_or_else(|e| panic!("{e}"));
         let running = start(&config, policies).await.unwrap();
-        let proxy = Self { issuer, prometheus, loki, tempo, running };
+        let proxy = Self { issuer, prometheus, loki, tempo, alertmanager, running };
         proxy.wait_until_ready().await;
         proxy
     }

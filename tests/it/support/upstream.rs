@@ -21,8 +21,16 @@ pub struct Received {
 pub struct FakeUpstream {
     address: String,
     received: Arc<Mutex<Vec<Received>>>,
-    answer: Arc<Mutex<Answer>>,
+    answers: Arc<Mutex<Answers>>,
     server: JoinHandle<()>,
+}
+
+/// What is answered to what.
+struct Answers {
+    /// By how the request's line starts; the first that fits.
+    to: Vec<(String, Answer)>,
+    /// Else.
+    otherwise: Answer,
 }
 
 /// What is answered.
@@ -64,9 +72,10 @@ impl FakeUpstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let answer = Arc::new(Mutex::new(Answer::json(r#"{"status":"success","data":[]}"#)));
-        let server = tokio::spawn(accept(listener, Arc::clone(&received), Arc::clone(&answer)));
-        Self { address, received, answer, server }
+        let otherwise = Answer::json(r#"{"status":"success","data":[]}"#);
+        let answers = Arc::new(Mutex::new(Answers { to: Vec::new(), otherwise }));
+        let server = tokio::spawn(accept(listener, Arc::clone(&received), Arc::clone(&answers)));
+        Self { address, received, answers, server }
     }
 
     /// Where it is: `http://127.0.0.1:PORT`.
@@ -76,7 +85,12 @@ impl FakeUpstream {
 
     /// Answers this from now on.
     pub fn answer(&self, answer: Answer) {
-        *self.answer.lock().unwrap() = answer;
+        self.answers.lock().unwrap().otherwise = answer;
+    }
+
+    /// Answers this from now on to requests whose line, `METHOD target`, starts with `line`.
+    pub fn answer_to(&self, line: &str, answer: Answer) {
+        self.answers.lock().unwrap().to.insert(0, (line.to_owned(), answer));
     }
 
     /// What arrived since the last call.
@@ -98,10 +112,10 @@ impl Drop for FakeUpstream {
     }
 }
 
-async fn accept(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, answer: Arc<Mutex<Answer>>) {
+async fn accept(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, answers: Arc<Mutex<Answers>>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        tokio::spawn(serve(stream, Arc::clone(&received), Arc::clone(&answer)));
+        tokio::spawn(serve(stream, Arc::clone(&received), Arc::clone(&answers)));
     }
 }
 
@@ -109,7 +123,7 @@ async fn accept(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, answ
 async fn serve(
     mut stream: TcpStream,
     received: Arc<Mutex<Vec<Received>>>,
-    answer: Arc<Mutex<Answer>>,
+    answers: Arc<Mutex<Answers>>,
 ) -> Option<()> {
     let mut buffer = Vec::new();
     loop {
@@ -134,8 +148,12 @@ async fn serve(
         }
         let body = String::from_utf8(buffer[end + 4..end + 4 + length].to_vec()).unwrap();
         buffer.drain(..end + 4 + length);
+        let answer = {
+            let answers = answers.lock().unwrap();
+            let special = answers.to.iter().find(|(start, _)| line.starts_with(start));
+            special.map_or_else(|| answers.otherwise.clone(), |(_, answer)| answer.clone())
+        };
         received.lock().unwrap().push(Received { line, headers, body });
-        let answer = answer.lock().unwrap().clone();
         tokio::time::sleep(answer.delay).await;
         let mut out = format!("HTTP/1.1 {}\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
         for header in &answer.headers {

@@ -1,0 +1,171 @@
+//! Alertmanager's silences, and whose they are.
+//!
+//! A silence is owned by who has a value of each dimension in exactly one plain equality matcher. Such a
+//! silence mutes alerts of that value alone, whatever its other matchers say, because all of them must
+//! hold. A pattern never counts, and neither does what is not equal: `tenant!="mine"` mutes everyone else.
+//!
+//! The shapes are `gettableSilence` and `postableSilence` in `api/v2/openapi.yaml`.
+
+use super::Filtered;
+use super::alerts::Labels;
+use super::json::Text;
+use crate::rejection::{Rejection, UpstreamFault};
+use crate::tenant::{ScopeMatcher, ScopeMatchers};
+use serde::{Deserialize, Serialize};
+
+/// Whether `labels` have, for each dimension, a value of the scope.
+pub(super) fn owns(owned: &ScopeMatchers, labels: &Labels<'_>) -> bool {
+    owned
+        .iter()
+        .all(|m| labels.iter().any(|(name, value)| *name.0 == *m.label && m.values.contains(&value.0)))
+}
+
+/// A silence, as it is posted or answered.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Silence<'a> {
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    status: Option<SilenceStatus<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    annotations: Option<Labels<'a>>,
+    #[serde(borrow)]
+    comment: Text<'a>,
+    #[serde(borrow)]
+    created_by: Text<'a>,
+    #[serde(borrow)]
+    ends_at: Text<'a>,
+    #[serde(borrow)]
+    matchers: Vec<SilenceMatcher<'a>>,
+    #[serde(borrow)]
+    starts_at: Text<'a>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct SilenceStatus<'a> {
+    #[serde(borrow)]
+    state: Text<'a>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SilenceMatcher<'a> {
+    /// Versions before 0.22 know no other.
+    #[serde(default = "yes")]
+    is_equal: bool,
+    is_regex: bool,
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    value: Text<'a>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize, Serialize)]
+struct Written<'a> {
+    #[serde(borrow, rename = "silenceID")]
+    silence_id: Text<'a>,
+}
+
+impl<'a> Silence<'a> {
+    /// Reads a silence that is posted. Members that are not known are left out of it, and so are those that
+    /// only Alertmanager sets.
+    ///
+    /// # Errors
+    /// [`Rejection::Parameter`] if `body` is not the JSON of one.
+    pub fn read(body: &'a [u8]) -> Result<Self, Rejection> {
+        let read = serde_json::from_slice(body);
+        let posted: Self =
+            read.map_err(|error| Rejection::parameter("silence", format!("is none: {error}")))?;
+        // `null` and "" are no id to Alertmanager either.
+        let id = posted.id.filter(|id| !id.is_empty());
+        Ok(Self { id, status: None, updated_at: None, ..posted })
+    }
+
+    /// The id, if it has one.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_ref().map(|id| &*id.0)
+    }
+
+    /// Makes a posted silence one of the scope: a dimension that has one value and no matcher gets it.
+    ///
+    /// # Errors
+    /// [`Rejection::Parameter`] if that cannot be done: there is a choice, or a matcher that is not the
+    /// caller's to set.
+    pub fn own(&mut self, scope: &ScopeMatchers) -> Result<(), Rejection> {
+        for m in scope.iter() {
+            let refuse = |problem: String| Err(Rejection::parameter("matchers", problem));
+            let label = &m.label;
+            if self.matchers.iter().any(|own| *own.name.0 == **label && !own.is_equal) {
+                return refuse(format!("must not exclude values of `{label}`"));
+            }
+            let values: Vec<&Text<'_>> = self.equal_to(m).collect();
+            match (values.as_slice(), m.values.single()) {
+                ([value], _) if m.values.contains(&value.0) => {}
+                ([_], _) => return refuse(format!("name a `{label}` that is not granted")),
+                ([], Some(only)) => self.matchers.push(SilenceMatcher {
+                    is_equal: true,
+                    is_regex: false,
+                    name: Text(label.to_string().into()),
+                    value: Text(only.as_str().to_owned().into()),
+                }),
+                ([], None) => {
+                    let choice: Vec<String> = m.values.iter().map(|v| format!("`{label}=\"{v}\"`")).collect();
+                    return refuse(format!("must have one of {}", choice.join(", ")));
+                }
+                _ => return refuse(format!("name `{label}` more than once")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is the scope's, and nobody else's.
+    pub(super) fn is_owned(&self, scope: &ScopeMatchers) -> bool {
+        scope.iter().all(|m| {
+            let mut values = self.equal_to(m);
+            values.next().is_some_and(|value| m.values.contains(&value.0)) && values.next().is_none()
+        })
+    }
+
+    /// The values of the plain equality matchers on the label of `m`.
+    fn equal_to(&self, m: &ScopeMatcher) -> impl Iterator<Item = &Text<'a>> {
+        let label = m.label.clone();
+        let plain = move |own: &&SilenceMatcher<'_>| own.is_equal && !own.is_regex && *own.name.0 == *label;
+        self.matchers.iter().filter(plain).map(|own| &own.value)
+    }
+}
+
+/// The caller's silences in `body`, in the backend's order.
+///
+/// # Errors
+/// [`UpstreamFault::Undecodable`] if it does not decode.
+pub(super) fn cut(owned: &ScopeMatchers, body: &[u8]) -> Result<Filtered, Rejection> {
+    let mut silences: Vec<Silence<'_>> =
+        serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
+    silences.retain(|silence| silence.is_owned(owned));
+    Filtered::json(&silences)
+}
+
+/// The silence in `body`, if it is the caller's.
+///
+/// # Errors
+/// As [`cut`].
+pub(super) fn one(owned: &ScopeMatchers, body: &[u8]) -> Result<Filtered, Rejection> {
+    let silence: Silence<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
+    if silence.is_owned(owned) { Filtered::json(&silence) } else { Ok(Filtered::NotFound) }
+}
+
+/// The id that the backend gave the silence that was posted.
+///
+/// # Errors
+/// As [`cut`].
+pub(super) fn written(body: &[u8]) -> Result<Filtered, Rejection> {
+    let written: Written<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
+    Filtered::json(&written)
+}
