@@ -8,6 +8,7 @@
 //! comparison itself; `PALISADE_CONFORMANCE_ONLY=text` runs the cases whose name
 //! holds the text. With `PALISADE_CONFORMANCE_SERVERS=file`, the mode `servers`
 //! starts all servers and waits until the file is gone; other runs use those.
+//! `PALISADE_CONFORMANCE_WITH="alertmanager keycloak"` starts these only.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -76,7 +77,9 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
 /// Runs `install.sh` and reads which components it has.
 fn install(report: &mut Report) -> Result<Programs, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/install.sh");
+    let with = std::env::var("PALISADE_CONFORMANCE_WITH").unwrap_or_default();
     let out = Command::new(script)
+        .args(with.split_whitespace())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

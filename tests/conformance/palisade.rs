@@ -23,12 +23,15 @@ impl Palisade {
     pub fn start(dir: &Path, full: &Backends, issuer: &Base) -> Result<Self, String> {
         let [main, second, admin] = free_ports()?;
         let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/examples/tenant-claim");
+        // Not where only some of the backends run.
+        let at_root = match full.at.contains_key("tempo") {
+            true => format!("  - address: 127.0.0.1:{second}\n    backend: tempo\n"),
+            false => String::new(),
+        };
         let mut config = format!(
             r#"listen:
   - address: 127.0.0.1:{main}
-  - address: 127.0.0.1:{second}
-    backend: tempo
-admin: {{ address: "127.0.0.1:{admin}" }}
+{at_root}admin: {{ address: "127.0.0.1:{admin}" }}
 issuers:
   - url: {}
     audiences: [palisade]
