@@ -63,7 +63,11 @@ impl Endpoint {
             Treatment::Filter(filter) => match filter {
                 Filter::Trace | Filter::TraceV2 => Class::Traces,
                 Filter::Search | Filter::TagValues | Filter::Metrics => Class::Read,
-                Filter::Alerts | Filter::AlertGroups | Filter::Receivers => Class::Rules,
+                Filter::Rules
+                | Filter::FiringAlerts
+                | Filter::Alerts
+                | Filter::AlertGroups
+                | Filter::Receivers => Class::Rules,
                 Filter::Silences | Filter::Silence => Class::SilencesRead,
                 Filter::SilenceWrite | Filter::SilenceExpire => Class::SilencesWrite,
             },

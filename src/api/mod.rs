@@ -60,8 +60,9 @@ impl Kind {
     /// documentation; no request is looked up here.
     pub const fn refused(self) -> &'static [Refused] {
         match self {
+            Self::Prometheus => prometheus::REFUSED,
             Self::Alertmanager => alertmanager::REFUSED,
-            Self::Prometheus | Self::Loki | Self::Tempo => &[],
+            Self::Loki | Self::Tempo => &[],
         }
     }
 }
@@ -179,6 +180,8 @@ pub enum Form {
     /// A list of Alertmanager's matchers, each read and written anew. Where the row's answer is of
     /// alerts, the scope is added.
     Matchers,
+    /// A list of names that narrow what is shown: forwarded.
+    List,
     /// Another spelling of the parameter named.
     Alias(&'static str),
     /// Applied to the answer here; not forwarded.
@@ -239,6 +242,10 @@ pub enum Filter {
     TagValues,
     /// Tempo metrics: statistics of everyone's data removed.
     Metrics,
+    /// Prometheus' rules: the caller's own, and those with alerts of the caller's.
+    Rules,
+    /// Prometheus' alerts: the caller's.
+    FiringAlerts,
     /// Alertmanager's alerts: the caller's, with states that only the caller's silences and alerts make.
     Alerts,
     /// The same in groups.

@@ -84,7 +84,8 @@ impl Parameters {
         if let Form::Refused(why) = form {
             return Err(Rejection::parameter(name, why));
         }
-        let is_list = matches!(form, Form::Selectors(_) | Form::OptionalSelectors(_) | Form::Matchers);
+        let is_list =
+            matches!(form, Form::Selectors(_) | Form::OptionalSelectors(_) | Form::Matchers | Form::List);
         if !is_list {
             let mut earlier = self.given.iter().filter(|g| g.name == name);
             if earlier.clone().any(|g| g.place == place) {

@@ -171,7 +171,6 @@ mod tests {
         for path in [
             "/federate",
             "/api/v1/read",
-            "/api/v1/query_exemplars",
             "/api/v1/status/config",
             "/api/v1/status/tsdb",
             "/x/api/v1/query",

@@ -1,6 +1,6 @@
 //! Prometheus (`web/api/v1/api.go` of its source).
 
-use super::{Endpoint, Form, Methods, Parameter, Text, Treatment, json};
+use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Text, Treatment, json};
 use crate::lang::promql::Entry;
 
 const fn parameter(name: &'static str, form: Form) -> Parameter {
@@ -57,6 +57,64 @@ pub static ENDPOINTS: &[Endpoint] = &[
         treatment: Treatment::Scope,
     },
     Endpoint {
+        name: "query_exemplars",
+        methods: Methods::GetPost,
+        path: "/api/v1/query_exemplars",
+        // Of an expression each selector is asked for. Without one there are none: 204.
+        parameters: &[QUERY, START, END],
+        treatment: Treatment::Scope,
+    },
+    Endpoint {
+        name: "rules",
+        methods: Methods::Get,
+        path: "/api/v1/rules",
+        parameters: &[
+            parameter("rule_name[]", Form::List),
+            parameter("rule_group[]", Form::List),
+            parameter("file[]", Form::List),
+            parameter("type", Form::Plain),
+            parameter("match[]", Form::Refused("is not supported, use `rule_name[]` or `rule_group[]`")),
+            // Which rules are shown depends on their alerts, and which groups on their rules.
+            parameter("exclude_alerts", Form::Applied),
+            parameter("group_limit", Form::Applied),
+            parameter("group_next_token", Form::Applied),
+        ],
+        treatment: Treatment::Filter(Filter::Rules),
+    },
+    Endpoint {
+        name: "alerts",
+        methods: Methods::Get,
+        path: "/api/v1/alerts",
+        parameters: &[],
+        treatment: Treatment::Filter(Filter::FiringAlerts),
+    },
+    // What is scraped, and where from, is the operator's alone.
+    Endpoint {
+        name: "targets",
+        methods: Methods::Get,
+        path: "/api/v1/targets",
+        parameters: &[],
+        treatment: Treatment::Static(json(
+            r#"{"status":"success","data":{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}}"#,
+        )),
+    },
+    Endpoint {
+        name: "targets_metadata",
+        methods: Methods::Get,
+        path: "/api/v1/targets/metadata",
+        parameters: &[],
+        treatment: Treatment::Static(json(r#"{"status":"success","data":[]}"#)),
+    },
+    Endpoint {
+        name: "alertmanagers",
+        methods: Methods::Get,
+        path: "/api/v1/alertmanagers",
+        parameters: &[],
+        treatment: Treatment::Static(json(
+            r#"{"status":"success","data":{"activeAlertmanagers":[],"droppedAlertmanagers":[]}}"#,
+        )),
+    },
+    Endpoint {
         name: "buildinfo",
         methods: Methods::Get,
         path: "/api/v1/status/buildinfo",
@@ -65,4 +123,46 @@ pub static ENDPOINTS: &[Endpoint] = &[
             r#"{"status":"success","data":{"version":"3.16.0","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":""}}"#,
         )),
     },
+];
+
+/// What else Prometheus registers (`web/web.go`, `web/api/v1/api.go`).
+pub static REFUSED: &[Refused] = &[
+    Refused { path: "/api/v1/query_cost", why: "estimated from everyone's data" },
+    Refused { path: "/api/v1/query_range_cost", why: "estimated from everyone's data" },
+    Refused { path: "/api/v1/format_query", why: "not served yet" },
+    Refused { path: "/api/v1/parse_query", why: "not served yet" },
+    Refused { path: "/api/v1/metadata", why: "not served yet: help texts of all tenants share names" },
+    Refused { path: "/api/v1/search/*", why: "not served yet" },
+    Refused { path: "/api/v1/read", why: "not served yet: protobuf whose matchers must be scoped" },
+    Refused { path: "/federate", why: "not served yet" },
+    Refused { path: "/api/v1/write", why: "writes" },
+    Refused { path: "/api/v1/otlp/v1/metrics", why: "writes" },
+    Refused { path: "/api/v1/scrape_pools", why: "names jobs of all tenants" },
+    Refused { path: "/api/v1/scrape_pools/config", why: "the configuration" },
+    Refused { path: "/api/v1/targets/relabel_steps", why: "the configuration" },
+    Refused { path: "/api/v1/status/config", why: "the configuration" },
+    Refused {
+        path: "/api/v1/status/flags",
+        why: "the configuration; Grafana takes who answers it for Thanos",
+    },
+    Refused { path: "/api/v1/status/runtimeinfo", why: "about the server and everyone's data" },
+    Refused { path: "/api/v1/status/tsdb", why: "counts series by label value: a list of tenants" },
+    Refused { path: "/api/v1/status/tsdb/blocks", why: "about everyone's data" },
+    Refused { path: "/api/v1/status/self_metrics", why: "about the server and everyone's data" },
+    Refused { path: "/api/v1/status/walreplay", why: "about the server" },
+    Refused { path: "/api/v1/features", why: "Grafana takes who answers it for Mimir" },
+    Refused { path: "/api/v1/notifications", why: "errors of the configuration" },
+    Refused { path: "/api/v1/notifications/live", why: "errors of the configuration" },
+    Refused { path: "/api/v1/admin/tsdb/*", why: "destroys or copies everyone's data" },
+    Refused { path: "/api/v1/openapi.yaml", why: "describes endpoints that are not served" },
+    Refused { path: "/consoles/*", why: "templates that run any query" },
+    Refused { path: "/metrics", why: "about the server and everyone's data" },
+    Refused { path: "/version", why: "about the server" },
+    Refused { path: "/-/healthy", why: "Palisade has its own" },
+    Refused { path: "/-/ready", why: "Palisade has its own" },
+    Refused { path: "/-/reload", why: "changes the server" },
+    Refused { path: "/-/quit", why: "ends the server" },
+    Refused { path: "/debug/*", why: "memory of the server, everyone's data among it" },
+    Refused { path: "/user/*", why: "files of the server" },
+    Refused { path: "/", why: "pages, which ask what is not served" },
 ];

@@ -52,6 +52,10 @@ fn treatment(endpoint: &Endpoint) -> String {
             Filter::Alerts | Filter::AlertGroups => {
                 "alerts are checked again, their states are those that the caller's own silences and alerts make"
             }
+            Filter::Rules => {
+                "rules that say the caller's tenant, and those with alerts of the caller's; paged afterwards"
+            }
+            Filter::FiringAlerts => "cut to the caller's alerts",
             Filter::Receivers => "made from the receivers of the caller's alerts",
             Filter::Silences => "cut to the caller's silences",
             Filter::Silence => "404 unless it is the caller's",

@@ -111,8 +111,10 @@ impl Asking<'_> {
     /// Path, method, size, parameters: the order in which a server refuses.
     fn preview(&self, grant: &Grant, request: &Request) -> Result<Preview, Rejection> {
         let matched = self.matched(request)?.by(self.backend.kind, method(request))?;
-        if request.method != "POST" && request.form.is_some() {
-            return Err(Rejection::Malformed("a GET or DELETE has no body"));
+        match request.method.as_str() {
+            "GET" if request.form.is_some() => return Err(Rejection::Malformed("a GET has no body")),
+            "DELETE" if request.form.is_some() => return Err(Rejection::Malformed("a DELETE has no body")),
+            _ => {}
         }
         if request.form.as_ref().is_some_and(|form| form.len() > self.limits.body_bytes) {
             return Err(Rejection::TooLarge { what: "bytes of the body", max: self.limits.body_bytes });

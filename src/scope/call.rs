@@ -227,7 +227,7 @@ fn push_encoded(form: &mut Vec<u8>, text: &str) {
 /// Whether the row lets `name` pass as the caller wrote it.
 fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
     let row = endpoint.parameters.iter().find(|p| p.name == name);
-    row.is_some_and(|p| matches!(p.form, Form::Plain | Form::Time | Form::Matchers))
+    row.is_some_and(|p| matches!(p.form, Form::Plain | Form::Time | Form::Matchers | Form::List))
 }
 
 #[cfg(test)]

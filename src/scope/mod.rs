@@ -6,6 +6,7 @@ pub mod call;
 pub mod carried;
 mod memory;
 pub mod preview;
+mod prometheus;
 pub mod reply;
 pub mod seal;
 mod tempo;
@@ -174,6 +175,10 @@ fn asking(
         Filter::Trace | Filter::TraceV2 | Filter::Search | Filter::TagValues | Filter::Metrics => {
             tempo::asking(filter, backend, asked, matchers, limits, memory)
         }
+        Filter::Rules | Filter::FiringAlerts => {
+            let call = draft(backend, asked, matchers, limits, memory)?;
+            Ok(Asking::Calls(vec![call], prometheus::cut(filter, backend, asked, matchers)?))
+        }
         Filter::Alerts
         | Filter::AlertGroups
         | Filter::Receivers
@@ -223,6 +228,10 @@ fn draft(
             }
             (Form::Time | Form::Plain, Some(value)) => {
                 arguments.push(Argument::Plain(name, value.to_owned()));
+            }
+            (Form::List, _) => {
+                let given = asked.parameters.list(name);
+                arguments.extend(given.map(|value| Argument::Plain(name, value.to_owned())));
             }
             (Form::Matchers, _) => {
                 for text in asked.parameters.list(name) {

@@ -62,7 +62,8 @@ pub(super) fn seal(
             // Beside the alerts, silences are asked, which no query narrows.
             Filter::Alerts | Filter::AlertGroups => (first, true),
             // No query narrows these: their cut does.
-            Filter::Trace | Filter::TraceV2 | Filter::Silences | Filter::Silence => (true, true),
+            Filter::Trace | Filter::TraceV2 | Filter::Rules | Filter::FiringAlerts => (true, true),
+            Filter::Silences | Filter::Silence => (true, true),
             // The cut looks at the silence before anything is changed, or the body has the scope.
             Filter::SilenceExpire => (looked_first && drafts.len() == 2, true),
             Filter::SilenceWrite => (looked_first == (drafts.len() == 2), true),

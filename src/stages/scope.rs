@@ -145,7 +145,10 @@ impl Scope {
         let body = match method {
             Some(api::Method::Post) => Some(body),
             _ if body.is_end_stream() => None,
-            _ => return Err(told.refuse(Rejection::Malformed("a GET or DELETE has no body"))),
+            Some(api::Method::Delete) => {
+                return Err(told.refuse(Rejection::Malformed("a DELETE has no body")));
+            }
+            _ => return Err(told.refuse(Rejection::Malformed("a GET has no body"))),
         };
         Ok((Begun { mount, grant, matched, query, headers, told }, body))
     }

@@ -175,3 +175,33 @@ async fn a_query_asked_again_is_not_scoped_again() {
         assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
     }
 }
+
+/// ATK-57: rules and alerts are asked whole, as the caller names them, and cut.
+#[tokio::test]
+async fn atk_57_rules_and_alerts_are_cut() {
+    let proxy = Proxy::start().await;
+    let alert = |tenant: &str| serde_json::json!({ "labels": { "tenant": tenant }, "annotations": {}, "state": "firing", "value": "1e+00" });
+    let alerts = serde_json::json!({ "status": "success", "data": { "alerts": [alert("acme-books"), alert("globex-lit")] } });
+    proxy.prometheus.answer(Answer::json(&alerts.to_string()));
+    let got = proxy.get("/prometheus/api/v1/alerts").await;
+    assert_eq!((got.status, &got.json()["data"]["alerts"]), (200, &serde_json::json!([alert("acme-books")])));
+    proxy.prometheus.take();
+    proxy.prometheus.answer(Answer::json(r#"{"status":"success","data":{"groups":[]}}"#));
+    let target =
+        "/prometheus/api/v1/rules?rule_name[]=a&rule_name[]=b&type=alert&group_limit=2&exclude_alerts=true";
+    assert_eq!(proxy.get(target).await.json()["data"]["groups"], serde_json::json!([]));
+    let line = proxy.prometheus.take_one().line;
+    assert_eq!(line, "GET /api/v1/rules?rule_name%5B%5D=a&rule_name%5B%5D=b&type=alert");
+    for query in ["group_next_token=x", "group_limit=0", "group_limit=x", "exclude_alerts=x", "match[]=up"] {
+        assert_eq!(proxy.get(&format!("/prometheus/api/v1/rules?{query}")).await.status, 400, "{query}");
+    }
+    proxy.prometheus.answer(Answer::of("400 Bad Request", "application/json", b"globex-lit"));
+    assert!(!proxy.get("/prometheus/api/v1/rules").await.text().contains("globex"));
+    proxy.prometheus.take();
+    for list in ["targets", "targets/metadata", "alertmanagers"] {
+        let got = proxy.get(&format!("/prometheus/api/v1/{list}")).await;
+        assert_eq!((got.status, got.json()["status"].as_str()), (200, Some("success")), "{list}");
+    }
+    assert_eq!(proxy.get("/prometheus/api/v1/status/flags").await.status, 404);
+    assert!(proxy.prometheus.take().is_empty());
+}

@@ -1,6 +1,6 @@
 //! Cutting an answer to what its caller may see.
 //!
-//! Answers that no query narrows to the caller's data: of Tempo, of Alertmanager. An answer is
+//! Answers that no query narrows to the caller's data: of Tempo, of Alertmanager, of Prometheus' rules. An answer is
 //! decoded whole into a closed model, cut, and printed from what is left; what the model does not know
 //! is not passed. An answer that cannot be decoded is refused, never passed.
 
@@ -12,6 +12,7 @@ mod json;
 mod mark;
 mod metrics;
 pub(crate) mod otlp;
+mod rules;
 mod search;
 mod silences;
 mod tag_values;
@@ -21,6 +22,7 @@ pub use alerts::Shown;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
 pub use mark::{Mark, Named};
+pub use rules::Page;
 pub use silences::Silence;
 
 use super::Accept;
@@ -60,6 +62,20 @@ pub enum Cut {
     },
     /// Tag values: for each call, the only values that may be left; `None`: all.
     TagValues(Vec<Option<Values>>),
+    /// Rules of Prometheus.
+    Rules {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+        /// Whether their alerts are left out once the cut is made.
+        exclude_alerts: bool,
+        /// Which of the groups that are left.
+        page: Option<Page>,
+    },
+    /// Alerts of Prometheus.
+    FiringAlerts {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+    },
     /// Alerts, from three answers: those that were asked for, all of the scope's, the silences in force.
     Alerts {
         /// What tells the caller's.
@@ -181,6 +197,12 @@ impl Cut {
                     silences.body_of(Accept::Json)?,
                 ];
                 alerts::cut(owned, *shown, *grouped, bodies)
+            }
+            (Self::Rules { owned, exclude_alerts, page }, [Some(answer)]) => {
+                rules::cut(owned, *exclude_alerts, page.as_ref(), answer.body_of(Accept::Json)?)
+            }
+            (Self::FiringAlerts { owned }, [Some(answer)]) => {
+                rules::alerts(owned, answer.body_of(Accept::Json)?)
             }
             (Self::Receivers { owned }, [Some(answer)]) => {
                 alerts::receivers(owned, answer.body_of(Accept::Json)?)

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod metrics;
+mod rules;
 mod search;
 mod silences;
 mod tag_values;

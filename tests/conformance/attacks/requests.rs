@@ -91,18 +91,12 @@ fn paths(clock: &Clock) -> Vec<Attack> {
 fn side_doors(clock: &Clock) -> Vec<Attack> {
     let prometheus = [
         "/federate?match[]=canary",
-        "/api/v1/query_exemplars?query=canary",
         "/api/v1/status/config",
         "/api/v1/status/flags",
         "/api/v1/status/tsdb",
         "/api/v1/status/runtimeinfo",
         "/api/v1/status/walreplay",
-        "/api/v1/targets",
-        "/api/v1/targets/metadata",
         "/api/v1/scrape_pools",
-        "/api/v1/alertmanagers",
-        "/api/v1/rules",
-        "/api/v1/alerts",
         "/api/v1/metadata",
         "/api/v1/features",
         "/api/v1/notifications/live",
@@ -189,9 +183,6 @@ fn side_doors(clock: &Clock) -> Vec<Attack> {
     // Those that show data as they stand are tried with their control.
     let control = raw("/api/search/tag/note/values", &clock.range(&[]));
     all.push(Attack::refused("ATK-47 v1-tag-values", T, control, &[404]));
-    let control = raw("/api/v1/query_exemplars", &pairs(&[("query", "canary")]));
-    let shown = raw("/api/v1/query", &clock.instant("canary"));
-    all.push(Attack::refused("ATK-06 exemplars", P, control, &[404]).control(shown));
     let id = own_id("globex-lit", 1);
     let control = raw(&format!("/api/traces/{id}"), &[]);
     let anchored = raw(&format!("/api/traces/{id}/../{id}"), &[]);
