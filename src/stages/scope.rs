@@ -156,8 +156,12 @@ impl Scope {
     fn plan(&self, begun: Begun, body: Option<Vec<u8>>) -> (Result<Plan, Rejection>, Told) {
         let Begun { mount, grant, matched, query, headers, told } = begun;
         let endpoint = matched.endpoint;
-        let plan = form(endpoint, body).and_then(|(form, body)| {
-            let parameters = Parameters::read(endpoint, query.as_deref(), form.as_deref(), &self.limits)?;
+        let (form, body) = match form(endpoint, body) {
+            Ok(read) => read,
+            Err(rejection) => return (Err(rejection), told),
+        };
+        let plan = Parameters::read(endpoint, query.as_deref(), form.as_deref(), &self.limits);
+        let plan = plan.and_then(|parameters| {
             if let Some(metrics) = self.metrics.backend(mount.index).and_then(|b| b.endpoint(Some(endpoint)))
             {
                 metrics.dropped(parameters.dropped);
