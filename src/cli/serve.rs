@@ -1,11 +1,15 @@
 //! `palisade serve`.
 
 use super::asked_to_stop;
-use crate::config::Snapshot;
-use crate::server;
+use crate::config::{Snapshot, fingerprint};
+use crate::server::{self, Running};
 use clap::Args;
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What to serve.
 #[derive(Debug, Args)]
@@ -15,17 +19,23 @@ pub struct ServeArguments {
     config: PathBuf,
 }
 
-/// Serves until asked to stop.
+/// How often the files are looked at for changes.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Serves until asked to stop; what the files say anew is served from then on.
 pub async fn serve(arguments: ServeArguments) -> ExitCode {
-    match start(&arguments).await {
-        Ok(running) => {
-            for address in &running.addresses {
+    match Serving::start(arguments.config).await {
+        Ok(mut serving) => {
+            for address in &serving.running.addresses {
                 tracing::info!(%address, "serving");
             }
-            tracing::info!(address = %running.admin, "serving health and metrics");
-            asked_to_stop().await;
+            tracing::info!(address = %serving.running.admin, "serving health and metrics");
+            tokio::select! {
+                () = asked_to_stop() => {}
+                () = serving.watch() => {}
+            }
             tracing::info!("stopping");
-            running.stop().await;
+            serving.running.stop().await;
             ExitCode::SUCCESS
         }
         Err(fault) => {
@@ -35,11 +45,68 @@ pub async fn serve(arguments: ServeArguments) -> ExitCode {
     }
 }
 
-async fn start(arguments: &ServeArguments) -> Result<server::Running, Box<dyn std::error::Error>> {
-    let Snapshot { config, policies, report } = Snapshot::load(&arguments.config)?.usable()?;
-    tracing::info!(rules = policies.rules().len(), cases = report.run, "policies");
-    for backend in &config.backends {
-        tracing::info!(name = backend.name, kind = %backend.kind, url = %backend.url, "backend");
+/// A server, and what it serves.
+struct Serving {
+    path: PathBuf,
+    running: Running,
+    snapshot: Snapshot,
+    /// Of the files as they were last read, for better or worse.
+    fingerprint: Box<[u8]>,
+}
+
+impl Serving {
+    async fn start(path: PathBuf) -> Result<Self, Box<dyn Error>> {
+        let snapshot = Snapshot::load(&path)?.usable()?;
+        tracing::info!(rules = snapshot.policies.rules().len(), cases = snapshot.report.run, "policies");
+        for backend in &snapshot.config.backends {
+            tracing::info!(name = backend.name, kind = %backend.kind, url = %backend.url, "backend");
+        }
+        let fingerprint = fingerprint(&path, &snapshot.config);
+        let running = server::start(&snapshot.config, Arc::clone(&snapshot.policies)).await?;
+        Ok(Self { path, running, snapshot, fingerprint })
     }
-    Ok(server::start(&config, policies).await?)
+
+    /// Reloads at each SIGHUP, and when the files have changed. Never ends.
+    async fn watch(&mut self) {
+        let mut hangup = signal(SignalKind::hangup()).ok();
+        let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+        loop {
+            let asked = tokio::select! {
+                _ = ticks.tick() => false,
+                () = hung_up(&mut hangup) => true,
+            };
+            let fingerprint = fingerprint(&self.path, &self.snapshot.config);
+            if asked || fingerprint != self.fingerprint {
+                // Known from now on, so that what is broken is told once.
+                self.fingerprint = fingerprint;
+                if let Err(fault) = self.reload().await {
+                    tracing::error!(%fault, "not reloaded, what was served before still is");
+                }
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), Box<dyn Error>> {
+        let snapshot = Snapshot::load(&self.path).map_err(Box::<dyn Error>::from);
+        let snapshot = snapshot
+            .and_then(|snapshot| Ok(snapshot.usable()?))
+            .inspect_err(|_| self.running.unreadable())?;
+        let changes = snapshot.changes_since(&self.snapshot);
+        self.running.reload(&snapshot.config, Arc::clone(&snapshot.policies)).await?;
+        self.snapshot = snapshot;
+        // Its policies and certificates may stand elsewhere now.
+        self.fingerprint = fingerprint(&self.path, &self.snapshot.config);
+        tracing::info!(changes = changes.join("; "), "reloaded");
+        Ok(())
+    }
+}
+
+/// Returns at the next SIGHUP.
+async fn hung_up(signals: &mut Option<Signal>) {
+    if let Some(signals) = signals
+        && signals.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
 }

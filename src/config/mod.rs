@@ -11,6 +11,7 @@ mod invariants;
 pub mod reference;
 mod snapshot;
 mod value;
+mod watch;
 
 pub use crate::yaml::FileError as ConfigError;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -18,6 +19,7 @@ pub use invariants::check as check_invariants;
 pub use snapshot::Snapshot;
 pub use value::Version;
 pub(crate) use value::{check_label, fits};
+pub use watch::fingerprint;
 
 use crate::api::Kind;
 use crate::auth::config::Issuer;

@@ -4,6 +4,7 @@ use super::{Backend, Config, ConfigError};
 use crate::cases::{self, Report};
 use crate::policy::Policies;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A configuration with its policies, and what came of their cases. Never changed: what is read later is
 /// another one.
@@ -12,7 +13,7 @@ pub struct Snapshot {
     /// The configuration.
     pub config: Config,
     /// The policies.
-    pub policies: Policies,
+    pub policies: Arc<Policies>,
     /// What came of the cases.
     pub report: Report,
 }
@@ -27,7 +28,7 @@ impl Snapshot {
         let policies = Policies::load(&config.policies, &config.limits)?;
         let backends: Vec<_> = config.backends.iter().map(Backend::scoped).collect();
         let report = cases::run_folder(&config.policies, &policies, &backends, &config.limits)?;
-        Ok(Self { config, policies, report })
+        Ok(Self { config, policies: Arc::new(policies), report })
     }
 
     /// The snapshot, if every case of its policies holds.

@@ -6,6 +6,7 @@ use crate::rejection::TokenFault;
 use crate::scope::Backend;
 use metrics::{Counter, Histogram, counter, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Upper bounds of the latency histograms, in seconds.
@@ -13,8 +14,8 @@ const BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// All metrics of one server.
-#[derive(Debug)]
 pub struct Metrics {
+    recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     backends: Vec<BackendMetrics>,
     no_mount: Vec<Counter>,
@@ -26,6 +27,7 @@ pub struct Metrics {
     disagreements: Counter,
     policy_faults: Counter,
     audit_dropped: Counter,
+    reloads: [Counter; 2],
 }
 
 /// The metrics of one backend.
@@ -45,6 +47,12 @@ pub struct EndpointMetrics {
     dropped: Counter,
 }
 
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
 impl Metrics {
     /// Registers the metrics of `backends`, in their order.
     ///
@@ -55,8 +63,18 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)?
             .build_recorder();
         describe(&recorder);
-        Ok(metrics::with_local_recorder(&recorder, || {
+        Ok(Self::registered(Arc::new(recorder), backends))
+    }
+
+    /// The same metrics with those of other `backends`: what both have counts on.
+    pub fn renewed(&self, backends: &[Backend]) -> Self {
+        Self::registered(Arc::clone(&self.recorder), backends)
+    }
+
+    fn registered(recorder: Arc<PrometheusRecorder>, backends: &[Backend]) -> Self {
+        metrics::with_local_recorder(&*recorder, || {
             Self {
+            recorder: Arc::clone(&recorder),
             handle: recorder.handle(),
             backends: backends.iter().map(BackendMetrics::register).collect(),
             no_mount: Outcome::ALL
@@ -74,8 +92,15 @@ impl Metrics {
             disagreements: counter!("palisade_scope_disagreement_total"),
             policy_faults: counter!("palisade_policy_faults_total"),
             audit_dropped: counter!("palisade_audit_dropped_total"),
+            reloads: ["refused", "done"].map(|outcome| counter!("palisade_reload_total", "outcome" => outcome)),
         }
-        }))
+        })
+    }
+
+    /// Another snapshot was to be served, and is or is not.
+    pub fn reloaded(&self, done: bool) {
+        let [refused, taken] = &self.reloads;
+        if done { taken } else { refused }.increment(1);
     }
 
     /// The metrics of the backend at `index` of those registered.
@@ -205,6 +230,10 @@ fn describe(recorder: &PrometheusRecorder) {
         metrics::describe_counter!(
             "palisade_audit_dropped_total",
             "Lines of the audit log that were not written."
+        );
+        metrics::describe_counter!(
+            "palisade_reload_total",
+            "Snapshots that were read to replace the one that is served, by whether they did."
         );
         metrics::describe_counter!(
             "palisade_policy_faults_total",

@@ -4,6 +4,7 @@ use crate::auth::Verifier;
 use crate::events::Metrics;
 use crate::respond::{Body, full};
 use crate::stages::Decision;
+use arc_swap::ArcSwap;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -17,7 +18,7 @@ use tower::Service;
 #[derive(Clone)]
 pub struct Admin {
     /// Tells whether tokens can be verified.
-    pub verifier: Arc<Verifier<Decision>>,
+    pub verifier: Arc<ArcSwap<Verifier<Decision>>>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
 }
@@ -34,7 +35,9 @@ impl Service<Request<Incoming>> for Admin {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let (status, body) = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => (StatusCode::OK, "ok\n".to_owned()),
-            (&Method::GET, "/readyz") if self.verifier.ready() => (StatusCode::OK, "ready\n".to_owned()),
+            (&Method::GET, "/readyz") if self.verifier.load().ready() => {
+                (StatusCode::OK, "ready\n".to_owned())
+            }
             (&Method::GET, "/readyz") => {
                 (StatusCode::SERVICE_UNAVAILABLE, "waiting for an issuer's keys\n".to_owned())
             }

@@ -1,6 +1,7 @@
 //! Listeners and the stack of stages behind them.
 
 mod admin;
+mod built;
 mod listen;
 pub mod stack;
 mod stall;
@@ -15,20 +16,22 @@ use crate::events::Metrics;
 use crate::events::audit::{Audit, AuditSettings, WhenFull, Writer};
 use crate::policy::Policies;
 use crate::scope::Backend;
-use crate::stages::{
-    Authenticate, Authorize, Conclude, Forwarding, Gates, Mount, Mounts, Scope, ScopedQueries,
-};
-use crate::upstream::{self, Room, Upstream};
+use crate::stages::Decision;
 use admin::Admin;
+use arc_swap::ArcSwap;
+use built::Built;
 use listen::{Connections, accept};
-use stack::{Stages, stack};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use workers::{Door, Workers};
+use workers::Workers;
+
+/// How long a new configuration's issuers may take to give their keys.
+const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the histograms are tidied when nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -66,13 +69,18 @@ pub enum StartFault {
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(std::io::Error),
+    /// A key that is read at the start only has changed.
+    #[error("`{0}` changed, which needs a restart")]
+    Restart(&'static str),
+    /// No issuer of a new configuration gave its keys in time.
+    #[error("no issuer's keys can be had")]
+    NoKeys,
     /// A thread cannot be had.
     #[error("cannot start a worker: {0}")]
     Worker(std::io::Error),
 }
 
 /// A server that runs until it is dropped or [`Running::stop`]ped.
-#[derive(Debug)]
 pub struct Running {
     /// Where callers are served, in the order of the configuration.
     pub addresses: Vec<SocketAddr>,
@@ -80,17 +88,71 @@ pub struct Running {
     pub admin: SocketAddr,
     shutdown: watch::Sender<bool>,
     serving: JoinSet<()>,
-    workers: Workers,
+    ended: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
     audit: Option<Writer>,
+    built: Built,
+    verifier: Arc<ArcSwap<Verifier<Decision>>>,
+    renew: Renew,
+}
+
+/// Builds the doors of what was built, and gives them to the workers.
+type Renew = Box<dyn Fn(&Built) -> Result<(), StartFault> + Send + Sync>;
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
 }
 
 impl Running {
+    /// Serves another configuration from now on, wholly or not at all: requests in flight end as they began,
+    /// and the next one on each open connection is the new one's.
+    ///
+    /// # Errors
+    /// What of it cannot be had, or cannot change while the server runs; the server goes on as before.
+    pub async fn reload(&mut self, config: &Config, policies: Arc<Policies>) -> Result<(), StartFault> {
+        let renewed = self.renewed(config, policies).await;
+        self.built.metrics.reloaded(renewed.is_ok());
+        self.built = renewed?;
+        self.verifier.store(Arc::clone(&self.built.verifier));
+        Ok(())
+    }
+
+    async fn renewed(&self, config: &Config, policies: Arc<Policies>) -> Result<Built, StartFault> {
+        let old = &self.built.config;
+        let addresses = |config: &Config| config.listen.iter().map(|l| l.address).collect::<Vec<_>>();
+        for (key, differs) in [
+            ("listen[].address", addresses(config) != addresses(old)),
+            ("admin", config.admin != old.admin),
+            ("audit", config.audit != old.audit),
+        ] {
+            if differs {
+                return Err(StartFault::Restart(key));
+            }
+        }
+        let built = self.built.next(config, policies)?;
+        let ready = async {
+            while !built.verifier.ready() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(KEYS_TIMEOUT, ready).await.map_err(|_| StartFault::NoKeys)?;
+        (self.renew)(&built)?;
+        Ok(built)
+    }
+
+    /// A snapshot to replace the one that is served could not be read.
+    pub fn unreadable(&self) {
+        self.built.metrics.reloaded(false);
+    }
+
     /// Takes no more connections, and returns when the requests in flight have ended.
     pub async fn stop(mut self) {
         let _ = self.shutdown.send(true);
         while self.serving.join_next().await.is_some() {}
-        self.workers.ended().await;
+        self.ended.await;
         // It ends when what the last requests told is written.
+        drop((self.built, self.renew));
         if let Some(writer) = self.audit {
             let _ = tokio::task::spawn_blocking(|| writer.join()).await;
         }
@@ -101,16 +163,9 @@ impl Running {
 ///
 /// # Errors
 /// The first thing that cannot be had. Nothing is served then.
-pub async fn start(config: &Config, policies: Policies) -> Result<Running, StartFault> {
-    let limits = Arc::new(config.limits.clone());
+pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Result<Running, StartFault> {
     let backends: Vec<Backend> = config.backends.iter().map(config::Backend::scoped).collect();
     let metrics = Arc::new(Metrics::new(&backends)?);
-    let verifier = Arc::new(Verifier::new(config.issuers.clone(), &limits)?);
-    let permits = Arc::new(Semaphore::new(config.concurrent_requests));
-    let room = Room::of(limits.filtered_answer_bytes.saturating_mul(ANSWERS_AT_THEIR_CAP));
-    let policies = Arc::new(policies);
-    let gates = Gates::new();
-    let queries = ScopedQueries::new(config.scoped_query_cache_bytes as u64, Arc::clone(&metrics));
     let (audit, writer) = match &config.audit {
         Some(audit) => {
             let settings = AuditSettings {
@@ -124,47 +179,9 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
         }
         None => (None, None),
     };
-    let audited = audit.is_some();
-    let stages = |mounts| Stages {
-        mounts: Mounts { served: mounts, timeout: config.request_timeout },
-        authenticate: Authenticate { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) },
-        authorize: Authorize {
-            policies: Arc::clone(&policies),
-            generation: 0,
-            gates: gates.clone(),
-            metrics: Arc::clone(&metrics),
-        },
-        scope: Scope {
-            limits: Arc::clone(&limits),
-            metrics: Arc::clone(&metrics),
-            queries: queries.clone(),
-            audited,
-        },
-        forward: Forwarding {
-            limits: Arc::clone(&limits),
-            metrics: Arc::clone(&metrics),
-            room: room.clone(),
-        }
-        .into(),
-        conclude: Conclude {
-            metrics: Arc::clone(&metrics),
-            permits: Arc::clone(&permits),
-            audit: audit.clone(),
-        },
-    };
-    let tls = config.listen.iter().map(|listen| listen.tls.as_ref().map(tls::load).transpose());
-    let tls: Vec<_> = tls.collect::<Result<_, _>>()?;
-    let roots = upstream::roots()?;
-    let door = |listen, tls: &Option<_>, mounts: &_| Door {
-        tls: tls.clone(),
-        service: stack(stages(served(listen, mounts))),
-    };
-    let doors = |_| {
-        let mounts = mounts(config, &backends, &roots)?;
-        Ok(config.listen.iter().zip(&tls).map(|(listen, tls)| door(listen, tls, &mounts)).collect())
-    };
+    let built = Built::first(config, policies.into(), Arc::clone(&metrics), audit)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let doors = (0..workers).map(doors).collect::<Result<Vec<_>, StartFault>>()?;
+    let doors = built.doors(workers)?;
 
     let mut addresses = Vec::with_capacity(config.listen.len());
     let mut listeners = Vec::with_capacity(config.listen.len());
@@ -175,41 +192,24 @@ pub async fn start(config: &Config, policies: Policies) -> Result<Running, Start
     let admin_listener = bind(config.admin.address, &mut admin).await?;
 
     let (shutdown, down) = watch::channel(false);
-    let workers = Workers::start(doors, &down).map_err(StartFault::Worker)?;
+    let running = Workers::start(doors, &down).map_err(StartFault::Worker)?;
     let mut serving = JoinSet::new();
     for (door, listener) in listeners.into_iter().enumerate() {
-        serving.spawn(accept(listener, down.clone(), workers.giving(door)));
+        serving.spawn(accept(listener, down.clone(), running.giving(door)));
     }
     serving.spawn(upkeep(Arc::clone(&metrics), down.clone()));
-    let service = Admin { verifier: Arc::clone(&verifier), metrics: Arc::clone(&metrics) };
+    let verifier = Arc::new(ArcSwap::new(Arc::clone(&built.verifier)));
+    let service = Admin { verifier: Arc::clone(&verifier), metrics };
     serving.spawn(async move {
         let connections = Connections::new(down.clone());
         accept(admin_listener, down, |stream| connections.serve(stream, None, service.clone())).await;
         connections.drain().await;
     });
     let admin = admin.first().copied().unwrap_or(config.admin.address);
-    Ok(Running { addresses, admin, shutdown, serving, workers, audit: writer })
-}
-
-fn mounts(
-    config: &Config,
-    backends: &[Backend],
-    tls: &rustls::ClientConfig,
-) -> Result<Arc<[Arc<Mount>]>, StartFault> {
-    let mount = |(index, (backend, configured)): (usize, (&Backend, &config::Backend))| {
-        let upstream = Upstream::new(&configured.url, tls.clone(), configured.timeout);
-        let upstream = upstream.ok_or_else(|| StartFault::Url(configured.url.clone()))?;
-        Ok(Arc::new(Mount { backend: backend.clone(), upstream, index }))
-    };
-    backends.iter().zip(&config.backends).enumerate().map(mount).collect()
-}
-
-/// What a listener serves: the one backend it names, or all.
-fn served(listen: &config::Listener, mounts: &Arc<[Arc<Mount>]>) -> crate::stages::Served {
-    use crate::stages::Served;
-    let named = listen.backend.as_ref();
-    let root = named.and_then(|name| mounts.iter().find(|m| m.backend.name == *name));
-    root.map_or_else(|| Served::ByName(Arc::clone(mounts)), |mount| Served::Root(Arc::clone(mount)))
+    let renewing = running.renewing();
+    let renew = Box::new(move |built: &Built| built.doors(workers).map(&renewing));
+    let ended = Box::pin(running.ended());
+    Ok(Running { addresses, admin, shutdown, serving, ended, audit: writer, built, verifier, renew })
 }
 
 async fn bind(address: SocketAddr, bound: &mut Vec<SocketAddr>) -> Result<TcpListener, StartFault> {

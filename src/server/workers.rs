@@ -4,12 +4,14 @@
 //! backends. So what a request wakes is always on its own thread: no request pays for waking another core,
 //! nor for caches that another core has warmed.
 
+use super::built::Stack;
 use super::listen::Connections;
-use super::stack::Answered;
-use http::{Request, Response};
+use arc_swap::ArcSwap;
+use http::Request;
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,33 +25,30 @@ pub struct Door<S> {
     pub service: S,
 }
 
-/// A connection, out of any runtime, with the number of its listener.
-type Accepted = (usize, std::net::TcpStream);
+/// What a worker is told.
+enum Order<S> {
+    /// Serve this connection, out of any runtime, which came in by the door of this number.
+    Serve(usize, std::net::TcpStream),
+    /// Serve with these doors from now on, connections that are open too.
+    Renew(Vec<Door<S>>),
+}
 
 /// The running workers.
-#[derive(Debug)]
-pub struct Workers {
-    connections: Vec<mpsc::UnboundedSender<Accepted>>,
+pub struct Workers<S> {
+    orders: Vec<mpsc::UnboundedSender<Order<S>>>,
     ended: Vec<oneshot::Receiver<()>>,
 }
 
-impl Workers {
+impl<S: Stack> Workers<S> {
     /// One worker for each of `doors`, which has one door for each listener.
     ///
     /// # Errors
     /// If the system has no thread or no event queue for one.
-    pub fn start<S>(
+    pub fn start(
         doors: impl IntoIterator<Item = Vec<Door<S>>>,
         shutdown: &watch::Receiver<bool>,
-    ) -> std::io::Result<Self>
-    where
-        S: Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-    {
-        let mut workers = Self { connections: Vec::new(), ended: Vec::new() };
+    ) -> std::io::Result<Self> {
+        let mut workers = Self { orders: Vec::new(), ended: Vec::new() };
         for (number, doors) in doors.into_iter().enumerate() {
             let (sender, receiver) = mpsc::unbounded_channel();
             let (end, ended) = oneshot::channel();
@@ -59,51 +58,99 @@ impl Workers {
                 runtime.block_on(work(doors, receiver, shutdown));
                 let _ = end.send(());
             })?;
-            workers.connections.push(sender);
+            workers.orders.push(sender);
             workers.ended.push(ended);
         }
         Ok(workers)
     }
 
     /// How connections of the listener `door` are given to the workers: to each in turn.
-    pub fn giving(&self, door: usize) -> impl FnMut(TcpStream) + Send + 'static {
-        let mut turns = self.connections.clone().into_iter().cycle();
+    pub fn giving(&self, door: usize) -> impl FnMut(TcpStream) + Send + 'static + use<S> {
+        let mut turns = self.orders.clone().into_iter().cycle();
         move |stream| {
             let given = stream.into_std().ok().zip(turns.next());
-            if given.is_none_or(|(stream, worker)| worker.send((door, stream)).is_err()) {
+            if given.is_none_or(|(stream, worker)| worker.send(Order::Serve(door, stream)).is_err()) {
                 tracing::warn!("a connection is lost: no worker takes it");
             }
         }
     }
 
-    /// Returns when every worker has ended, which they do after a shutdown.
-    pub async fn ended(self) {
-        drop(self.connections);
-        for ended in self.ended {
-            let _ = ended.await;
+    /// How all workers are given other doors, as many as they have, at once.
+    pub fn renewing(&self) -> impl Fn(Vec<Vec<Door<S>>>) + Send + Sync + 'static + use<S> {
+        let orders: Vec<_> = self.orders.iter().map(mpsc::UnboundedSender::downgrade).collect();
+        move |doors| {
+            for (orders, doors) in orders.iter().zip(doors) {
+                if let Some(orders) = orders.upgrade() {
+                    let _ = orders.send(Order::Renew(doors));
+                }
+            }
+        }
+    }
+
+    /// What is ready when every worker has ended, which they do after a shutdown.
+    pub fn ended(self) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        let ended = self.ended;
+        async {
+            for ended in ended {
+                let _ = ended.await;
+            }
         }
     }
 }
 
 /// Serves what is given until nothing more is, then lets requests in flight end.
-async fn work<S>(
+async fn work<S: Stack>(
     doors: Vec<Door<S>>,
-    mut given: mpsc::UnboundedReceiver<Accepted>,
+    mut given: mpsc::UnboundedReceiver<Order<S>>,
     shutdown: watch::Receiver<bool>,
-) where
-    S: Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-{
+) {
     let connections = Connections::new(shutdown);
     tokio::spawn(tick());
-    while let Some((door, stream)) = given.recv().await {
-        match (TcpStream::from_std(stream), doors.get(door)) {
-            (Ok(stream), Some(door)) => connections.serve(stream, door.tls.clone(), door.service.clone()),
-            (Err(error), _) => tracing::warn!(%error, "a connection is lost"),
-            (_, None) => tracing::error!(door, "a connection of no listener"),
+    let open = |door: Door<S>| Door {
+        tls: door.tls,
+        service: Current(Arc::new(ArcSwap::from_pointee(door.service))),
+    };
+    let mut doors: Vec<_> = doors.into_iter().map(open).collect();
+    while let Some(order) = given.recv().await {
+        match order {
+            Order::Serve(door, stream) => match (TcpStream::from_std(stream), doors.get(door)) {
+                (Ok(stream), Some(door)) => connections.serve(stream, door.tls.clone(), door.service.clone()),
+                (Err(error), _) => tracing::warn!(%error, "a connection is lost"),
+                (_, None) => tracing::error!(door, "a connection of no listener"),
+            },
+            Order::Renew(new) => {
+                for (door, new) in doors.iter_mut().zip(new) {
+                    door.tls = new.tls;
+                    door.service.0.store(Arc::new(new.service));
+                }
+            }
         }
     }
     connections.drain().await;
+}
+
+/// The stack of the snapshot that stands, looked up at each request: those in flight end under theirs.
+struct Current<S>(Arc<ArcSwap<S>>);
+
+impl<S> Clone for Current<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Stack> Service<Request<Incoming>> for Current<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // So is every stack: its stages refuse what is too much.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> S::Future {
+        S::clone(&self.0.load()).call(request)
+    }
 }
 
 /// A timer that is always set. A runtime whose next timer is far away interrupts its own wait for every timer

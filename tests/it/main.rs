@@ -10,6 +10,7 @@ mod deploy;
 mod docs;
 mod policies;
 mod refusals;
+mod reload;
 mod requests;
 mod scope_command;
 mod support;

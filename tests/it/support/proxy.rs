@@ -46,6 +46,8 @@ pub struct Proxy {
     pub alertmanager: FakeUpstream,
     /// The server. Its second listener has Tempo at the root.
     pub running: Running,
+    /// Its configuration.
+    pub config: Config,
 }
 
 /// An answer, as it arrived.
@@ -111,7 +113,7 @@ policies: policies
         let policy = ("test.yaml".to_owned(), POLICY.to_owned());
         let policies = Policies::compile(&[policy], &config.limits).unwrap_or_else(|e| panic!("{e}"));
         let running = start(&config, policies).await.unwrap();
-        let proxy = Self { issuer, prometheus, loki, tempo, alertmanager, running };
+        let proxy = Self { issuer, prometheus, loki, tempo, alertmanager, running, config };
         proxy.wait_until_ready().await;
         proxy
     }

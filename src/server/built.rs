@@ -1,0 +1,199 @@
+//! What a server is made of: built from one snapshot, never changed, replaced as a whole.
+
+use super::stack::{Answered, Stages, stack};
+use super::tls;
+use super::workers::Door;
+use super::{ANSWERS_AT_THEIR_CAP, StartFault};
+use crate::auth::Verifier;
+use crate::auth::config::{Issuer, KeySource};
+use crate::config::{self, Config};
+use crate::events::Metrics;
+use crate::events::audit::Audit;
+use crate::policy::Policies;
+use crate::scope::Backend;
+use crate::stages::{
+    Authenticate, Authorize, Conclude, Decision, Forwarding, Gates, Mount, Mounts, Scope, ScopedQueries,
+    Served,
+};
+use crate::upstream::{self, Room, Upstream};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tower::Service;
+
+/// The parts that workers build their doors from.
+pub(super) struct Built {
+    /// The configuration.
+    pub config: Config,
+    /// Verifies tokens.
+    pub verifier: Arc<Verifier<Decision>>,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
+    policies: Arc<Policies>,
+    /// Which snapshot this is, from 0.
+    generation: u64,
+    backends: Vec<Backend>,
+    gates: Gates,
+    queries: Option<Arc<ScopedQueries>>,
+    audit: Option<Audit>,
+    roots: rustls::ClientConfig,
+    /// The certificate of each listener that has one.
+    tls: Vec<Option<Arc<rustls::ServerConfig>>>,
+}
+
+impl Built {
+    /// The parts of the first snapshot.
+    ///
+    /// # Errors
+    /// What of it cannot be had.
+    pub fn first(
+        config: &Config,
+        policies: Arc<Policies>,
+        metrics: Arc<Metrics>,
+        audit: Option<Audit>,
+    ) -> Result<Self, StartFault> {
+        Ok(Self {
+            verifier: Arc::new(Verifier::new(config.issuers.clone(), &config.limits)?),
+            queries: ScopedQueries::new(config.scoped_query_cache_bytes as u64, Arc::clone(&metrics)),
+            metrics,
+            policies,
+            generation: 0,
+            backends: scoped(config),
+            gates: Gates::new(),
+            audit,
+            roots: upstream::roots()?,
+            tls: certificates(config)?,
+            config: config.clone(),
+        })
+    }
+
+    /// The parts of the next snapshot. It shares what counts for longer than one, and the keys of issuers that
+    /// are the same.
+    ///
+    /// # Errors
+    /// What of it cannot be had.
+    pub fn next(&self, config: &Config, policies: Arc<Policies>) -> Result<Self, StartFault> {
+        let backends = scoped(config);
+        let metrics = Arc::new(self.metrics.renewed(&backends));
+        let (new, old) = (config, &self.config);
+        // A file of keys may hold others under the same name.
+        let fetched = |issuer: &Issuer| !matches!(issuer.keys, KeySource::JwksFile(_));
+        let same = new.issuers == old.issuers && new.limits.token_bytes == old.limits.token_bytes;
+        let verifier = match same && new.issuers.iter().all(fetched) {
+            true => Arc::clone(&self.verifier),
+            false => Arc::new(Verifier::new(new.issuers.clone(), &new.limits)?),
+        };
+        let queries = match new.scoped_query_cache_bytes == old.scoped_query_cache_bytes {
+            true => self.queries.clone(),
+            false => ScopedQueries::new(new.scoped_query_cache_bytes as u64, Arc::clone(&metrics)),
+        };
+        Ok(Self {
+            verifier,
+            metrics,
+            policies,
+            generation: self.generation.saturating_add(1),
+            backends,
+            gates: self.gates.clone(),
+            queries,
+            audit: self.audit.clone(),
+            roots: self.roots.clone(),
+            tls: certificates(config)?,
+            config: config.clone(),
+        })
+    }
+
+    /// For each of `workers` a door for each listener.
+    ///
+    /// # Errors
+    /// If a backend's URL names no server.
+    pub fn doors(&self, workers: usize) -> Result<Vec<Vec<Door<impl Stack + use<>>>>, StartFault> {
+        let limits = Arc::new(self.config.limits.clone());
+        let permits = Arc::new(Semaphore::new(self.config.concurrent_requests));
+        let room = Room::of(limits.filtered_answer_bytes.saturating_mul(ANSWERS_AT_THEIR_CAP));
+        let metrics = &self.metrics;
+        let stages = |served| Stages {
+            mounts: Mounts { served, timeout: self.config.request_timeout },
+            authenticate: Authenticate { verifier: Arc::clone(&self.verifier), metrics: Arc::clone(metrics) },
+            authorize: Authorize {
+                policies: Arc::clone(&self.policies),
+                generation: self.generation,
+                gates: self.gates.clone(),
+                metrics: Arc::clone(metrics),
+            },
+            scope: Scope {
+                limits: Arc::clone(&limits),
+                metrics: Arc::clone(metrics),
+                queries: self.queries.clone(),
+                audited: self.audit.is_some(),
+            },
+            forward: Forwarding {
+                limits: Arc::clone(&limits),
+                metrics: Arc::clone(metrics),
+                room: room.clone(),
+            }
+            .into(),
+            conclude: Conclude {
+                metrics: Arc::clone(metrics),
+                permits: Arc::clone(&permits),
+                audit: self.audit.clone(),
+            },
+        };
+        let of_worker = |_| {
+            let mounts = self.mounts()?;
+            let listeners = self.config.listen.iter().zip(&self.tls);
+            let doors = listeners.map(|(listen, tls)| Door {
+                tls: tls.clone(),
+                service: stack(stages(served(listen, &mounts))),
+            });
+            Ok(doors.collect())
+        };
+        (0..workers).map(of_worker).collect()
+    }
+
+    /// The backends, with connections of one worker's own.
+    fn mounts(&self) -> Result<Arc<[Arc<Mount>]>, StartFault> {
+        let mount = |(index, (backend, configured)): (usize, (&Backend, &config::Backend))| {
+            let upstream = Upstream::new(&configured.url, self.roots.clone(), configured.timeout);
+            let upstream = upstream.ok_or_else(|| StartFault::Url(configured.url.clone()))?;
+            Ok(Arc::new(Mount { backend: backend.clone(), upstream, index }))
+        };
+        self.backends.iter().zip(&self.config.backends).enumerate().map(mount).collect()
+    }
+}
+
+/// What a stack of stages is to those who call it.
+pub(super) trait Stack:
+    Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Stack for S where
+    S: Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+fn scoped(config: &Config) -> Vec<Backend> {
+    config.backends.iter().map(config::Backend::scoped).collect()
+}
+
+fn certificates(config: &Config) -> Result<Vec<Option<Arc<rustls::ServerConfig>>>, StartFault> {
+    let loaded = config.listen.iter().map(|listen| listen.tls.as_ref().map(tls::load).transpose());
+    Ok(loaded.collect::<Result<_, _>>()?)
+}
+
+/// What a listener serves: the one backend it names, or all.
+fn served(listen: &config::Listener, mounts: &Arc<[Arc<Mount>]>) -> Served {
+    let named = listen.backend.as_ref();
+    let root = named.and_then(|name| mounts.iter().find(|m| m.backend.name == *name));
+    root.map_or_else(|| Served::ByName(Arc::clone(mounts)), |mount| Served::Root(Arc::clone(mount)))
+}
