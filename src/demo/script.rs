@@ -308,7 +308,7 @@ fn identity(other: &Shop, until: i64) -> Vec<Line> {
             "what is not listed does not exist",
             Who::A,
             METRICS,
-            "/api/v1/targets",
+            "/api/v1/status/config",
             Expect::Status(404),
         ),
         Line::new(
