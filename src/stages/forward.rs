@@ -22,6 +22,9 @@ use tower::Service;
 /// Bytes of a backend's error text that are read.
 const ERROR_BYTES: usize = 64 * 1024;
 
+/// Bytes of answers that take a while to cut: a millisecond or so.
+const LARGE_BYTES: usize = 128 * 1024;
+
 /// A sealed request on its way.
 #[derive(Debug)]
 pub struct Sealed {
@@ -77,7 +80,7 @@ impl Forwarding {
         let (calls, carried, cut) = scoped.into_parts();
         match cut {
             // In a box, as is a backend's refusal: an answer that passes stays a small future.
-            Some(cut) => Box::pin(exchange.filtered(calls, &carried, &cut)).await,
+            Some(cut) => Box::pin(exchange.filtered(calls, &carried, cut)).await,
             None => exchange.passed(calls, &carried).await,
         }
     }
@@ -130,7 +133,7 @@ impl Exchange<'_> {
         &self,
         calls: Vec<Call>,
         carried: &Carried,
-        cut: &Cut,
+        cut: Cut,
     ) -> Result<(Response<Body>, Outcome), Rejection> {
         let mut answers = Vec::with_capacity(calls.len());
         // Held until the cut is made.
@@ -151,7 +154,7 @@ impl Exchange<'_> {
                 status => return Err(self.refusal(status, None).await),
             }
         }
-        match cut.apply(&answers)? {
+        match made(cut, answers).await? {
             Filtered::Found { content_type, body } => {
                 let content_type = HeaderValue::from_static(content_type);
                 Ok((answer(StatusCode::OK, content_type, full(body)), Outcome::Filtered))
@@ -238,6 +241,16 @@ impl Exchange<'_> {
         }
         Rejection::UpstreamRefused { status: status.as_u16(), error_type, text }
     }
+}
+
+/// The cut of `answers`; of large ones on a thread that serves no other request meanwhile.
+async fn made(cut: Cut, answers: Vec<Option<Answer>>) -> Result<Filtered, Rejection> {
+    let bytes: usize = answers.iter().flatten().map(|answer| answer.body.len()).sum();
+    if bytes < LARGE_BYTES {
+        return cut.apply(&answers);
+    }
+    let made = tokio::task::spawn_blocking(move || cut.apply(&answers)).await;
+    made.map_err(|_| Rejection::Defect("a cut did not end".into()))?
 }
 
 /// The error shape of Prometheus (`web/api/v1/api.go`).

@@ -70,6 +70,21 @@ async fn alerts_are_the_callers_and_in_the_state_that_the_caller_made() {
     assert_eq!(got.json(), json!([]));
 }
 
+#[tokio::test]
+async fn a_large_answer_is_cut_as_a_small_one_is() {
+    let proxy = Proxy::start().await;
+    proxy.alertmanager.answer_to("GET /api/v2/silences", Answer::json("[]"));
+    for alerts in [1, 1000] {
+        let both = [alert("acme-books"), alert("globex-lit")];
+        let all: Vec<Value> = both.iter().cycle().take(2 * alerts).cloned().collect();
+        proxy.alertmanager.answer_to("GET /api/v2/alerts", Answer::json(&json!(all).to_string()));
+        let cut = proxy.get("/alertmanager/api/v2/alerts").await;
+        assert_eq!(cut.status, 200, "{}", cut.text());
+        assert!(!cut.text().contains("globex-lit"));
+        assert_eq!(cut.json().as_array().unwrap().len(), alerts);
+    }
+}
+
 /// ATK-52: neither the configuration nor the names of receivers are told.
 #[tokio::test]
 async fn atk_52_the_status_tells_nothing_of_the_configuration() {
