@@ -22,7 +22,6 @@ struct Asked<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scoped: Option<&'a str>,
     scope: &'a [Dimension],
-    own: bool,
     shown: bool,
     repeat: usize,
 }
@@ -116,7 +115,6 @@ impl Judge {
                 query: &case.query,
                 scoped: scoped.map(|s| s.text.as_str()),
                 scope: &answer.scope,
-                own: scoped.is_some_and(|s| s.insertions < s.selectors || answer.scope.len() > 1),
                 shown: scoped.is_some_and(|s| !s.metrics),
                 repeat: 0,
             })
@@ -131,8 +129,7 @@ impl Judge {
     /// Nanoseconds that each backend's parser takes to parse and print `query` once, over `repeat` times.
     pub fn time(&self, language: Language, query: &str, repeat: usize) -> Result<u64, String> {
         let (lang, entry, scope) = (language.name(), "", Vec::new());
-        let asked =
-            Asked { lang, entry, query, scoped: None, scope: &scope, own: false, shown: false, repeat };
+        let asked = Asked { lang, entry, query, scoped: None, scope: &scope, shown: false, repeat };
         let verdicts: Vec<Verdict> = self.converse("judge", vec![line(&asked)])?;
         verdicts.first().filter(|v| v.ok).map(|v| v.nanos).ok_or_else(|| format!("`{query}` is refused"))
     }

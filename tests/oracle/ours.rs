@@ -52,8 +52,6 @@ pub struct Scoped {
     pub text: String,
     /// How many selectors we say it has.
     pub selectors: usize,
-    /// How many of our insertions it has.
-    pub insertions: usize,
     /// The matchers of the caller's selectors, sorted, as the oracle has them; in TraceQL empty.
     pub matchers: Vec<Vec<Matcher>>,
     /// TraceQL: it is a metrics query.
@@ -125,13 +123,7 @@ impl Scoped {
     fn new(text: ScopedText, mut matchers: Vec<Vec<Matcher>>) -> Self {
         matchers.iter_mut().for_each(|selector| selector.sort());
         matchers.sort();
-        Self {
-            selectors: text.selectors(),
-            insertions: text.insertions().len(),
-            text: text.into_string(),
-            matchers,
-            metrics: false,
-        }
+        Self { selectors: text.selectors(), text: text.into_string(), matchers, metrics: false }
     }
 }
 

@@ -16,8 +16,6 @@ type textCase struct {
 	// The scoped text; absent if the query was refused.
 	Scoped *string     `json:"scoped"`
 	Scope  []dimension `json:"scope"`
-	// Whether a caller's own equality matcher stands for the scope's in an absent().
-	Own bool `json:"own"`
 	// For TraceQL: the scope also says that each of its attributes is there.
 	Shown bool `json:"shown"`
 	// How often to parse and print the query, to take the time.
@@ -70,7 +68,7 @@ type parsed struct {
 type language struct {
 	parse func(query, entry string) (parsed, error)
 	// strip takes the scope out of a tree and counts the selectors that lack it.
-	strip func(tree *node, c textCase) (lacking int)
+	strip func(tree, original *node, c textCase) (lacking int)
 	// normal rewrites what may be written in two ways with and without a scope.
 	normal func(tree *node)
 }
@@ -105,7 +103,7 @@ func judge(c textCase) (v verdict) {
 		return v
 	}
 	s := &scopedVerdict{OK: true, Selectors: len(scoped.selectors)}
-	s.Lacking = language.strip(scoped.tree, c) + scoped.bare
+	s.Lacking = language.strip(scoped.tree, original.tree, c) + scoped.bare
 	if v.OK {
 		language.normal(original.tree)
 		language.normal(scoped.tree)

@@ -46,49 +46,81 @@ func unquoted(n *node) string {
 	return text
 }
 
-// scopeMatchers are the forms in which a selector may carry one dimension, the usual one first. One
-// value is an equality, and a pattern in an absent(), where equalities become labels of the answer.
-func scopeMatchers(d dimension, absent bool) []*node {
+// scopeMatcher is how a selector carries one dimension. One value is an equality, and a pattern in an
+// absent(), where equalities become labels of the answer.
+func scopeMatcher(d dimension, absent bool) *node {
+	if len(d.Values) == 1 && !absent {
+		return matcherNode(labels.MatchEqual, d.Label, d.Values[0])
+	}
 	values := make([]string, len(d.Values))
 	for i, value := range d.Values {
 		values[i] = regexp.QuoteMeta(value)
 	}
-	pattern := matcherNode(labels.MatchRegexp, d.Label, strings.Join(values, "|"))
-	if len(d.Values) > 1 || absent {
-		return []*node{pattern}
-	}
-	return []*node{matcherNode(labels.MatchEqual, d.Label, d.Values[0])}
+	return matcherNode(labels.MatchRegexp, d.Label, strings.Join(values, "|"))
 }
 
 func matcherNode(t labels.MatchType, name, value string) *node {
 	return read(reflect.ValueOf(labels.Matcher{Type: t, Name: name, Value: value}))
 }
 
-// stripMatchers takes the scope out of the list of matchers that is the part called name of selector.
-// With own, in an absent(), a caller's equality with a value of the scope is as good, and stays.
-func stripMatchers(selector *node, name string, c textCase, absent bool) (lacking int) {
-	list := selector.get(name)
-	if list == nil {
-		return 1
-	}
-	lacks := false
-	for _, d := range c.Scope {
-		if absent && c.Own && hasOwn(list, d) {
+// selectorsIn are the nodes of that kind, in the tree's order.
+func selectorsIn(tree *node, kind string) (selectors []*node) {
+	tree.walk(func(n *node) {
+		if n.kind == kind {
+			selectors = append(selectors, n)
+		}
+	})
+	return selectors
+}
+
+// stripAll takes the scope out of each selector, and counts those that lack it. The matchers are the
+// selectors' part called list; absent are the selectors whose equalities become labels.
+func stripAll(tree, original *node, kind, list string, c textCase, absent map[*node]bool) (lacking int) {
+	selectors, originals := selectorsIn(tree, kind), selectorsIn(original, kind)
+	for i, selector := range selectors {
+		matchers := selector.get(list)
+		if matchers == nil {
+			lacking++
 			continue
 		}
-		removed := false
-		for _, form := range scopeMatchers(d, absent) {
-			removed = removed || remove(list, form)
+		var theirs *node
+		if len(originals) == len(selectors) {
+			theirs = originals[i].get(list)
 		}
-		lacks = lacks || !removed
+		lacks := false
+		for _, d := range c.Scope {
+			lacks = !strip(matchers, theirs, d, absent[selector]) || lacks
+		}
+		if len(matchers.parts) == 0 {
+			matchers.kind = "" // As in a selector that never had a matcher.
+		}
+		if lacks {
+			lacking++
+		}
 	}
-	if len(list.parts) == 0 {
-		list.kind = "" // As in a selector that never had a matcher.
+	return lacking
+}
+
+// strip takes one dimension out of a selector's matchers; whether it carries it. In an absent(), a
+// caller's own equality with a value of the scope is as good: then nothing was put beside theirs.
+func strip(matchers, theirs *node, d dimension, absent bool) bool {
+	form := scopeMatcher(d, absent)
+	if absent && hasOwn(matchers, d) && count(matchers, form) == count(theirs, form) {
+		return true
 	}
-	if lacks {
-		return 1
+	return remove(matchers, form)
+}
+
+func count(list, wanted *node) (found int) {
+	if list == nil {
+		return 0
 	}
-	return 0
+	for _, p := range list.parts {
+		if equal(p.node, wanted) {
+			found++
+		}
+	}
+	return found
 }
 
 func hasOwn(list *node, d dimension) bool {

@@ -23,7 +23,7 @@ func parseLogQL(query, entry string) (parsed, error) {
 	return p, nil
 }
 
-func stripLogQL(tree *node, c textCase) (lacking int) {
+func stripLogQL(tree, original *node, c textCase) (lacking int) {
 	absent := map[*node]bool{}
 	tree.walk(func(n *node) {
 		if n.kind == "RangeAggregationExpr" {
@@ -32,10 +32,5 @@ func stripLogQL(tree *node, c textCase) (lacking int) {
 			}
 		}
 	})
-	tree.walk(func(n *node) {
-		if n.kind == "MatchersExpr" {
-			lacking += stripMatchers(n, "Mts", c, absent[n])
-		}
-	})
-	return lacking
+	return stripAll(tree, original, "MatchersExpr", "Mts", c, absent)
 }

@@ -54,7 +54,7 @@ func allMatchEmpty(matchers []*labels.Matcher) bool {
 	return true
 }
 
-func stripPromQL(tree *node, c textCase) (lacking int) {
+func stripPromQL(tree, original *node, c textCase) (lacking int) {
 	absent := map[*node]bool{}
 	tree.walk(func(n *node) {
 		if n.kind == "Call" {
@@ -63,12 +63,7 @@ func stripPromQL(tree *node, c textCase) (lacking int) {
 			}
 		}
 	})
-	tree.walk(func(n *node) {
-		if n.kind == "VectorSelector" {
-			lacking += stripMatchers(n, "LabelMatchers", c, absent[n])
-		}
-	})
-	return lacking
+	return stripAll(tree, original, "VectorSelector", "LabelMatchers", c, absent)
 }
 
 // argument is the selector that is the first argument of a call, in parentheses or not.

@@ -73,7 +73,7 @@ func readsSpans(scalar *node) bool {
 }
 
 // stripTraceQL turns `{ T && (x) }` to `{ x }` and `{ T }` to `{ true }`.
-func stripTraceQL(tree *node, c textCase) (lacking int) {
+func stripTraceQL(tree, _ *node, c textCase) (lacking int) {
 	conditions := conditions(c)
 	tree.walk(func(n *node) {
 		if n.kind != "SpansetFilter" {
