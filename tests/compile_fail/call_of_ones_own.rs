@@ -3,7 +3,7 @@
 fn main() {
     let _ = palisade::scope::Call {
         target: "/api/v1/query?query=up".to_owned(),
-        form: None,
+        outgoing: palisade::scope::Outgoing::Get,
         accept: palisade::scope::Accept::Json,
     };
 }
