@@ -29,5 +29,7 @@ pub mod span;
 pub mod stages;
 pub mod tenant;
 #[cfg(feature = "proxy")]
+pub mod trust;
+#[cfg(feature = "proxy")]
 pub mod upstream;
 pub mod yaml;

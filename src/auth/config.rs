@@ -25,6 +25,9 @@ pub struct Issuer {
     pub url: String,
     /// Where the keys come from.
     pub keys: KeySource,
+    /// The file of the authorities that are trusted when keys are fetched over HTTPS, PEM, and no others; `None`:
+    /// the platform's. Read again at every fetch.
+    pub ca: Option<PathBuf>,
     /// A token is taken if one of these is in its `aud` claim.
     pub audiences: Vec<String>,
     /// A token is also taken if its `azp` claim is one of these. Empty: `azp` does not count.
@@ -209,6 +212,7 @@ mod tests {
         Issuer {
             url: "https://sso.example.org/realms/acme".to_owned(),
             keys: KeySource::Discovery,
+            ca: None,
             audiences: vec!["palisade".to_owned()],
             authorized_parties: Vec::new(),
             algorithms: DEFAULT_ALGORITHMS.to_vec(),

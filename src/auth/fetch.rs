@@ -3,6 +3,7 @@
 use super::config::{Issuer, IssuerFault, KeySource};
 use super::json;
 use super::jwks::KeySet;
+use crate::trust::ClientTls;
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{Request, StatusCode, Uri};
@@ -11,11 +12,10 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::TokioExecutor;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde_json::Value;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// The most bytes of a discovery document or a key set. Keycloak's have about 10 kB.
 const MAX_BYTES: usize = 256 * 1024;
@@ -41,7 +41,7 @@ pub(super) enum FetchFault {
     Jwks,
     #[error("{0}")]
     Url(#[from] IssuerFault),
-    #[error("trust anchors of this machine cannot be read: {0}")]
+    #[error("trusted authorities cannot be read: {0}")]
     Tls(String),
     #[error("file cannot be read: {0}")]
     File(std::io::Error),
@@ -65,8 +65,8 @@ impl Fetcher {
     /// The keys of `issuer` as its source has them now.
     pub(super) async fn keys(&self, issuer: &Issuer) -> Result<KeySet, FetchFault> {
         let text = match &issuer.keys {
-            KeySource::Discovery => self.get(self.discover(issuer).await?).await?,
-            KeySource::JwksUrl(url) => self.get(issuer.fetchable(url)?).await?,
+            KeySource::Discovery => self.get(issuer, self.discover(issuer).await?).await?,
+            KeySource::JwksUrl(url) => self.get(issuer, issuer.fetchable(url)?).await?,
             KeySource::JwksFile(path) => read_file(path.clone()).await?,
         };
         KeySet::read(&text, &issuer.algorithms).ok_or(FetchFault::Jwks)
@@ -78,7 +78,7 @@ impl Fetcher {
         // Section 4.1: a terminating slash is removed first.
         let base = issuer.url.strip_suffix('/').unwrap_or(&issuer.url);
         let document =
-            self.get(issuer.fetchable(&format!("{base}/.well-known/openid-configuration"))?).await?;
+            self.get(issuer, issuer.fetchable(&format!("{base}/.well-known/openid-configuration"))?).await?;
         let document = json::object(&document).ok_or(FetchFault::Discovery)?;
         let text = |name: &str| document.get(name).and_then(Value::as_str).ok_or(FetchFault::Discovery);
         if text("issuer")? != issuer.url {
@@ -88,16 +88,18 @@ impl Fetcher {
     }
 
     /// The body of a 200; every other status is a fault, redirects too.
-    async fn get(&self, uri: Uri) -> Result<Bytes, FetchFault> {
+    async fn get(&self, issuer: &Issuer, uri: Uri) -> Result<Bytes, FetchFault> {
         let tls = uri.scheme_str() == Some("https");
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = uri;
         request.headers_mut().insert(ACCEPT, http::HeaderValue::from_static("application/json"));
-        let sent = if tls {
-            let client = self.tls.get_or_init(|| tls_client().map_err(|fault| fault.to_string()));
-            client.as_ref().map_err(|reason| FetchFault::Tls(reason.clone()))?.request(request)
-        } else {
-            self.plain.request(request)
+        let sent = match (tls, &issuer.ca) {
+            (false, _) => self.plain.request(request),
+            (true, None) => {
+                let client = self.tls.get_or_init(|| tls_client(ClientTls::default()));
+                client.as_ref().map_err(|reason| FetchFault::Tls(reason.clone()))?.request(request)
+            }
+            (true, Some(ca)) => private_client(ca.clone()).await?.request(request),
         };
         let answer = sent.await.map_err(|fault| FetchFault::Unreachable(chain(&fault)))?;
         if answer.status() != StatusCode::OK {
@@ -111,12 +113,15 @@ impl Fetcher {
     }
 }
 
-/// TLS 1.2 and 1.3 by aws-lc, with this machine's trust anchors.
-fn tls_client() -> Result<TlsClient, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let config = config.with_platform_verifier()?.with_no_client_auth();
+/// A client that trusts the authorities of `ca` only, as the file is now: minutes lie between two fetches.
+async fn private_client(ca: PathBuf) -> Result<TlsClient, FetchFault> {
+    let tls = ClientTls { ca: Some(ca), ..ClientTls::default() };
+    let made = tokio::task::spawn_blocking(|| tls_client(tls)).await;
+    made.unwrap_or_else(|fault| Err(fault.to_string())).map_err(FetchFault::Tls)
+}
+
+fn tls_client(tls: ClientTls) -> Result<TlsClient, String> {
+    let config = tls.settings().map_err(|fault| fault.to_string())?;
     let https = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1();
     Ok(builder().build(https.build()))
 }

@@ -48,6 +48,7 @@ fn accepted(bytes: &[u8]) {
         algorithms: DEFAULT_ALGORITHMS.to_vec(),
         skew: DEFAULT_SKEW,
         insecure_http: false,
+        ca: None,
     };
     let Some(claims) = json::object(bytes) else { return };
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);

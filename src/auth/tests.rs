@@ -88,6 +88,7 @@ pub(super) fn settings(url: &str) -> Issuer {
         algorithms: vec![Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, EdDsa],
         skew: DEFAULT_SKEW,
         insecure_http: false,
+        ca: None,
     }
 }
 

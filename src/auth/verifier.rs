@@ -7,6 +7,7 @@ use super::keys::{KeyTiming, Keys};
 use super::token::{self, Unverified};
 use crate::limits::Limits;
 use crate::rejection::TokenFault;
+use crate::trust::{ClientTls, TrustFault};
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
@@ -77,6 +78,14 @@ pub enum VerifierFault {
     /// Two issuers of one name, so that it would be open whose keys count.
     #[error("issuer `{0}` is there twice")]
     Twice(String),
+    /// The authorities that an issuer's certificate is held to cannot be read.
+    #[error("issuer `{url}`: {fault}")]
+    Ca {
+        /// The issuer.
+        url: String,
+        /// What is wrong.
+        fault: TrustFault,
+    },
     /// Not called within a tokio runtime.
     #[error("no runtime to fetch keys in")]
     NoRuntime,
@@ -213,6 +222,10 @@ fn trusts(issuers: Vec<Issuer>, timing: KeyTiming) -> Result<Vec<Trust>, Verifie
     let mut trusts: Vec<Trust> = Vec::with_capacity(issuers.len());
     for issuer in issuers {
         issuer.check().map_err(|fault| VerifierFault::Issuer { url: issuer.url.clone(), fault })?;
+        if let Some(ca) = issuer.ca.clone() {
+            let settings = ClientTls { ca: Some(ca), ..ClientTls::default() }.settings();
+            settings.map_err(|fault| VerifierFault::Ca { url: issuer.url.clone(), fault })?;
+        }
         if trusts.iter().any(|trust| trust.issuer.url == issuer.url) {
             return Err(VerifierFault::Twice(issuer.url));
         }

@@ -2,12 +2,13 @@
 
 use super::file::{AuditFile, BackendFile, ConfigFile, IssuerFile, LimitsFile, ListenFile, QueryLimitsFile};
 use super::value::{backend_name, base_url, check_label, fits, version};
-use super::{Admin, AuditLog, Backend, Config, ConfigError, Labels, Listener, Tls};
+use super::{Admin, AuditLog, Backend, Config, ConfigError, Labels, Listener};
 use crate::api::Kind;
 use crate::auth::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, IssuerFault, KeySource};
 use crate::lang::{Feature, Features};
 use crate::limits::{Limits, QueryLimits};
 use crate::policy::is_dimension;
+use crate::trust::KeyPair;
 use crate::yaml::duration;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,12 +38,12 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn fault(&self, place: Location, message: impl Into<String>) -> ConfigError {
+    pub(super) fn fault(&self, place: Location, message: impl Into<String>) -> ConfigError {
         ConfigError::at(self.file, place, message)
     }
 
     /// The value that `read` makes of the text at `key`.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         key: &str,
         text: &Spanned<String>,
@@ -51,7 +52,7 @@ impl Check<'_> {
         read(&text.value).map_err(|fault| self.fault(text.referenced, format!("`{key}`: {fault}")))
     }
 
-    fn path(&self, key: &str, text: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+    pub(super) fn path(&self, key: &str, text: &Spanned<String>) -> Result<PathBuf, ConfigError> {
         self.read(key, text, |text| match text {
             "" => Err("an empty path".to_owned()),
             some => Ok(self.folder.join(some)),
@@ -138,7 +139,7 @@ impl Check<'_> {
         let backend =
             file.backend.as_ref().map(|name| self.read("listen[].backend", name, known)).transpose()?;
         let tls = file.tls.as_ref().map(|tls| {
-            Ok(Tls {
+            Ok(KeyPair {
                 cert: self.path("listen[].tls.cert", &tls.cert)?,
                 key: self.path("listen[].tls.key", &tls.key)?,
             })
@@ -186,11 +187,16 @@ impl Check<'_> {
                 names.value.iter().map(parse).collect::<Result<_, _>>()?
             }
         };
+        if let (KeySource::JwksFile(_), Some(ca)) = (&keys, &file.ca) {
+            let message = "`issuers[].ca`: keys come out of `jwks_file`, nothing is fetched";
+            return Err(self.fault(ca.referenced, message));
+        }
         let skew = file.skew.as_ref().map(|text| self.read("issuers[].skew", text, duration)).transpose()?;
         let texts = |list: &[Spanned<String>]| list.iter().map(|text| text.value.clone()).collect();
         let issuer = Issuer {
             url: file.url.value.clone(),
             keys,
+            ca: file.ca.as_ref().map(|path| self.path("issuers[].ca", path)).transpose()?,
             audiences: texts(&file.audiences),
             authorized_parties: texts(&file.authorized_parties),
             algorithms,
@@ -232,8 +238,12 @@ impl Check<'_> {
                 fine => Ok(fine),
             })
         });
+        let url = self.read(&key("url"), &file.url, |text| base_url(text, file.insecure_http))?;
+        let encrypted = url.scheme_str() == Some("https");
         Ok(Backend {
-            url: self.read(&key("url"), &file.url, |text| base_url(text, file.insecure_http))?,
+            tls: self.client_tls(&key("tls"), encrypted, file.tls.as_ref())?,
+            credentials: file.auth.map(|auth| self.credentials(&key("auth"), &auth)).transpose()?,
+            url,
             labels: self.labels(&key("labels"), kind, &file.labels)?,
             features: self.features(&key("features"), kind, &file.features)?,
             version: file

@@ -88,6 +88,8 @@ pub(super) struct IssuerFile {
     pub authorized_parties: Vec<Spanned<String>>,
     /// The signature algorithms that are taken.
     pub algorithms: Option<Spanned<Vec<Spanned<String>>>>,
+    /// PEM file of the authorities that are trusted when keys are fetched, relative to the configuration file.
+    pub ca: Option<Spanned<String>>,
     /// How far the issuer's clock may be from ours.
     pub skew: Option<Spanned<String>>,
     /// Fetch keys over plain HTTP from a host that is not loopback.
@@ -110,11 +112,49 @@ pub(super) struct BackendFile {
     pub features: Vec<Spanned<String>>,
     /// Its version.
     pub version: Option<Spanned<String>>,
+    /// Whom we trust to be it, and how we show ourselves.
+    pub tls: Option<Spanned<BackendTlsFile>>,
+    /// How we say who we are.
+    pub auth: Option<Spanned<AuthFile>>,
     /// Use plain HTTP to a host that is not loopback.
     #[serde(default)]
     pub insecure_http: bool,
     /// How long it may take for one answer.
     pub timeout: Option<Spanned<String>>,
+}
+
+/// `backends.NAME.tls`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackendTlsFile {
+    /// PEM file of the authorities that are trusted, relative to the configuration file.
+    pub ca: Option<Spanned<String>>,
+    /// Trust the platform's authorities beside those.
+    pub platform_roots: Option<Spanned<bool>>,
+    /// PEM file of the certificate chain that is shown, relative to the configuration file.
+    pub cert: Option<Spanned<String>>,
+    /// PEM file of its private key, relative to the configuration file.
+    pub key: Option<Spanned<String>>,
+}
+
+/// `backends.NAME.auth`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthFile {
+    /// File that holds a bearer token, relative to the configuration file.
+    pub bearer_file: Option<Spanned<String>>,
+    /// A user and its password.
+    pub basic: Option<BasicFile>,
+}
+
+/// `backends.NAME.auth.basic`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BasicFile {
+    /// The user.
+    pub username: Spanned<String>,
+    /// File that holds the password, relative to the configuration file.
+    pub password_file: Spanned<String>,
 }
 
 /// `limits`. See [`crate::limits::Limits`] for what each caps.

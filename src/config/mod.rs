@@ -1,6 +1,6 @@
 //! The configuration: one YAML file, read strictly and checked whole before anything is started.
 //!
-//! `file` is its shape, `check` turns that into [`Config`], whose types say what was checked, `value`
+//! `file` is its shape, `check` turns that into [`Config`], whose types say what was checked, `reach` reads how a backend is reached, `value`
 //! reads single values, `snapshot` reads it with its policies, and [`mod@reference`] is the table of all keys from which the README's is made.
 
 mod check;
@@ -8,6 +8,7 @@ mod file;
 #[cfg(any(test, feature = "fuzzing"))]
 #[allow(clippy::panic)]
 mod invariants;
+mod reach;
 pub mod reference;
 mod snapshot;
 mod value;
@@ -25,6 +26,7 @@ use crate::api::Kind;
 use crate::auth::config::Issuer;
 use crate::lang::Features;
 use crate::limits::Limits;
+use crate::trust::{ClientTls, Credentials, KeyPair};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -77,16 +79,7 @@ pub struct Listener {
     /// its mount.
     pub backend: Option<String>,
     /// Served over TLS.
-    pub tls: Option<Tls>,
-}
-
-/// The files of a server certificate, PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// The certificate chain.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
+    pub tls: Option<KeyPair>,
 }
 
 /// The listener for health and metrics.
@@ -112,6 +105,10 @@ pub struct Backend {
     pub features: Features,
     /// Its version, where the operator tells it.
     pub version: Option<Version>,
+    /// Whom we trust to be it, and what we show it; matters where its URL has `https`.
+    pub tls: ClientTls,
+    /// How we say to it who we are.
+    pub credentials: Option<Credentials>,
     /// How long it may take for one answer.
     pub timeout: Duration,
 }

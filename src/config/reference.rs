@@ -37,6 +37,11 @@ pub const KEYS: &[Key] = &[
         "`[RS256]`",
         "signature algorithms that are taken: RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA",
     ),
+    (
+        "issuers[].ca",
+        "the platform's",
+        "PEM file of the authorities that are trusted, and no others, when keys are fetched over HTTPS; relative to this file",
+    ),
     ("issuers[].skew", "`30s`", "how far the issuer's clock may be from ours, at most `120s`"),
     ("issuers[].insecure_http", "`false`", "fetch keys over plain HTTP from a host that is not loopback"),
     (
@@ -66,6 +71,40 @@ pub const KEYS: &[Key] = &[
         "backends.NAME.version",
         "none",
         "its version, such as `2.9.0`; Loki before 2.9 is refused, and Tempo before 2.7 answers no tag values",
+    ),
+    (
+        "backends.NAME.tls",
+        "none",
+        "whom we trust to be the backend, and how we show ourselves; for an `https` url",
+    ),
+    (
+        "backends.NAME.tls.ca",
+        "the platform's",
+        "PEM file of the authorities that are trusted, relative to this file, read again when it changes",
+    ),
+    ("backends.NAME.tls.platform_roots", "`false`", "trust the platform's authorities beside those of `ca`"),
+    (
+        "backends.NAME.tls.cert",
+        "none",
+        "PEM file of the certificate chain that we show to the backend, relative to this file, read again when it changes",
+    ),
+    ("backends.NAME.tls.key", "none", "PEM file of its private key, needed with `cert`"),
+    (
+        "backends.NAME.auth",
+        "none",
+        "how we say to the backend who we are: `bearer_file` or `basic`; a caller's `Authorization` never reaches it",
+    ),
+    (
+        "backends.NAME.auth.bearer_file",
+        "none",
+        "file that holds a bearer token, relative to this file, read again when it changes",
+    ),
+    ("backends.NAME.auth.basic", "none", "a user and a password"),
+    ("backends.NAME.auth.basic.username", "required", "the user"),
+    (
+        "backends.NAME.auth.basic.password_file",
+        "required",
+        "file that holds the password, relative to this file, read again when it changes",
     ),
     ("backends.NAME.insecure_http", "`false`", "use plain HTTP to a host that is not loopback"),
     (

@@ -131,10 +131,13 @@ listen: [{ address: "[::1]:8443", backend: eu-logs, tls: { cert: tls/cert.pem, k
 admin: { address: 127.0.0.1:0 }
 issuers:
   - { url: a, jwks_file: keys.json, authorized_parties: [grafana], algorithms: [EdDSA], skew: 120s }
-  - { url: b, jwks_url: http://keys.internal/b, insecure_http: true, audiences: [x, y] }
+  - { url: b, jwks_url: http://keys.internal/b, insecure_http: true, audiences: [x, y], ca: ca.pem }
 backends:
   eu-logs: { kind: loki, url: http://loki/eu/, insecure_http: true, labels: { tenant: org, region: place },
-             features: [variants], version: 3.7.8, timeout: 500ms }
+             features: [variants], version: 3.7.8, timeout: 500ms,
+             auth: { basic: { username: palisade, password_file: /run/password } } }
+  tempo: { url: "https://tempo", labels: { tenant: resource.tenant }, auth: { bearer_file: token },
+           tls: { ca: ca.pem, platform_roots: true, cert: tls/client.pem, key: /run/client.pem } }
 policies: /etc/policies
 limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtered_answer_bytes: 5,
   outbound_body_bytes: 6, outbound_url_bytes: 7, request_timeout: 10s, concurrent_requests: 8,
@@ -143,7 +146,7 @@ limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtere
 "#,
     )
     .unwrap();
-    let tls = Tls { cert: "/etc/palisade/tls/cert.pem".into(), key: "/run/key.pem".into() };
+    let tls = KeyPair { cert: "/etc/palisade/tls/cert.pem".into(), key: "/run/key.pem".into() };
     let listener =
         Listener { address: "[::1]:8443".parse().unwrap(), backend: Some("eu-logs".into()), tls: Some(tls) };
     assert_eq!(config.listen, [listener]);
@@ -157,6 +160,14 @@ limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtere
     assert_eq!(backend.version, Some(Version { major: 3, minor: 7 }));
     assert_eq!(backend.timeout, Duration::from_millis(500));
     assert!(backend.features.has(Feature::Variants));
+    let password = "/run/password".into();
+    assert_eq!(backend.credentials, Some(Credentials::Basic { username: "palisade".into(), password }));
+    let tempo = &config.backends[1];
+    assert_eq!(tempo.credentials, Some(Credentials::Bearer("/etc/palisade/token".into())));
+    let (cert, key) = ("/etc/palisade/tls/client.pem".into(), "/run/client.pem".into());
+    let (ca, identity) = (Some("/etc/palisade/ca.pem".into()), Some(KeyPair { cert, key }));
+    assert_eq!(tempo.tls, ClientTls { ca, platform_roots: true, identity });
+    assert_eq!(config.issuers[1].ca, Some("/etc/palisade/ca.pem".into()));
     assert_eq!(config.policies, Path::new("/etc/policies"));
     assert_eq!((config.request_timeout, config.concurrent_requests), (Duration::from_secs(10), 8));
     let limits = &config.limits;
@@ -248,6 +259,8 @@ fn issuers_are_held_to_safe_settings() {
             "c.yaml:3:92: `issuers[].jwks_file`: `jwks_url` is given too",
         ),
         ("audience: [a]", "c.yaml:3:43: unknown field `audience`"),
+        ("audiences: [a], ca: ''", "c.yaml:3:63: `issuers[].ca`: an empty path"),
+        ("audiences: [a], jwks_file: k, ca: c", "c.yaml:3:77: `issuers[].ca`: keys come out of `jwks_file`"),
     ] {
         let shown = parse(&issuer(rest)).unwrap_err();
         assert!(shown.starts_with(expected), "{rest}: {shown}");
@@ -317,6 +330,52 @@ fn backends_are_held_to_what_can_be_scoped() {
         let shown = fault("backends", &format!("backends: {backends}"));
         assert!(shown.starts_with(expected), "{backends}: {shown}");
     }
+}
+
+#[test]
+fn how_a_backend_is_reached_is_said_whole_or_not_at_all() {
+    let shown = |url: &str, rest: &str| {
+        let backend = format!("{{ url: {url}, labels: {{ tenant: t }}, {rest} }}");
+        parse(&with("backends", &format!("backends: {{ loki: {backend} }}"))).unwrap_err()
+    };
+    for (rest, expected) in [
+        ("tls: {}", "c.yaml:4:77: `backends.loki.tls`: says nothing"),
+        ("tls: { cert: a }", "c.yaml:4:77: `backends.loki.tls`: `cert` needs `key`"),
+        ("tls: { ca: c, key: a }", "c.yaml:4:77: `backends.loki.tls`: `key` needs `cert`"),
+        ("tls: { ca: '' }", "c.yaml:4:83: `backends.loki.tls.ca`: an empty path"),
+        ("tls: { cert: '', key: a }", "c.yaml:4:85: `backends.loki.tls.cert`: an empty path"),
+        ("tls: { platform_roots: true }", "c.yaml:4:95: `backends.loki.tls.platform_roots`: says what"),
+        ("tls: { insecure: true }", "c.yaml:4:79: unknown field `insecure`"),
+        ("auth: {}", "c.yaml:4:78: `backends.loki.auth`: give one of `bearer_file` and `basic`"),
+        ("auth: { bearer_file: '' }", "c.yaml:4:93: `backends.loki.auth.bearer_file`: an empty path"),
+        ("auth: { bearer: sesame }", "c.yaml:4:80: unknown field `bearer`"),
+        (
+            "auth: { bearer_file: a, basic: { username: b, password_file: c } }",
+            "c.yaml:4:78: `backends.loki.auth`: give one of",
+        ),
+        ("auth: { basic: { username: u } }", "c.yaml:4:87: missing field `password_file`"),
+        ("auth: { basic: { username: u, password: p } }", "c.yaml:4:102: unknown field `password`"),
+        (
+            "auth: { basic: { username: '', password_file: c } }",
+            "c.yaml:4:99: `backends.loki.auth.basic.username`: an empty user",
+        ),
+        (
+            "auth: { basic: { username: 'a:b', password_file: c } }",
+            "c.yaml:4:99: `backends.loki.auth.basic.username`: a user has no colon",
+        ),
+    ] {
+        let shown = shown("https://loki.internal", rest);
+        assert!(shown.starts_with(expected), "{rest}: {shown}");
+    }
+    let plain = shown("http://127.0.0.1:3100", "tls: { ca: c }");
+    assert!(plain.starts_with("c.yaml:4:77: `backends.loki.tls`: the url is plain http"), "{plain}");
+    // A credential goes over plain HTTP only where the operator says that everything may.
+    let plain = shown("http://loki.internal", "auth: { bearer_file: a }");
+    assert!(plain.contains("`backends.loki.url`: `http://loki.internal` is plain http"), "{plain}");
+    let by_choice = loki("labels: { tenant: t }, auth: { bearer_file: a }").replace("127.0.0.1", "loki");
+    assert!(
+        parse(&by_choice).is_err() && parse(&by_choice.replace("auth", "insecure_http: true, auth")).is_ok()
+    );
 }
 
 #[test]
@@ -411,6 +470,9 @@ fn the_table_of_keys_is_that_of_the_file() {
     add("admin.", fields::<file::AdminFile>());
     add("issuers[].", fields::<file::IssuerFile>());
     add("backends.NAME.", fields::<file::BackendFile>());
+    add("backends.NAME.tls.", fields::<file::BackendTlsFile>());
+    add("backends.NAME.auth.", fields::<file::AuthFile>());
+    add("backends.NAME.auth.basic.", fields::<file::BasicFile>());
     add("limits.", fields::<file::LimitsFile>());
     add("limits.query.", fields::<file::QueryLimitsFile>());
     add("audit.", fields::<file::AuditFile>());

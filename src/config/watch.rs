@@ -21,6 +21,11 @@ pub fn fingerprint(path: &Path, config: &Config) -> Box<[u8]> {
     for tls in config.listen.iter().filter_map(|listen| listen.tls.as_ref()) {
         files.extend([tls.cert.clone(), tls.key.clone()]);
     }
+    for backend in &config.backends {
+        files.extend(backend.tls.files().map(Path::to_owned));
+        files.extend(backend.credentials.iter().map(|credentials| credentials.file().to_owned()));
+    }
+    files.extend(config.issuers.iter().filter_map(|issuer| issuer.ca.clone()));
     files.extend(config.issuers.iter().filter_map(|issuer| match &issuer.keys {
         KeySource::JwksFile(file) => Some(file.clone()),
         _ => None,
@@ -56,6 +61,11 @@ issuers: [{ url: https://sso.example.org, audiences: [palisade] }]
 backends: { loki: { url: http://127.0.0.1:3100, labels: { tenant: tenant } } }
 policies: policies
 ";
+        let text = text.replace(
+            "loki: { url: http://127.0.0.1:3100, ",
+            "loki: { url: https://127.0.0.1, tls: { ca: ca, cert: cert, key: key }, auth: { bearer_file: token }, ",
+        );
+        let text = text.replace("audiences:", "ca: issuer, audiences:");
         fs::write(at("palisade.yaml"), text).unwrap();
         let config = Config::load(&at("palisade.yaml")).unwrap();
         let seen = || fingerprint(&at("palisade.yaml"), &config);
@@ -68,7 +78,14 @@ policies: policies
         fs::write(at("two/more.yaml"), "").unwrap();
         let third = seen();
         assert_ne!(third, second);
+        let mut last = third;
+        for name in ["ca", "cert", "key", "token", "issuer"] {
+            fs::write(at(name), "new").unwrap();
+            let now = seen();
+            assert_ne!(now, last, "{name}");
+            last = now;
+        }
         fs::write(at("palisade.yaml"), "").unwrap();
-        assert_ne!(seen(), third);
+        assert_ne!(seen(), last);
     }
 }

@@ -15,7 +15,8 @@ use crate::stages::{
     Authenticate, Authorize, Conclude, Decision, Forwarding, Gates, Mount, Mounts, Scope, ScopedQueries,
     Served,
 };
-use crate::upstream::{self, Room, Upstream};
+use crate::trust::Credentials;
+use crate::upstream::{Reach, Room, Upstream};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -38,7 +39,8 @@ pub(super) struct Built {
     gates: Gates,
     queries: Option<Arc<ScopedQueries>>,
     audit: Option<Audit>,
-    roots: rustls::ClientConfig,
+    /// How each backend is reached.
+    reach: Vec<Reach>,
     /// The certificate of each listener that has one.
     tls: Vec<Option<Arc<rustls::ServerConfig>>>,
 }
@@ -63,7 +65,7 @@ impl Built {
             backends: scoped(config),
             gates: Gates::new(),
             audit,
-            roots: upstream::roots()?,
+            reach: reach(config)?,
             tls: certificates(config)?,
             config: config.clone(),
         })
@@ -98,7 +100,7 @@ impl Built {
             gates: self.gates.clone(),
             queries,
             audit: self.audit.clone(),
-            roots: self.roots.clone(),
+            reach: reach(config)?,
             tls: certificates(config)?,
             config: config.clone(),
         })
@@ -154,12 +156,14 @@ impl Built {
 
     /// The backends, with connections of one worker's own.
     fn mounts(&self) -> Result<Arc<[Arc<Mount>]>, StartFault> {
-        let mount = |(index, (backend, configured)): (usize, (&Backend, &config::Backend))| {
-            let upstream = Upstream::new(&configured.url, self.roots.clone(), configured.timeout);
+        let reached = self.config.backends.iter().zip(&self.reach);
+        let mount = |(index, (backend, (configured, reach))): (usize, (&Backend, _))| {
+            let (configured, reach): (&config::Backend, &Reach) = (configured, reach);
+            let upstream = Upstream::new(&configured.url, reach, configured.timeout);
             let upstream = upstream.ok_or_else(|| StartFault::Url(configured.url.clone()))?;
             Ok(Arc::new(Mount { backend: backend.clone(), upstream, index }))
         };
-        self.backends.iter().zip(&self.config.backends).enumerate().map(mount).collect()
+        self.backends.iter().zip(reached).enumerate().map(mount).collect()
     }
 }
 
@@ -184,6 +188,17 @@ impl<S> Stack for S where
 
 fn scoped(config: &Config) -> Vec<Backend> {
     config.backends.iter().map(config::Backend::scoped).collect()
+}
+
+/// What is trusted of each backend, and shown to it: out of the files as they are now.
+fn reach(config: &Config) -> Result<Vec<Reach>, StartFault> {
+    let reach = |backend: &config::Backend| {
+        let encrypted = backend.url.scheme_str() == Some("https");
+        let tls = encrypted.then(|| backend.tls.settings()).transpose()?;
+        let authorization = backend.credentials.as_ref().map(Credentials::header).transpose()?;
+        Ok(Reach { tls, authorization })
+    };
+    config.backends.iter().map(reach).collect()
 }
 
 fn certificates(config: &Config) -> Result<Vec<Option<Arc<rustls::ServerConfig>>>, StartFault> {

@@ -8,8 +8,6 @@ mod stall;
 mod tls;
 mod workers;
 
-pub use tls::TlsFault;
-
 use crate::auth::{Verifier, VerifierFault};
 use crate::config::{self, Config};
 use crate::events::Metrics;
@@ -17,6 +15,7 @@ use crate::events::audit::{Audit, AuditSettings, WhenFull, Writer};
 use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::Decision;
+use crate::trust::TrustFault;
 use admin::Admin;
 use arc_swap::ArcSwap;
 use built::Built;
@@ -54,15 +53,12 @@ pub enum StartFault {
     /// An issuer cannot be used.
     #[error(transparent)]
     Issuer(#[from] VerifierFault),
-    /// A certificate or key cannot be used.
+    /// A certificate, a key or a secret cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsFault),
+    Trust(#[from] TrustFault),
     /// A backend's URL names no server.
     #[error("`{0}` is no url of a backend")]
     Url(http::Uri),
-    /// The platform's trusted roots cannot be read.
-    #[error("cannot read the platform's trusted roots: {0}")]
-    Roots(#[from] rustls::Error),
     /// The metrics cannot be set up.
     #[error("cannot set up metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),

@@ -212,6 +212,12 @@ impl Exchange<'_> {
     /// What a status other than success becomes. Redirects are never followed nor passed.
     async fn refusal(&self, status: StatusCode, upstream: Option<Response<upstream::Answer>>) -> Rejection {
         match status {
+            // It is us that it does not let in: the caller has no account there.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                let backend = self.mount.backend.name.as_str();
+                tracing::warn!(backend, status = status.as_u16(), "the backend does not let us in");
+                UpstreamFault::Unexpected.into()
+            }
             s if s.is_client_error() => self.client_error(s, upstream).await,
             StatusCode::SERVICE_UNAVAILABLE => UpstreamFault::Unready.into(),
             StatusCode::GATEWAY_TIMEOUT => UpstreamFault::Timeout.into(),

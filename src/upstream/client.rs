@@ -6,7 +6,7 @@ use crate::scope::{Call, Carried, Outgoing};
 use http::{HeaderName, Response, Uri};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls_platform_verifier::ConfigVerifierExt;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,20 +16,31 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How Loki is asked for categorized labels (`pkg/util/httpreq/encoding_flags.go`).
 pub const LOKI_FLAGS: HeaderName = HeaderName::from_static("x-loki-response-encoding-flags");
 
-/// The TLS side of clients that trust the platform's roots.
-///
-/// # Errors
-/// If the platform's trust store cannot be read.
-pub fn roots() -> Result<rustls::ClientConfig, rustls::Error> {
-    rustls::ClientConfig::with_platform_verifier()
+/// What is trusted of a backend, and shown to it: the same for every caller.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// The TLS side, where the backend's URL has `https`; without it no certificate is trusted.
+    pub tls: Option<rustls::ClientConfig>,
+    /// The value of `Authorization`, if the backend wants one. The caller's never reaches a backend.
+    pub authorization: Option<SecretString>,
+}
+
+impl Reach {
+    /// The TLS side, which trusts nobody where none is said.
+    pub fn tls(&self) -> rustls::ClientConfig {
+        self.tls.clone().unwrap_or_else(|| {
+            let nobody = rustls::RootCertStore::empty();
+            rustls::ClientConfig::builder().with_root_certificates(nobody).with_no_client_auth()
+        })
+    }
 }
 
 /// One backend, as one worker reaches it.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pool: Arc<Pool>,
-    /// What follows the target of every call, up to the value of `Accept`.
-    head: String,
+    /// What follows the target of every call, up to the value of `Accept`. It may hold a credential.
+    head: SecretString,
     /// What the backend's own paths are below, without a slash at the end.
     prefix: String,
     timeout: Duration,
@@ -38,13 +49,13 @@ pub struct Upstream {
 impl Upstream {
     /// The backend at `base`, without a connection yet; `timeout` bounds the wait for the head of an answer.
     /// `None` if `base` is no URL of a server.
-    pub fn new(base: &Uri, tls: rustls::ClientConfig, timeout: Duration) -> Option<Self> {
+    pub fn new(base: &Uri, reach: &Reach, timeout: Duration) -> Option<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_secs(5)));
         let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(reach.tls())
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -53,7 +64,7 @@ impl Upstream {
         let origin = origin.path_and_query("/").build().ok()?;
         Some(Self {
             pool: Arc::new(Pool::new(origin, https)),
-            head: format!(" HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {AGENT}\r\naccept: "),
+            head: head(authority.as_str(), reach),
             prefix: base.path().trim_end_matches('/').to_owned(),
             timeout,
         })
@@ -98,12 +109,13 @@ impl Upstream {
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
-        let mut bytes = Vec::with_capacity(512 + self.head.len() + target.len() + body.len());
+        let head = self.head.expose_secret();
+        let mut bytes = Vec::with_capacity(512 + head.len() + target.len() + body.len());
         let mut write = |part: &str| bytes.extend_from_slice(part.as_bytes());
         write(method);
         write(&self.prefix);
         write(target);
-        write(&self.head);
+        write(head);
         write(call.accept().media_type());
         write(if gzip { "\r\naccept-encoding: gzip" } else { "\r\naccept-encoding: identity" });
         if let Some(traceparent) = &carried.traceparent {
@@ -123,6 +135,17 @@ impl Upstream {
         bytes.extend_from_slice(body);
         Some(Written { bytes, repeatable: outgoing.is_repeatable() })
     }
+}
+
+/// What of the head of a request is the same for all, after the target.
+fn head(authority: &str, reach: &Reach) -> SecretString {
+    let mut head = format!(" HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {AGENT}");
+    if let Some(authorization) = &reach.authorization {
+        head.push_str("\r\nauthorization: ");
+        head.push_str(authorization.expose_secret());
+    }
+    head.push_str("\r\naccept: ");
+    head.into()
 }
 
 /// An error with its causes: hyper's own text leaves them out.

@@ -5,6 +5,6 @@ mod decode;
 mod http1;
 mod pool;
 
-pub use client::{LOKI_FLAGS, TRACEPARENT, Upstream, roots};
+pub use client::{LOKI_FLAGS, Reach, TRACEPARENT, Upstream};
 pub use decode::{DecodeFault, Place, Room, collect};
 pub use pool::Answer;

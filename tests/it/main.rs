@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod policies;
+mod reach;
 mod refusals;
 mod reload;
 mod requests;

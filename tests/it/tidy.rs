@@ -37,6 +37,7 @@ fn dependencies_point_one_way() {
         &["policy"],
         &["scope"],
         &["cases"],
+        &["trust"],
         &["auth", "config", "upstream", "events"],
         &["respond"],
         &["stages"],

@@ -19,6 +19,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// The key that an issuer has at first. RSA keys take long to make, so all issuers share it.
 static FIRST_KEY: LazyLock<Arc<SigningKey>> = LazyLock::new(|| Arc::new(SigningKey::rsa("first")));
@@ -60,8 +61,18 @@ pub enum Answer {
 impl FakeIssuer {
     /// Starts an issuer with one RSA key, named `first`.
     pub async fn start() -> Self {
+        Self::start_at(None).await
+    }
+
+    /// Starts one that speaks TLS.
+    pub async fn start_tls(tls: TlsAcceptor) -> Self {
+        Self::start_at(Some(tls)).await
+    }
+
+    async fn start_at(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/realms/acme", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/realms/acme", listener.local_addr().unwrap());
         let discovery = json!({"issuer": url, "jwks_uri": format!("{url}/protocol/openid-connect/certs")});
         let state = Arc::new(State {
             discovery: Mutex::new(Answer::Json(discovery)),
@@ -70,7 +81,7 @@ impl FakeIssuer {
             jwks_requests: AtomicUsize::new(0),
             other_requests: AtomicUsize::new(0),
         });
-        let server = tokio::spawn(serve(listener, Arc::clone(&state)));
+        let server = tokio::spawn(serve(listener, tls, Arc::clone(&state)));
         Self { url, key: Mutex::new(Arc::clone(&FIRST_KEY)), state, server }
     }
 
@@ -94,6 +105,7 @@ impl FakeIssuer {
             algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
             skew: Duration::from_secs(30),
             insecure_http: false,
+            ca: None,
         }
     }
 
@@ -155,13 +167,20 @@ impl Drop for FakeIssuer {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let state = Arc::clone(&state);
+        let (tls, state) = (tls.clone(), Arc::clone(&state));
         let service = service_fn(move |request| answer(Arc::clone(&state), request));
-        tokio::spawn(
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-        );
+        let http = hyper::server::conn::http1::Builder::new();
+        tokio::spawn(async move {
+            let _ = match tls {
+                None => http.serve_connection(TokioIo::new(stream), service).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await,
+                    Err(_) => Ok(()),
+                },
+            };
+        });
     }
 }
 

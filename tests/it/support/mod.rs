@@ -1,5 +1,7 @@
 //! Servers and tokens that the tests make for themselves.
 
+pub mod authority;
+pub mod bare;
 pub mod issuer;
 pub mod proxy;
 // The library's unit tests use it too, and other parts of it.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const POLICY: &str = "rules:
+/// A rule for each kind of caller.
+pub const POLICY: &str = "rules:
   - name: tenants see their own data
     when: has(claims.tenant)
     scope: { tenant: claims.tenant }

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// One request, as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct Received {
 
 /// A backend. It ends with its value.
 pub struct FakeUpstream {
-    address: String,
+    url: String,
     received: Arc<Mutex<Vec<Received>>>,
     answers: Arc<Mutex<Answers>>,
     server: JoinHandle<()>,
@@ -69,18 +70,28 @@ impl Answer {
 impl FakeUpstream {
     /// Starts a backend that answers an empty success of Prometheus.
     pub async fn start() -> Self {
+        Self::start_at(None).await
+    }
+
+    /// Starts one that speaks TLS.
+    pub async fn start_tls(tls: TlsAcceptor) -> Self {
+        Self::start_at(Some(tls)).await
+    }
+
+    async fn start_at(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let received = Arc::new(Mutex::new(Vec::new()));
         let otherwise = Answer::json(r#"{"status":"success","data":[]}"#);
         let answers = Arc::new(Mutex::new(Answers { to: Vec::new(), otherwise }));
-        let server = tokio::spawn(accept(listener, Arc::clone(&received), Arc::clone(&answers)));
-        Self { address, received, answers, server }
+        let server = tokio::spawn(accept(listener, tls, Arc::clone(&received), Arc::clone(&answers)));
+        Self { url, received, answers, server }
     }
 
-    /// Where it is: `http://127.0.0.1:PORT`.
+    /// Where it is: `http://127.0.0.1:PORT`, or `https`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     /// Answers this from now on.
@@ -112,16 +123,27 @@ impl Drop for FakeUpstream {
     }
 }
 
-async fn accept(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, answers: Arc<Mutex<Answers>>) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    received: Arc<Mutex<Vec<Received>>>,
+    answers: Arc<Mutex<Answers>>,
+) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        tokio::spawn(serve(stream, Arc::clone(&received), Arc::clone(&answers)));
+        let (tls, received, answers) = (tls.clone(), Arc::clone(&received), Arc::clone(&answers));
+        tokio::spawn(async move {
+            match tls {
+                None => serve(stream, received, answers).await,
+                Some(tls) => serve(tls.accept(stream).await.ok()?, received, answers).await,
+            }
+        });
     }
 }
 
 /// Reads requests with a `Content-Length` at most: Palisade sends no others.
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     received: Arc<Mutex<Vec<Received>>>,
     answers: Arc<Mutex<Answers>>,
 ) -> Option<()> {
@@ -163,5 +185,6 @@ async fn serve(
         out.push_str("\r\n");
         stream.write_all(out.as_bytes()).await.ok()?;
         stream.write_all(&answer.body).await.ok()?;
+        stream.flush().await.ok()?;
     }
 }
