@@ -1,36 +1,125 @@
-//! An explanation, as text: the claims, what each rule made of them and why, the scope, and what would be sent
-//! with our part of it marked.
+//! An explanation: the claims, what each rule made of them and why, the scope, and what would be sent with our
+//! part of it marked. Displayed as text; serialized for whoever shows it otherwise.
+
+mod text;
 
 use super::ask::{Asking, Heard, Request, ask};
 use crate::policy::{Facts, Outcome, RuleLimits, Verdict};
-use crate::scope::preview::{OneLine, Preview, ShownArgument};
+use crate::scope::preview::{Preview, ShownArgument, ShownCall};
+use serde::Serialize;
 use serde_json::{Map, Value};
-use std::fmt::Write as _;
 
-/// Explains what becomes of `request` for the bearer of a token with these claims. What Palisade puts into a
-/// text stands between `«` and `»`.
-pub fn explain(asking: &Asking<'_>, claims: &Map<String, Value>, request: &Request) -> String {
-    let heard = ask(asking, claims, request);
-    let mut text = String::from("claims\n");
-    for (name, value) in claims {
-        let _ = writeln!(text, "  {} = {value}", OneLine(name));
-    }
-    text.push_str("\nrules\n");
-    for (facts, verdict) in asking.policies.facts().zip(&heard.judgement.verdicts) {
-        rule(&mut text, asking, facts, verdict, &heard);
-    }
-    if let Some(grant) = &heard.grant {
-        let rules: Vec<String> = grant.rules().map(|rule| format!("`{rule}`")).collect();
-        let _ = writeln!(text, "\nscope\n  {}\n  of {}", grant.scope(), rules.join(", "));
-        if let Some(share) = grant.share() {
-            let _ = writeln!(text, "\nlimits\n  {}", limits(&share.limits));
-        }
-    }
-    outcome(&mut text, &heard);
-    text
+/// What becomes of a request, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The claims that were judged.
+    pub claims: Map<String, Value>,
+    /// What became of each rule, in their order.
+    pub rules: Vec<ExplainedRule>,
+    /// What the request runs under, if policy lets it through.
+    pub scope: Option<ExplainedScope>,
+    /// What may be asked at most, a line each.
+    pub limits: Vec<String>,
+    /// What comes of it.
+    pub outcome: ExplainedOutcome,
 }
 
-fn rule(text: &mut String, asking: &Asking<'_>, facts: Facts<'_>, verdict: &Verdict, heard: &Heard) {
+/// What became of one rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExplainedRule {
+    /// Its name.
+    pub name: String,
+    /// Whether it grants its scope.
+    pub applies: bool,
+    /// Whether it does and what it grants, or why it does not.
+    pub why: String,
+    /// Its `when`, as it is written.
+    pub when: Option<String>,
+    /// Its dimensions, with their expressions as they are written.
+    pub scope: Vec<(String, String)>,
+    /// What of the request it is not for, a line each.
+    pub not_for: Vec<String>,
+}
+
+/// What a request runs under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExplainedScope {
+    /// As the header `X-Palisade-Scope` would say it.
+    pub scope: String,
+    /// The rules that granted it.
+    pub rules: Vec<String>,
+}
+
+/// What comes of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum ExplainedOutcome {
+    /// Nothing is sent.
+    Refused {
+        /// The kind, as policy cases name it.
+        kind: &'static str,
+        /// What the caller is told.
+        text: String,
+    },
+    /// Palisade answers itself.
+    Answered {
+        /// The answer.
+        body: &'static str,
+    },
+    /// The backend is asked.
+    Sent {
+        /// The calls, in order.
+        calls: Vec<ExplainedCall>,
+        /// What the answer is cut to, if it is.
+        cut_to: Option<String>,
+    },
+}
+
+/// One call to the backend, decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExplainedCall {
+    /// `GET`, `POST` or `DELETE`.
+    pub method: &'static str,
+    /// The path below the backend's root.
+    pub path: String,
+    /// The parameters, in order.
+    pub arguments: Vec<ExplainedArgument>,
+    /// The body, where it is no form.
+    pub body: Option<String>,
+}
+
+/// One parameter of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExplainedArgument {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, in pieces.
+    pub value: Vec<Piece>,
+}
+
+/// A piece of a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Piece {
+    /// The text.
+    pub text: String,
+    /// Whether Palisade put it there.
+    pub inserted: bool,
+}
+
+/// Explains what becomes of `request` for the bearer of a token with these claims.
+pub fn explain(asking: &Asking<'_>, claims: &Map<String, Value>, request: &Request) -> Explanation {
+    let heard = ask(asking, claims, request);
+    let rules = asking.policies.facts().zip(&heard.judgement.verdicts);
+    let rules = rules.map(|(facts, verdict)| rule(asking, facts, verdict, &heard)).collect();
+    let scope = heard.grant.as_ref().map(|grant| ExplainedScope {
+        scope: grant.scope().to_string(),
+        rules: grant.rules().map(str::to_owned).collect(),
+    });
+    let limits = heard.grant.as_ref().and_then(|grant| grant.limits()).map(limits).unwrap_or_default();
+    Explanation { claims: claims.clone(), rules, scope, limits, outcome: outcome(&heard) }
+}
+
+fn rule(asking: &Asking<'_>, facts: Facts<'_>, verdict: &Verdict, heard: &Heard) -> ExplainedRule {
     let granted = heard.judgement.granted.iter().find(|(name, _)| *name == verdict.rule);
     let why = match (&verdict.outcome, granted) {
         (Outcome::Applies, Some((_, scope))) => format!("applies, and grants {scope}"),
@@ -47,24 +136,26 @@ fn rule(text: &mut String, asking: &Asking<'_>, facts: Facts<'_>, verdict: &Verd
             format!("refuses the token: `scope.{dimension}` has too many values")
         }
     };
-    let _ = writeln!(text, "  `{}` {why}", verdict.rule);
-    if let Some(when) = facts.when() {
-        let _ = writeln!(text, "    when {}", OneLine(when));
-    }
-    for (dimension, expression) in facts.scope() {
-        let _ = writeln!(text, "    scope.{dimension} {}", OneLine(expression));
-    }
+    let mut not_for = Vec::new();
     if facts.backends().is_some_and(|names| !names.contains(&asking.backend.name)) {
-        let _ = writeln!(text, "    not for backend `{}`", asking.backend.name);
+        not_for.push(format!("backend `{}`", asking.backend.name));
     }
     if let Some(class) = asking.class(&heard.request)
         && !facts.endpoints().has(class)
     {
-        let _ = writeln!(text, "    not for endpoints `{class}`");
+        not_for.push(format!("endpoints `{class}`"));
+    }
+    ExplainedRule {
+        name: verdict.rule.to_string(),
+        applies: verdict.outcome == Outcome::Applies,
+        why,
+        when: facts.when().map(str::to_owned),
+        scope: facts.scope().map(|(name, expression)| (name.to_owned(), expression.to_owned())).collect(),
+        not_for,
     }
 }
 
-fn limits(limits: &RuleLimits) -> String {
+fn limits(limits: &RuleLimits) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(rate) = limits.rate {
         said.push(format!("{} requests a second, {} at once after a pause", rate.per_second, rate.burst));
@@ -77,40 +168,46 @@ fn limits(limits: &RuleLimits) -> String {
     number(limits.range.map(|range| range.as_secs()), "seconds from start to end");
     number(limits.points, "points");
     number(limits.entries, "entries");
-    said.join("\n  ")
+    number(limits.answer_bytes, "bytes of an answer");
+    said
 }
 
-fn outcome(text: &mut String, heard: &Heard) {
+fn outcome(heard: &Heard) -> ExplainedOutcome {
     match &heard.result {
-        Err(rejection) => {
-            let _ = writeln!(text, "\nrefused\n  {}: {rejection}", rejection.kind());
-        }
-        Ok(Preview::Answer(answer)) => {
-            let _ = writeln!(text, "\nanswered by Palisade itself\n  {}", OneLine(answer.body));
-        }
-        Ok(Preview::Calls { calls, cut }) => {
-            for call in calls {
-                let _ = writeln!(text, "\nsent\n  {} {}", call.method, call.path);
-                for argument in &call.arguments {
-                    let _ = writeln!(text, "  {}={}", argument.name, OneLine(&marked(argument)));
-                }
-            }
-            if let Some(grant) = heard.grant.as_ref().filter(|_| *cut) {
-                let _ = writeln!(text, "\nthe answer is cut to\n  {}", grant.scope());
-            }
-        }
+        Err(rejection) => ExplainedOutcome::Refused { kind: rejection.kind(), text: rejection.to_string() },
+        Ok(Preview::Answer(answer)) => ExplainedOutcome::Answered { body: answer.body },
+        Ok(Preview::Calls { calls, cut }) => ExplainedOutcome::Sent {
+            calls: calls.iter().map(call).collect(),
+            cut_to: heard.grant.as_ref().filter(|_| *cut).map(|grant| grant.scope().to_string()),
+        },
     }
 }
 
-/// The value with our insertions between `«` and `»`.
-fn marked(argument: &ShownArgument) -> String {
-    let mut marked = String::with_capacity(argument.value.len());
+fn call(call: &ShownCall) -> ExplainedCall {
+    let argument =
+        |argument: &ShownArgument| ExplainedArgument { name: argument.name, value: pieces(argument) };
+    ExplainedCall {
+        method: call.method,
+        path: call.path.clone(),
+        arguments: call.arguments.iter().map(argument).collect(),
+        body: call.body.clone(),
+    }
+}
+
+/// The value, cut at the ends of our insertions.
+fn pieces(argument: &ShownArgument) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut push = |text: &str, inserted| {
+        if !text.is_empty() {
+            pieces.push(Piece { text: text.to_owned(), inserted });
+        }
+    };
     let mut done = 0;
     for insertion in &argument.insertions {
-        let before = argument.value.get(done..insertion.from).unwrap_or_default();
-        let _ = write!(marked, "{before}«{}»", insertion.of(&argument.value));
+        push(argument.value.get(done..insertion.from).unwrap_or_default(), false);
+        push(insertion.of(&argument.value), true);
         done = insertion.to;
     }
-    marked.push_str(argument.value.get(done..).unwrap_or_default());
-    marked
+    push(argument.value.get(done..).unwrap_or_default(), false);
+    pieces
 }

@@ -12,7 +12,10 @@ mod lint;
 mod run;
 
 pub use ask::{Asking, Heard, Request, ask};
-pub use explain::explain;
+pub use explain::{
+    ExplainedArgument, ExplainedCall, ExplainedOutcome, ExplainedRule, ExplainedScope, Explanation, Piece,
+    explain,
+};
 pub use file::CaseFile;
 pub use lint::{Warning, lint, scope_claims};
 pub use run::{Failure, Report, run, run_folder};

@@ -83,7 +83,7 @@ async fn explained(arguments: &ExplainArguments) -> Result<String, String> {
         (None, Some(claims)) => serde_json::from_str(claims).map_err(|e| format!("--claims: {e}"))?,
         (None, None) => return Err("a token or claims are needed".to_owned()),
     };
-    text.push_str(&explain(&asking, &claims, &request));
+    text.push_str(&explain(&asking, &claims, &request).to_string());
     Ok(text)
 }
 

@@ -3,9 +3,10 @@
 
 use super::expression::Expression;
 use super::file::{PolicyFile, RuleFile, RuleLimitsFile, read_folder};
-use super::limits::{Rate, RuleLimits};
+use super::limits::{Rate, RuleLimits, Share, TenantLimits, tenant_key};
 use crate::api::{Class, Classes, UnknownClass};
 use crate::limits::Limits;
+use crate::tenant::ScopeValue;
 use crate::yaml::FileError;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ pub struct Policies {
     pub(super) rules: Vec<Rule>,
     /// Values that one dimension of a scope may have.
     pub(super) max_values: usize,
+    /// The limits of tenants.
+    pub(super) tenants: Arc<TenantLimits>,
 }
 
 /// One compiled rule.
@@ -78,6 +81,7 @@ impl Policies {
     pub fn compile(files: &[(String, String)], limits: &Limits) -> Result<Self, FileError> {
         let mut rules = Vec::new();
         let mut names: BTreeMap<String, &str> = BTreeMap::new();
+        let mut tenants = TenantLimits::default();
         for (file, text) in files {
             let read: PolicyFile = crate::yaml::read(file, text)?;
             for rule in read.rules {
@@ -92,8 +96,11 @@ impl Policies {
                 }
                 rules.push(compiled);
             }
+            for (tenant, limits) in &read.tenant_limits {
+                tenant_limits(file, tenant, limits, &mut tenants)?;
+            }
         }
-        Ok(Self { rules, max_values: limits.tenants })
+        Ok(Self { rules, max_values: limits.tenants, tenants: Arc::new(tenants) })
     }
 
     /// The names of the rules, in the order in which they are evaluated.
@@ -159,16 +166,39 @@ fn coverage(file: &str, rule: &str, read: &RuleFile, unrestricted: bool) -> Resu
         None if unrestricted => Classes::READING,
         None => Classes::ALL,
     };
-    let limits = read.limits.as_ref().map(|limits| rule_limits(file, rule, &limits.value)).transpose()?;
+    let whose = format!("rule `{rule}`");
+    let limits = read.limits.as_ref().map(|limits| read_limits(file, &whose, &limits.value)).transpose()?;
     Ok(Coverage { backends, classes, limits: limits.unwrap_or_default() })
 }
 
-/// The largest number that a limit of a rule can be.
+/// Adds the limits of a tenant, or with `*` of each other, to `all`.
+fn tenant_limits(
+    file: &str,
+    tenant: &str,
+    read: &Spanned<RuleLimitsFile>,
+    all: &mut TenantLimits,
+) -> Result<(), FileError> {
+    let limits = read_limits(file, &format!("tenant `{tenant}`"), &read.value)?;
+    let fault =
+        |text: &str| FileError::at(file, read.referenced, format!("`tenant_limits.{tenant}`: {text}"));
+    let before = if tenant == "*" {
+        all.others.replace(limits).is_some()
+    } else if ScopeValue::parse(tenant).is_ok() {
+        let share = Share { key: tenant_key(tenant), limits };
+        all.named.insert(tenant.to_owned(), Arc::new(share)).is_some()
+    } else {
+        return Err(fault("no tenant can have this name"));
+    };
+    if before { Err(fault("is said in another file already")) } else { Ok(()) }
+}
+
+/// The largest number that a limit can be.
 const MAX_LIMIT: u64 = 1_000_000_000;
 
-fn rule_limits(file: &str, rule: &str, read: &RuleLimitsFile) -> Result<RuleLimits, FileError> {
+/// The limits of `whose`: a rule, or a tenant.
+fn read_limits(file: &str, whose: &str, read: &RuleLimitsFile) -> Result<RuleLimits, FileError> {
     let fault = |place, key: &str, text: String| {
-        FileError::at(file, place, format!("rule `{rule}`: `limits.{key}`: {text}"))
+        FileError::at(file, place, format!("{whose}: `limits.{key}`: {text}"))
     };
     let number = |key: &str, value: &Option<Spanned<u64>>| match value {
         Some(value) if (1..=MAX_LIMIT).contains(&value.value) => Ok(Some(value.value)),
@@ -199,6 +229,7 @@ fn rule_limits(file: &str, rule: &str, read: &RuleLimitsFile) -> Result<RuleLimi
         range,
         points: number("points", &read.points)?,
         entries: number("entries", &read.entries)?,
+        answer_bytes: number("answer_bytes", &read.answer_bytes)?,
     })
 }
 

@@ -99,7 +99,7 @@ impl Policies {
             scopes.map(|(one, verdict)| (Arc::clone(&verdict.rule), one.term.scope.clone())).collect();
         let grants = match refused {
             Some(forbidden) => Err(forbidden),
-            None => Grants::new(granted, self.max_values),
+            None => Grants::new(granted, self.max_values, Arc::clone(&self.tenants)),
         };
         Judgement { grants, verdicts, granted: scopes }
     }

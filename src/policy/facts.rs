@@ -15,8 +15,8 @@ impl Policies {
         self.rules.iter().map(Facts)
     }
 
-    /// What differs from `before`, one line each: rules that were added, changed or removed. Their order
-    /// changes nothing.
+    /// What differs from `before`, one line each: rules that were added, changed or removed, and limits of
+    /// tenants. The order of rules changes nothing.
     pub fn changes_since(&self, before: &Self) -> Vec<String> {
         let named = |rules: &Self, name: &str| rules.rules.iter().position(|rule| &*rule.name == name);
         let mut changes = Vec::new();
@@ -32,6 +32,13 @@ impl Policies {
         }
         let removed = before.facts().filter(|rule| named(self, rule.name()).is_none());
         changes.extend(removed.map(|rule| format!("rule `{}` removed", rule.name())));
+        if self.tenants.others != before.tenants.others {
+            changes.push("limits of tenants that are not named changed".to_owned());
+        }
+        let (new, old) = (&self.tenants.named, &before.tenants.named);
+        let names: BTreeSet<&String> = new.keys().chain(old.keys()).collect();
+        let changed = names.into_iter().filter(|tenant| new.get(*tenant) != old.get(*tenant));
+        changes.extend(changed.map(|tenant| format!("limits of tenant `{tenant}` changed")));
         changes
     }
 }

@@ -12,6 +12,9 @@ use std::path::Path;
 pub(super) struct PolicyFile {
     /// The rules. An empty list grants nothing to anyone.
     pub rules: Vec<Spanned<RuleFile>>,
+    /// The limits of tenants by their name, whoever asks; `*`: of each that is not named.
+    #[serde(default)]
+    pub tenant_limits: BTreeMap<String, Spanned<RuleLimitsFile>>,
 }
 
 /// One rule: who (`when`) may see what (`scope`).
@@ -35,7 +38,7 @@ pub(super) struct RuleFile {
     pub limits: Option<Spanned<RuleLimitsFile>>,
 }
 
-/// `limits` of a rule.
+/// `limits` of a rule or a tenant.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleLimitsFile {
@@ -55,6 +58,8 @@ pub(super) struct RuleLimitsFile {
     pub points: Option<Spanned<u64>>,
     /// What `limit` may be.
     pub entries: Option<Spanned<u64>>,
+    /// Bytes of an answer's body.
+    pub answer_bytes: Option<Spanned<u64>>,
 }
 
 /// Reads the policy files of a folder as (file name, text), in the order of their names.

@@ -2,7 +2,7 @@
 //! that a request runs under.
 
 use super::compile::Coverage;
-use super::limits::Share;
+use super::limits::{Allowed, RuleLimits, Share, TenantLimits};
 use crate::api::{Class, Classes};
 use crate::rejection::Forbidden;
 use crate::tenant::{Scope, Values};
@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     term: Arc<Term>,
-    share: Option<Arc<Share>>,
+    allowed: Option<Arc<Allowed>>,
 }
 
 impl Grant {
@@ -30,9 +30,14 @@ impl Grant {
         self.term.rules.iter().map(|rule| &**rule)
     }
 
-    /// What may be asked under it, where the rules limit that.
-    pub fn share(&self) -> Option<&Arc<Share>> {
-        self.share.as_ref()
+    /// What may be asked under it, where that is limited.
+    pub fn limits(&self) -> Option<&RuleLimits> {
+        self.allowed.as_ref().map(|allowed| &allowed.limits)
+    }
+
+    /// Among which requests one under it is counted.
+    pub fn shares(&self) -> &[Arc<Share>] {
+        self.allowed.as_ref().map_or(&[], |allowed| &allowed.shares)
     }
 }
 
@@ -59,6 +64,7 @@ pub struct Grants(Arc<Union>);
 struct Union {
     granted: Vec<Granted>,
     max_values: usize,
+    tenants: Arc<TenantLimits>,
     /// The backends that some rule names, in order; all others are alike.
     named: Vec<String>,
     /// Whether some rule is not for every class.
@@ -85,8 +91,12 @@ impl Grants {
     ///
     /// # Errors
     /// [`Forbidden::NoRule`] if there is none, [`Forbidden::TooManyValues`].
-    pub(super) fn new(granted: Vec<Granted>, max_values: usize) -> Result<Self, Forbidden> {
-        let everywhere = View::of(granted.iter(), max_values);
+    pub(super) fn new(
+        granted: Vec<Granted>,
+        max_values: usize,
+        tenants: Arc<TenantLimits>,
+    ) -> Result<Self, Forbidden> {
+        let everywhere = View::of(granted.iter(), max_values, &tenants);
         if let Err(refused @ (Forbidden::NoRule | Forbidden::TooManyValues)) = everywhere.whole {
             return Err(refused);
         }
@@ -100,7 +110,12 @@ impl Grants {
             // The usual union, whose only view is known.
             let _ = view.set(everywhere);
         }
-        Ok(Self(Arc::new(Union { granted, max_values, named, by_class, views })))
+        Ok(Self(Arc::new(Union { granted, max_values, tenants, named, by_class, views })))
+    }
+
+    /// The grant of these terms, if one selector can say them; `share` is the rules' own.
+    pub(super) fn single(&self, terms: &[Term], share: Option<&Arc<Share>>) -> Result<Grant, Forbidden> {
+        single(terms, share, &self.0.tenants)
     }
 
     /// Whether it matters which class of endpoints is asked.
@@ -121,24 +136,29 @@ impl Grants {
                 && class.is_none_or(|class| coverage.classes.has(class))
         };
         let view = union.views.get(index).ok_or(Forbidden::NoRule)?;
-        Ok(view.get_or_init(|| View::of(union.granted.iter().filter(covers), union.max_values)))
+        Ok(view
+            .get_or_init(|| View::of(union.granted.iter().filter(covers), union.max_values, &union.tenants)))
     }
 }
 
 impl View {
-    fn of<'g>(granted: impl Iterator<Item = &'g Granted> + Clone, max_values: usize) -> Self {
+    fn of<'g>(
+        granted: impl Iterator<Item = &'g Granted> + Clone,
+        max_values: usize,
+        tenants: &TenantLimits,
+    ) -> Self {
         let share = share(granted.clone()).map(Arc::new);
         let terms = simplify(granted.map(|one| one.term.clone()).collect());
         let too_many = |term: &Term| term.scope.dimensions().values().any(|values| values.len() > max_values);
         if terms.iter().any(too_many) {
             return Self { terms: Vec::new(), whole: Err(Forbidden::TooManyValues), share };
         }
-        let whole = single(&terms, share.as_ref());
+        let whole = single(&terms, share.as_ref(), tenants);
         Self { terms, whole, share }
     }
 }
 
-/// What the callers of these rules share; `None` if nothing is limited.
+/// What the callers of these rules share; `None` if the rules limit nothing.
 fn share<'g>(granted: impl Iterator<Item = &'g Granted> + Clone) -> Option<Share> {
     let limits = granted.clone().map(|one| one.coverage.limits.clone()).reduce(|a, b| a.union(&b))?;
     if limits.is_none() {
@@ -156,10 +176,13 @@ fn share<'g>(granted: impl Iterator<Item = &'g Granted> + Clone) -> Option<Share
 }
 
 /// The grant of a union that one selector can say.
-pub(super) fn single(terms: &[Term], share: Option<&Arc<Share>>) -> Result<Grant, Forbidden> {
+fn single(terms: &[Term], share: Option<&Arc<Share>>, tenants: &TenantLimits) -> Result<Grant, Forbidden> {
     match terms {
         [] => Err(Forbidden::NoRule),
-        [one] => Ok(Grant { term: Arc::new(one.clone()), share: share.cloned() }),
+        [one] => {
+            let allowed = tenants.allow(share, &one.scope);
+            Ok(Grant { term: Arc::new(one.clone()), allowed })
+        }
         _ => Err(Forbidden::NarrowerScope),
     }
 }

@@ -28,7 +28,7 @@ pub use file::read_folder;
 pub use grant::{Grant, Grants};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
-pub use limits::{Rate, RuleLimits, Share};
+pub use limits::{Allowed, Rate, RuleLimits, Share};
 pub use narrow::{Narrowing, SCOPE_HEADER, TENANT_HEADER};
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! widen it.
 
 use super::compile::is_dimension;
-use super::grant::{Grant, Grants, Term, simplify, single};
+use super::grant::{Grant, Grants, Term, simplify};
 use crate::api::Class;
 use crate::rejection::Forbidden;
 use crate::tenant::{Scope, ScopeValue, Values};
@@ -159,6 +159,6 @@ impl Grants {
         if terms.is_empty() || !narrowing.is_met_by(&terms) {
             return Err(Forbidden::Narrowing);
         }
-        single(&terms, view.share.as_ref())
+        self.single(&terms, view.share.as_ref())
     }
 }

@@ -355,33 +355,13 @@ fn an_unrestricted_rule_grants_everything_but_changes_nothing_by_itself() {
     let grant = grants.choose("prometheus", Some(Class::Read), None).unwrap();
     assert!(grant.scope().is_unrestricted());
     assert_eq!(grant.rules().collect::<Vec<_>>(), ["all"]);
-    assert_eq!(grant.share(), None, "a rule without limits takes them away");
+    assert_eq!(grant.limits(), None, "a rule without limits takes them away");
     assert_eq!(grants.choose("tempo", Some(Class::SilencesWrite), None), Err(Forbidden::Endpoint));
     let write = grants.choose("prometheus", Some(Class::SilencesWrite), None).unwrap();
     assert_eq!(said(write.scope()), "tenant=a");
     let wish = narrowing("tenant=x, region=y").unwrap();
     let narrow = grants.choose("loki", Some(Class::Read), wish.as_ref()).unwrap();
     assert_eq!(said(narrow.scope()), "region=y tenant=x");
-}
-
-/// More grant never means less answer, in limits either: the larger of each counts.
-#[test]
-fn limits_of_rules_that_apply_together_are_the_larger_of_each() {
-    use crate::api::Class;
-    let rules = written(PLACES);
-    let share = |claims: Value, backend: &str| {
-        let grants = decide(&rules, &claims).unwrap();
-        grants.choose(backend, Some(Class::Read), None).unwrap().share().cloned().unwrap()
-    };
-    let one = share(json!({}), "prometheus");
-    assert_eq!(one.limits.rate, Some(Rate { per_second: 5, burst: 5 }));
-    assert_eq!((one.limits.entries, one.limits.points), (Some(10), None));
-    let both = share(json!({"logs": 1}), "prometheus");
-    assert_eq!(both.limits.rate, Some(Rate { per_second: 9, burst: 5 }));
-    assert_eq!((both.limits.entries, both.limits.points), (None, None));
-    assert_eq!(both.key, "logs: tenant=b\nmetrics: tenant=a");
-    assert_ne!(one.key, both.key);
-    assert_eq!(one.key, share(json!({"other": "claim"}), "prometheus").key);
 }
 
 #[test]
@@ -401,6 +381,8 @@ fn a_tenant_in_the_path_narrows_as_a_header_does() {
 }
 
 /// The policies that this repository ships do what their texts say.
+mod limits;
+
 mod shipped {
     use super::*;
     use std::path::Path;

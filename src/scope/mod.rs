@@ -134,13 +134,13 @@ fn drafted(
     limits: &Limits,
     memory: Option<&dyn Memory>,
 ) -> Result<Drafted, Rejection> {
-    let Some(share) = grant.share() else {
+    let Some(allowed) = grant.limits() else {
         return drafted_within(grant, backend, asked, limits, memory);
     };
-    let limits = allowed::hold(&share.limits, backend.kind, asked, limits)?;
+    let limits = allowed::hold(allowed, backend.kind, asked, limits)?;
     let mut drafted = drafted_within(grant, backend, asked, &limits, memory)?;
     if let Drafted::Calls(drafts, _) = &mut drafted {
-        allowed::cap_entries(&share.limits, backend.kind, asked.matched.endpoint, drafts);
+        allowed::cap_entries(allowed, backend.kind, asked.matched.endpoint, drafts);
     }
     Ok(drafted)
 }

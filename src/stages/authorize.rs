@@ -89,8 +89,8 @@ impl Authorize {
             Err(forbidden) => return Err(raw.told.refuse(forbidden)),
         };
         raw.told.grant = Some(grant.clone());
-        match grant.share().map(|share| self.gates.enter(share)).transpose() {
-            Ok(turn) => raw.told.turn = turn.unwrap_or_default(),
+        match self.gates.enter(grant.shares()) {
+            Ok(turn) => raw.told.turn = turn,
             Err(rejection) => return Err(raw.told.refuse(rejection)),
         }
         Ok(Authorized { raw, grant })

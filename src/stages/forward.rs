@@ -12,7 +12,7 @@ use crate::upstream::{self, DecodeFault, Place, Room, collect};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -30,6 +30,8 @@ const LARGE_BYTES: usize = 128 * 1024;
 pub struct Sealed {
     pub(super) mount: Arc<Mount>,
     pub(super) scoped: Scoped,
+    /// Bytes that the answer's body may have, where that is limited.
+    pub(super) answer_bytes: Option<u64>,
     pub(super) told: Told,
 }
 
@@ -65,8 +67,8 @@ impl Service<Sealed> for Forward {
     fn call(&mut self, sealed: Sealed) -> Answering {
         let stage = Arc::clone(&self.0);
         Box::pin(async move {
-            let Sealed { mount, scoped, told } = sealed;
-            match stage.forward(&mount, scoped).await {
+            let Sealed { mount, scoped, answer_bytes, told } = sealed;
+            match stage.forward(&mount, scoped, answer_bytes).await {
                 Ok((response, outcome)) => Ok(Reply { response, outcome, told }),
                 Err(rejection) => Err(told.refuse(rejection)),
             }
@@ -75,8 +77,13 @@ impl Service<Sealed> for Forward {
 }
 
 impl Forwarding {
-    async fn forward(&self, mount: &Mount, scoped: Scoped) -> Result<(Response<Body>, Outcome), Rejection> {
-        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint() };
+    async fn forward(
+        &self,
+        mount: &Mount,
+        scoped: Scoped,
+        most: Option<u64>,
+    ) -> Result<(Response<Body>, Outcome), Rejection> {
+        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most };
         let (calls, carried, cut) = scoped.into_parts();
         match cut {
             // In a box, as is a backend's refusal: an answer that passes stays a small future.
@@ -91,6 +98,8 @@ struct Exchange<'a> {
     stage: &'a Forwarding,
     mount: &'a Mount,
     endpoint: &'static crate::api::Endpoint,
+    /// Bytes that the answer's body may have, where that is limited.
+    most: Option<u64>,
 }
 
 impl Exchange<'_> {
@@ -102,7 +111,8 @@ impl Exchange<'_> {
     ) -> Result<(Response<Body>, Outcome), Rejection> {
         let [call]: [Call; 1] =
             calls.try_into().map_err(|_| Rejection::Defect("an answer passes for one call".into()))?;
-        let upstream = self.send(call, carried, carried.gzip).await?;
+        // What is limited is counted as it is, and so asked for as it is.
+        let upstream = self.send(call, carried, carried.gzip && self.most.is_none()).await?;
         match upstream.status() {
             StatusCode::OK => self.stream(upstream).map(|response| (response, Outcome::Passed)),
             StatusCode::NO_CONTENT => Ok((without_body(StatusCode::NO_CONTENT), Outcome::Passed)),
@@ -117,7 +127,13 @@ impl Exchange<'_> {
             head.headers.get(CONTENT_TYPE).filter(|v| v.as_bytes().starts_with(b"application/json"));
         let content_type = content_type.cloned().ok_or(UpstreamFault::Unexpected)?;
         let length = body.size_hint().exact();
-        let body = body.boxed_unsync();
+        let body = match self.most {
+            None => body.boxed_unsync(),
+            Some(most) if length.is_some_and(|length| length > most) => return Err(answer_too_large(most)),
+            // The answer has begun when it turns out to be too long: the connection breaks off, so that
+            // nobody takes a part of it for the whole.
+            Some(most) => Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX)).boxed_unsync(),
+        };
         let mut response = answer(StatusCode::OK, content_type, body);
         if let Some(length) = length {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
@@ -155,6 +171,10 @@ impl Exchange<'_> {
             }
         }
         match made(cut, answers).await? {
+            // Held after the cut: what was cut away is nobody's business.
+            Filtered::Found { body, .. } if self.most.is_some_and(|most| body.len() as u64 > most) => {
+                Err(answer_too_large(self.most.unwrap_or_default()))
+            }
             Filtered::Found { content_type, body } => {
                 let content_type = HeaderValue::from_static(content_type);
                 Ok((answer(StatusCode::OK, content_type, full(body)), Outcome::Filtered))
@@ -247,6 +267,11 @@ impl Exchange<'_> {
         }
         Rejection::UpstreamRefused { status: status.as_u16(), error_type, text }
     }
+}
+
+/// The refusal of an answer over a limit of the policy.
+fn answer_too_large(most: u64) -> Rejection {
+    Rejection::TooLarge { what: "bytes of the answer", max: usize::try_from(most).unwrap_or(usize::MAX) }
 }
 
 /// The cut of `answers`; of large ones on a thread that serves no other request meanwhile.

@@ -1,4 +1,5 @@
-//! How often, and how much at once, may be asked: counted for all callers who share a rule's grant.
+//! How often, and how much at once, may be asked: counted for all callers who share a rule's grant, and for each
+//! tenant.
 
 use crate::policy::{Rate, RuleLimits, Share};
 use crate::rejection::Rejection;
@@ -25,10 +26,10 @@ struct Gate {
     permits: Option<Arc<Semaphore>>,
 }
 
-/// A request's place among those that are worked on at once; it is free when this is dropped.
+/// A request's places among those that are worked on at once; they are free when this is dropped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turn {
-    _permit: Option<Arc<OwnedSemaphorePermit>>,
+    _permits: Option<Arc<[OwnedSemaphorePermit]>>,
 }
 
 impl Gates {
@@ -37,22 +38,33 @@ impl Gates {
         Self(Cache::builder().max_capacity(MAX_GATES).time_to_idle(IDLE).build())
     }
 
-    /// Counts one request.
+    /// Counts one request among each of `shares`, or among none.
     ///
     /// # Errors
-    /// [`Rejection::RateLimited`] over a limit of the share.
-    pub(super) fn enter(&self, share: &Share) -> Result<Turn, Rejection> {
-        if share.limits.rate.is_none() && share.limits.concurrent_requests.is_none() {
-            return Ok(Turn::default());
+    /// [`Rejection::RateLimited`] over a limit of one of them.
+    pub(super) fn enter(&self, shares: &[Arc<Share>]) -> Result<Turn, Rejection> {
+        let counted =
+            |share: &&Arc<Share>| share.limits.rate.is_some() || share.limits.concurrent_requests.is_some();
+        let gates: Vec<_> = shares.iter().filter(counted).map(|share| self.gate(share)).collect();
+        // The places first: a request that finds none is not counted as asked.
+        let permits: Vec<_> = gates.iter().filter_map(|gate| gate.place()).collect::<Result<_, _>>()?;
+        for (index, gate) in gates.iter().enumerate() {
+            if let Err(refused) = gate.count() {
+                gates.iter().take(index).for_each(|gate| gate.uncount());
+                return Err(refused);
+            }
         }
+        Ok(Turn { _permits: (!permits.is_empty()).then(|| permits.into()) })
+    }
+
+    fn gate(&self, share: &Share) -> Arc<Gate> {
         let fresh = || Arc::new(Gate::new(&share.limits));
         let known = self.0.get(share.key.as_str()).filter(|gate| gate.limits == share.limits);
-        let gate = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             // Other limits under the same name are those before a reload: they count no more.
             let entry = self.0.entry_by_ref(share.key.as_str());
             entry.or_insert_with_if(fresh, |gate| gate.limits != share.limits).into_value()
-        });
-        gate.enter()
+        })
     }
 }
 
@@ -72,20 +84,23 @@ impl Gate {
         }
     }
 
-    /// The place first: a request that finds none is not counted as asked.
-    fn enter(&self) -> Result<Turn, Rejection> {
-        let permit = match &self.permits {
-            Some(permits) => {
-                let permit = Arc::clone(permits).try_acquire_owned();
-                Some(permit.map_err(|_| Rejection::RateLimited { retry_after: 1 })?)
-            }
-            None => None,
-        };
+    /// A place among the requests that are worked on, where there are only so many.
+    fn place(&self) -> Option<Result<OwnedSemaphorePermit, Rejection>> {
+        let permit = Arc::clone(self.permits.as_ref()?).try_acquire_owned();
+        Some(permit.map_err(|_| Rejection::RateLimited { retry_after: 1 }))
+    }
+
+    fn count(&self) -> Result<(), Rejection> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        let early = |wait: Duration| Rejection::RateLimited { retry_after: wait.as_secs().saturating_add(1) };
+        rate.take(rate.start.elapsed()).map_err(early)
+    }
+
+    /// The request that was counted last is not asked after all.
+    fn uncount(&self) {
         if let Some(rate) = &self.rate {
-            rate.take(rate.start.elapsed())
-                .map_err(|wait| Rejection::RateLimited { retry_after: wait.as_secs().saturating_add(1) })?;
+            rate.give_back();
         }
-        Ok(Turn { _permit: permit.map(Arc::new) })
     }
 }
 
@@ -123,6 +138,11 @@ impl Pace {
             Err(_) => Err(Duration::from_nanos(early)),
         }
     }
+
+    fn give_back(&self) {
+        let before = |due: u64| Some(due.saturating_sub(self.interval));
+        let _ = self.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, before);
+    }
 }
 
 const NANOSECONDS: u64 = 1_000_000_000;
@@ -132,8 +152,8 @@ const NANOSECONDS: u64 = 1_000_000_000;
 mod tests {
     use super::*;
 
-    fn share(key: &str, limits: RuleLimits) -> Share {
-        Share { key: key.to_owned(), limits }
+    fn share(key: &str, limits: RuleLimits) -> [Arc<Share>; 1] {
+        [Arc::new(Share { key: key.to_owned(), limits })]
     }
 
     fn rate(per_second: u32, burst: u32) -> RuleLimits {
@@ -191,5 +211,21 @@ mod tests {
         drop(first);
         assert!(gates.enter(&both).is_ok());
         assert!(gates.enter(&both).is_err());
+    }
+
+    #[test]
+    fn a_request_counts_among_each_of_its_shares_or_among_none() {
+        let gates = Gates::new();
+        let [rules, tenant] =
+            [share("rules", rate(1, 3)), share("\ntenant", rate(1, 1))].map(|[share]| share);
+        let both = [Arc::clone(&rules), tenant];
+        assert!(gates.enter(&both).is_ok());
+        for _ in 0..5 {
+            assert!(gates.enter(&both).is_err(), "the tenant's count is full");
+        }
+        // What was refused for the tenant took nothing of the rules' burst.
+        let alone = [rules];
+        assert!(gates.enter(&alone).is_ok() && gates.enter(&alone).is_ok());
+        assert!(gates.enter(&alone).is_err());
     }
 }

@@ -104,6 +104,7 @@ where
 {
     fn finish(&mut self, begun: Begun, body: Option<Vec<u8>>) -> Planned<S::Future> {
         let mount = Arc::clone(&begun.mount);
+        let answer_bytes = begun.grant.limits().and_then(|limits| limits.answer_bytes);
         let asked =
             || digest([begun.query.as_deref().unwrap_or("").as_bytes(), body.as_deref().unwrap_or_default()]);
         let asked = self.stage.audited.then(asked);
@@ -114,7 +115,9 @@ where
             told.digests.sent = Some(digest(sent));
         }
         Either::Left(ready(match plan {
-            Ok(Plan::Send(scoped)) => return Either::Right(self.next.call(Sealed { mount, scoped, told })),
+            Ok(Plan::Send(scoped)) => {
+                return Either::Right(self.next.call(Sealed { mount, scoped, answer_bytes, told }));
+            }
             Ok(Plan::Answer(fixed)) => {
                 let content_type = HeaderValue::from_static(fixed.content_type);
                 let response = answer(StatusCode::OK, content_type, full(fixed.body));

@@ -1,6 +1,7 @@
 //! Who is refused, in which order, and in which shape.
 
-use super::support::proxy::Proxy;
+use super::support::proxy::{Proxy, raw_exchange};
+use super::support::upstream::Answer;
 use serde_json::json;
 
 const QUERY: &str = "/prometheus/api/v1/query?query=up";
@@ -134,7 +135,7 @@ async fn caps_hold_at_n_and_refuse_at_n_plus_1() {
 #[tokio::test]
 async fn requests_over_the_concurrency_are_refused_at_once() {
     let proxy = Proxy::start_with("limits: { concurrent_requests: 1 }").await;
-    let mut slow = super::support::upstream::Answer::json("{}");
+    let mut slow = Answer::json("{}");
     slow.delay = std::time::Duration::from_millis(500);
     proxy.prometheus.answer(slow);
     let (first, second) = tokio::join!(proxy.get(QUERY), async {
@@ -190,9 +191,63 @@ async fn limits_of_a_rule_hold_at_n_and_refuse_at_n_plus_1() {
 }
 
 #[tokio::test]
+async fn limits_of_a_tenant_hold_whoever_asks_for_it() {
+    let proxy = Proxy::start().await;
+    let rare = |claim: &str| {
+        format!("Authorization: Bearer {}", proxy.token(json!({ claim: "rare-prints", "region": "eu-west" })))
+    };
+    let limit = |n: u32| format!("/prometheus/api/v1/labels?limit={n}");
+    assert_eq!(proxy.raw("GET", &limit(8), &[&rare("tenant")], "").await.status, 400);
+    // Two rules, and one count of the tenant's.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(proxy.raw("GET", &limit(7), &[&rare("tenant")], "").await.status, 200);
+    assert_eq!(proxy.raw("GET", &limit(7), &[&rare("regional")], "").await.status, 200);
+    let refused = proxy.raw("GET", &limit(7), &[&rare("tenant")], "").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")), "{}", refused.text());
+    assert_eq!(proxy.get(&limit(8)).await.status, 200, "another tenant is not limited");
+}
+
+#[tokio::test]
+async fn an_answer_is_held_to_its_limit_at_n_and_refused_or_broken_off_at_n_plus_1() {
+    let proxy = Proxy::start().await;
+    let bearer = format!("Authorization: Bearer {}", proxy.token(json!({ "brief": "acme-books" })));
+    let asked = [bearer.as_str(), "Accept-Encoding: gzip"];
+    let of = |n: usize| format!("\"{}\"", "x".repeat(n - 2));
+    for (bytes, status) in [(48, 200), (49, 413)] {
+        proxy.prometheus.answer(Answer::json(&of(bytes)));
+        let answer = proxy.raw("GET", QUERY, &asked, "").await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        let received = proxy.prometheus.take_one();
+        assert!(received.headers.contains(&"accept-encoding: identity".to_owned()), "{received:?}");
+        if status == 413 {
+            assert_eq!(answer.json()["error"], "bytes of the answer over the limit of 48");
+        }
+    }
+    // An answer whose length is not told before it begins.
+    for (bytes, ends) in [(48, true), (49, false)] {
+        proxy.prometheus.answer(Answer::json(&of(bytes)).in_chunks());
+        let address = proxy.running.addresses[0].to_string();
+        let answer = raw_exchange(&address, "GET", QUERY, &asked).await;
+        // What was written before it breaks off may be there, or not.
+        assert!(answer.starts_with("HTTP/1.1 200 ") || !ends, "{answer}");
+        assert_eq!(answer.ends_with("\r\n0\r\n\r\n"), ends, "{answer}");
+        assert!(!answer.contains(&of(49)), "{answer}");
+    }
+    // What is cut is held after the cut: others' data is not counted.
+    for (owner, status) in [("victim", 200), ("acme-books", 413)] {
+        let alert = json!({ "labels": { "tenant": owner, "alertname": "a" }, "annotations": {}, "state": "firing",
+            "activeAt": "2026-11-25T00:00:00Z", "value": "1e+00" });
+        let alerts = json!({ "status": "success", "data": { "alerts": [alert] } });
+        proxy.prometheus.answer(Answer::json(&alerts.to_string()));
+        let answer = proxy.raw("GET", "/prometheus/api/v1/alerts", &[&bearer], "").await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn requests_at_once_are_held_to_the_rule() {
     let proxy = Proxy::start().await;
-    let mut slow = super::support::upstream::Answer::json("{}");
+    let mut slow = Answer::json("{}");
     slow.delay = std::time::Duration::from_millis(500);
     proxy.prometheus.answer(slow);
     let bearer = format!("Authorization: Bearer {}", proxy.token(json!({ "single": "acme-books" })));
@@ -212,7 +267,7 @@ async fn who_may_see_everything_is_asked_no_scope_and_cut_no_answer() {
     assert_eq!(proxy.raw("GET", QUERY, &[&root], "").await.status, 200);
     assert_eq!(proxy.prometheus.take_one().body, "query=up");
     let found = r#"{"traces":[{"traceID":"1","rootServiceName":"victim"}]}"#;
-    proxy.tempo.answer(super::support::upstream::Answer::json(found));
+    proxy.tempo.answer(Answer::json(found));
     let answer = proxy.raw("GET", "/tempo/api/search", &[&root], "").await;
     assert_eq!((answer.status, answer.text().as_str()), (200, found));
     assert_eq!(proxy.tempo.take_one().line, "GET /api/search");

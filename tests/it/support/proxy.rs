@@ -28,9 +28,15 @@ pub const POLICY: &str = "rules:
     when: has(claims.single)
     scope: { tenant: claims.single }
     limits: { concurrent_requests: 1 }
+  - name: brief callers
+    when: has(claims.brief)
+    scope: { tenant: claims.brief }
+    limits: { answer_bytes: 48 }
   - name: on call
     when: has(claims.root)
     unrestricted: true
+tenant_limits:
+  rare-prints: { requests_per_second: 1, burst: 2, entries: 7 }
 ";
 
 /// A running Palisade.
@@ -175,6 +181,15 @@ policies: policies
 
 /// Sends one request over a connection of its own.
 pub async fn exchange(address: &str, method: &str, target: &str, headers: &[&str], body: &str) -> Answered {
+    parse(&exchanged(address, method, target, headers, body).await)
+}
+
+/// All that comes for a request without a body, as it comes.
+pub async fn raw_exchange(address: &str, method: &str, target: &str, headers: &[&str]) -> String {
+    String::from_utf8(exchanged(address, method, target, headers, "").await).unwrap()
+}
+
+async fn exchanged(address: &str, method: &str, target: &str, headers: &[&str], body: &str) -> Vec<u8> {
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: palisade.test\r\nConnection: close\r\n");
     for header in headers {
         head.push_str(header);
@@ -185,7 +200,7 @@ pub async fn exchange(address: &str, method: &str, target: &str, headers: &[&str
     let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes()).await;
     let mut all = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut all)).await.unwrap();
-    parse(&all)
+    all
 }
 
 fn parse(all: &[u8]) -> Answered {

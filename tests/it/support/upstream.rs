@@ -45,6 +45,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// How long it takes.
     pub delay: Duration,
+    /// Whether the body comes in chunks, its length not told before.
+    pub chunked: bool,
 }
 
 impl Answer {
@@ -56,7 +58,14 @@ impl Answer {
     /// `status` with a body of `content_type`.
     pub fn of(status: &'static str, content_type: &str, body: &[u8]) -> Self {
         let headers = vec![format!("Content-Type: {content_type}")];
-        Self { status, headers, body: body.to_vec(), delay: Duration::ZERO }
+        Self { status, headers, body: body.to_vec(), delay: Duration::ZERO, chunked: false }
+    }
+
+    /// With its body in chunks.
+    #[must_use]
+    pub fn in_chunks(mut self) -> Self {
+        self.chunked = true;
+        self
     }
 
     /// With one more header line.
@@ -177,14 +186,27 @@ async fn serve(
         };
         received.lock().unwrap().push(Received { line, headers, body });
         tokio::time::sleep(answer.delay).await;
-        let mut out = format!("HTTP/1.1 {}\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+        let framing = match answer.chunked {
+            true => "Transfer-Encoding: chunked".to_owned(),
+            false => format!("Content-Length: {}", answer.body.len()),
+        };
+        let mut out = format!("HTTP/1.1 {}\r\n{framing}\r\n", answer.status);
         for header in &answer.headers {
             out.push_str(header);
             out.push_str("\r\n");
         }
         out.push_str("\r\n");
         stream.write_all(out.as_bytes()).await.ok()?;
-        stream.write_all(&answer.body).await.ok()?;
+        if answer.chunked {
+            for half in answer.body.chunks(answer.body.len().div_ceil(2).max(1)) {
+                stream.write_all(format!("{:x}\r\n", half.len()).as_bytes()).await.ok()?;
+                stream.write_all(&[half, b"\r\n"].concat()).await.ok()?;
+                stream.flush().await.ok()?;
+            }
+            stream.write_all(b"0\r\n\r\n").await.ok()?;
+        } else {
+            stream.write_all(&answer.body).await.ok()?;
+        }
         stream.flush().await.ok()?;
     }
 }
