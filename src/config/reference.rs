@@ -65,7 +65,8 @@ pub const KEYS: &[Key] = &[
         "backends.NAME.features",
         "`[]`",
         "the backend's feature flags and what else is declared of it: Prometheus \
-         `promql-experimental-functions`, `promql-binop-fill-modifiers`; Loki `variants`; Tempo `tempo-3`, `traces_never_mix_tenants`",
+         `promql-experimental-functions`, `promql-binop-fill-modifiers`; Loki `variants`, \
+         `pattern-persistence` (which closes `patterns`); Tempo `tempo-3`, `traces_never_mix_tenants`",
     ),
     (
         "backends.NAME.version",

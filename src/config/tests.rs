@@ -291,7 +291,7 @@ fn backends_are_held_to_what_can_be_scoped() {
         ),
         (
             "labels: { tenant: t1 }, features: [x]",
-            "c.yaml:4:84: `backends.loki.features`: unknown feature `x`, loki has variants",
+            "c.yaml:4:84: `backends.loki.features`: unknown feature `x`, loki has variants, pattern-persistence",
         ),
         (
             "labels: { tenant: t1 }, features: [tempo-3]",

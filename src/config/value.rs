@@ -159,7 +159,7 @@ fn is_identifier(text: &str) -> bool {
 pub(crate) fn fits(feature: Feature, kind: Kind) -> bool {
     match feature {
         Feature::PromqlExperimentalFunctions | Feature::PromqlBinopFillModifiers => kind == Kind::Prometheus,
-        Feature::Variants => kind == Kind::Loki,
+        Feature::Variants | Feature::PatternPersistence => kind == Kind::Loki,
         Feature::Tempo3 | Feature::TracesNeverMixTenants => kind == Kind::Tempo,
     }
 }

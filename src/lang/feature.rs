@@ -13,6 +13,9 @@ pub enum Feature {
     PromqlBinopFillModifiers,
     /// `variants`: Loki's experimental `variants(…) of (…)`.
     Variants,
+    /// `pattern-persistence`: Loki's `pattern_persistence_enabled`, under which `patterns` is answered from
+    /// lines that labels of any tenant's streams are written into unquoted.
+    PatternPersistence,
     /// `tempo-3`: TraceQL of Tempo 2.10 and 3.x.
     Tempo3,
     /// `traces_never_mix_tenants`: the operator asserts that the spans of each trace carry one same
@@ -22,10 +25,11 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PromqlExperimentalFunctions,
         Self::PromqlBinopFillModifiers,
         Self::Variants,
+        Self::PatternPersistence,
         Self::Tempo3,
         Self::TracesNeverMixTenants,
     ];
@@ -36,6 +40,7 @@ impl Feature {
             Self::PromqlExperimentalFunctions => "promql-experimental-functions",
             Self::PromqlBinopFillModifiers => "promql-binop-fill-modifiers",
             Self::Variants => "variants",
+            Self::PatternPersistence => "pattern-persistence",
             Self::Tempo3 => "tempo-3",
             Self::TracesNeverMixTenants => "traces_never_mix_tenants",
         }

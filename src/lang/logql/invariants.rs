@@ -14,7 +14,9 @@ use crate::tenant::{Scope, ScopeMatchers, ScopeValue, Values};
 pub fn check_invariants(text: &str) {
     tokens_tile(text);
     for values in [&["acme"][..], &["a.b", "acme-books", "c"][..]] {
-        for entry in [Entry::Expression, Entry::LogQuery, Entry::Selector] {
+        let entries =
+            [Entry::Expression, Entry::LogQuery, Entry::Selector, Entry::Pasted, Entry::OneSelector];
+        for entry in entries {
             scoping_is_sound(text, entry, &matchers(values));
         }
     }

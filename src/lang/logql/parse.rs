@@ -6,6 +6,7 @@
 mod capture;
 mod expression;
 mod filter;
+mod pasted;
 mod pipeline;
 mod range;
 mod selector;
@@ -17,7 +18,7 @@ use crate::lang::core::quote::{Dialect, unquote};
 use crate::lang::core::token::{Cursor, Token};
 use crate::lang::{Features, QueryError};
 use crate::limits::QueryLimits;
-use crate::span::Position;
+use crate::span::{Position, Span};
 
 /// What the whole text must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +29,10 @@ pub enum Entry {
     LogQuery,
     /// A stream selector alone.
     Selector,
+    /// A log query whose values of `service_name` Loki can paste into a query of its own.
+    Pasted,
+    /// An expression with one stream selector, no more and no less.
+    OneSelector,
 }
 
 /// Reads `text`. Linear, and never deeper than the cap on nesting.
@@ -80,16 +85,29 @@ pub(super) fn read<'a>(
     };
     let mut at = Cursor::new(text, &tokens, limits);
     out.tree.root = match entry {
-        Entry::Expression => expression::whole(&mut at, &mut out)?,
-        Entry::LogQuery => expression::whole_log_query(&mut at, &mut out)?,
+        Entry::Expression | Entry::OneSelector => expression::whole(&mut at, &mut out)?,
+        Entry::LogQuery | Entry::Pasted => expression::whole_log_query(&mut at, &mut out)?,
         Entry::Selector => selector::alone(&mut at, &mut out)?,
     };
     if at.peek().is_some() {
         return Err(at.unexpected("end of query"));
     }
     let Output { tree, openings, .. } = out;
+    match entry {
+        Entry::Expression | Entry::LogQuery | Entry::Selector => {}
+        Entry::Pasted => pasted::check(&tree)?,
+        // Of a text without one Loki counts every stream (`ExtractShardRequestMatchersAndAST` in
+        // `pkg/indexgateway`), and it takes no more than one.
+        Entry::OneSelector if tree.selectors.len() == 1 => {}
+        Entry::OneSelector => {
+            let span = Span::new(0, text.len());
+            return Err(QueryError::unsafe_(span, "exactly one stream selector is needed here"));
+        }
+    }
     Ok(Read { tree, tokens, openings })
 }
+
+pub(super) use self::pasted::can_be_pasted;
 
 /// The reader's position.
 type At<'t> = Cursor<'t, Kind>;

@@ -3,7 +3,7 @@
 //! The stream selector is the only place: a label filter of the pipeline can be bypassed by what the
 //! pipeline extracts, and nothing but stream selectors reads data (Loki 3.7, `pkg/logql`).
 
-use super::parse::{Entry, Read, read};
+use super::parse::{Entry, Read, can_be_pasted, read};
 use super::prove::prove;
 use super::tree::{MatchOperator, Matcher, Selector};
 use crate::lang::core::emit::{Emitted, Insertion, emit};
@@ -29,6 +29,10 @@ pub fn scope(
 ) -> Result<ScopedText, QueryError> {
     let read = read(text, entry, features, limits)?;
     let demands: Vec<Demand<'_>> = scope.iter().map(Demand::new).collect();
+    if entry == Entry::Pasted && !demands.iter().all(Demand::can_be_pasted) {
+        let span = Span::new(0, text.len());
+        return Err(QueryError::unsupported(span, "the scope cannot be said here, name a narrower one"));
+    }
     let plan: Vec<Planned> = read.tree.selectors().iter().map(|s| planned(&read, s, &demands)).collect();
     let emitted = written(text, &read, &plan, &demands, limits)?;
     prove(&read.tree, &plan, &demands, &emitted, entry, features, limits)?;
@@ -80,6 +84,12 @@ impl<'s> Demand<'s> {
             None => absent.clone(),
         };
         Self { matcher, pattern, plain, absent }
+    }
+
+    /// Whether Loki may write it into a query of its own.
+    fn can_be_pasted(&self) -> bool {
+        let value = self.matcher.values.single().map_or(self.pattern.as_str(), |value| value.as_str());
+        can_be_pasted(&self.matcher.label, value.as_bytes())
     }
 
     /// Whether `found` is the matcher that stands for this dimension.

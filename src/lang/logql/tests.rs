@@ -14,6 +14,8 @@ fn entry(name: &str) -> Entry {
         "" | "expression" => Entry::Expression,
         "log query" => Entry::LogQuery,
         "selector" => Entry::Selector,
+        "pasted" => Entry::Pasted,
+        "one selector" => Entry::OneSelector,
         _ => panic!("unknown entry `{name}`"),
     }
 }
