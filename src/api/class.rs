@@ -59,7 +59,9 @@ impl Endpoint {
     /// What a rule must grant for it.
     pub const fn class(&self) -> Class {
         match self.treatment {
-            Treatment::Scope | Treatment::Static(_) => Class::Read,
+            Treatment::Scope | Treatment::ScopeUnless(_) | Treatment::Static(_) | Treatment::StaticBy(..) => {
+                Class::Read
+            }
             Treatment::Filter(filter) => match filter {
                 Filter::Trace | Filter::TraceV2 => Class::Traces,
                 Filter::Search | Filter::TagValues | Filter::Metrics => Class::Read,

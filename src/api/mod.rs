@@ -15,7 +15,7 @@ pub mod tempo;
 
 pub use class::{Class, Classes, UnknownClass};
 
-use crate::lang::{Language, logql, promql, traceql};
+use crate::lang::{Feature, Language, logql, promql, traceql};
 use std::fmt;
 use std::str::FromStr;
 
@@ -61,8 +61,9 @@ impl Kind {
     pub const fn refused(self) -> &'static [Refused] {
         match self {
             Self::Prometheus => prometheus::REFUSED,
+            Self::Loki => loki::REFUSED,
             Self::Alertmanager => alertmanager::REFUSED,
-            Self::Loki | Self::Tempo => &[],
+            Self::Tempo => &[],
         }
     }
 }
@@ -139,8 +140,8 @@ pub struct Endpoint {
     pub name: &'static str,
     /// The methods.
     pub methods: Methods,
-    /// The path below the backend's root; a segment `{label}`, `{trace}`, `{tag}` or `{silence}` is a
-    /// variable. Rows of one path have different methods.
+    /// The path below the backend's root; a segment `{label}`, `{field}`, `{trace}`, `{tag}` or `{silence}` is
+    /// a variable. Rows of one path have different methods.
     pub path: &'static str,
     /// The parameters that are read. All others are dropped.
     pub parameters: &'static [Parameter],
@@ -173,6 +174,8 @@ pub enum Form {
     Query(Text),
     /// A query text: scoped. Absent or empty becomes the scope alone.
     OptionalQuery(Text),
+    /// A selector: scoped. Just `{}` says everything and becomes the scope alone; absent or empty is refused.
+    SelectorOrAll(Text),
     /// A list of selectors, each scoped. None is refused.
     Selectors(Text),
     /// A list of selectors, each scoped. None becomes the scope alone.
@@ -182,6 +185,11 @@ pub enum Form {
     Matchers,
     /// A list of names that narrow what is shown: forwarded.
     List,
+    /// Names of labels, joined by commas, that Loki groups volumes by. Without them it takes those that the
+    /// query names, the scope's among them, so those that the caller's own names are sent.
+    TargetLabels,
+    /// A list of Loki's shards, each read and written anew.
+    Shards,
     /// Another spelling of the parameter named.
     Alias(&'static str),
     /// Applied to the answer here; not forwarded.
@@ -223,10 +231,14 @@ impl Text {
 pub enum Treatment {
     /// Parameters are scoped; the answer holds nothing else and passes.
     Scope,
+    /// The same, but not there where the operator declares the feature.
+    ScopeUnless(Feature),
     /// Parameters are scoped where there are any; the answer is decoded and cut.
     Filter(Filter),
     /// The same answer for every caller; the backend is not asked.
     Static(Static),
+    /// The same answer for every caller, the first where the operator declares the feature, else the second.
+    StaticBy(Feature, Static, Static),
 }
 
 /// How an answer is cut.
@@ -242,9 +254,9 @@ pub enum Filter {
     TagValues,
     /// Tempo metrics: statistics of everyone's data removed.
     Metrics,
-    /// Prometheus' rules: the caller's own, and those with alerts of the caller's.
+    /// Rules of Prometheus or of Loki's ruler: the caller's own, and those with alerts of the caller's.
     Rules,
-    /// Prometheus' alerts: the caller's.
+    /// Their alerts: the caller's.
     FiringAlerts,
     /// Alertmanager's alerts: the caller's, with states that only the caller's silences and alerts make.
     Alerts,

@@ -84,14 +84,17 @@ impl Parameters {
         if let Form::Refused(why) = form {
             return Err(Rejection::parameter(name, why));
         }
-        let is_list =
-            matches!(form, Form::Selectors(_) | Form::OptionalSelectors(_) | Form::Matchers | Form::List);
+        let is_list = matches!(
+            form,
+            Form::Selectors(_) | Form::OptionalSelectors(_) | Form::Matchers | Form::List | Form::Shards
+        );
         if !is_list {
             let mut earlier = self.given.iter().filter(|g| g.name == name);
             if earlier.clone().any(|g| g.place == place) {
                 return Err(Rejection::parameter(name, "is given twice"));
             }
-            let must_agree = matches!(form, Form::Query(_) | Form::OptionalQuery(_) | Form::Time);
+            let must_agree =
+                matches!(form, Form::Query(_) | Form::OptionalQuery(_) | Form::SelectorOrAll(_) | Form::Time);
             if must_agree && earlier.any(|g| g.value != value) {
                 return Err(Rejection::parameter(name, "differs between URL and body"));
             }

@@ -14,7 +14,8 @@ use std::borrow::Cow;
 pub struct Matched {
     /// The row.
     pub endpoint: &'static Endpoint,
-    /// The text of `{label}`, `{trace}`, `{tag}` or `{silence}`, not validated yet; empty where there is none.
+    /// The text of `{label}`, `{field}`, `{trace}`, `{tag}` or `{silence}`, not validated yet; empty where
+    /// there is none.
     pub variable: String,
 }
 
@@ -96,6 +97,14 @@ fn match_template(endpoint: &'static Endpoint, segments: &[Cow<'_, str>]) -> Opt
 pub fn is_label_name(name: &str) -> bool {
     let first_ok = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     first_ok && name.len() <= 1024 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Whether `name` is a name of a field that Loki can detect and that stands in a path as it is: of structured
+/// metadata, or of what its `json` and `logfmt` make of a line (`pkg/logql/log/parser.go`).
+pub fn is_field_name(name: &str) -> bool {
+    let first_ok = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let rest = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-');
+    first_ok && name.len() <= 1024 && name.bytes().all(rest)
 }
 
 /// Whether `id` is a trace id: 1 to 32 hexadecimal digits (Tempo's `util.HexStringToTraceID` pads
@@ -228,6 +237,18 @@ mod tests {
         assert!(
             !is_trace_id(&"a".repeat(33)) && !is_trace_id("") && !is_trace_id("g") && !is_trace_id("a-b")
         );
+    }
+
+    #[test]
+    fn names_of_fields_stand_in_a_path_as_they_are() {
+        for name in ["level", "_a", "http.status-code", "a:b", "label_x"] {
+            assert!(is_field_name(name), "{name}");
+        }
+        for bad in ["", "9a", ".", "..", "-a", "a b", "a\"b", "a#b", "a/b", "a%b", "a;b", "a?b", "ä", "a\n"]
+        {
+            assert!(!is_field_name(bad), "{bad}");
+        }
+        assert!(is_field_name(&"a".repeat(1024)) && !is_field_name(&"a".repeat(1025)));
     }
 
     #[test]

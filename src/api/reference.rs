@@ -29,6 +29,10 @@ pub fn refused_markdown() -> String {
 fn treatment(endpoint: &Endpoint) -> String {
     let scoped = endpoint.parameters.iter().filter_map(|p| match p.form {
         Form::Query(_) | Form::Selectors(_) => Some(format!("`{}` is scoped", p.name)),
+        Form::SelectorOrAll(_) => Some(format!("`{}` is scoped, `{{}}` becomes the scope", p.name)),
+        Form::TargetLabels => {
+            Some(format!("`{}` is added if absent, so that the scope adds no label", p.name))
+        }
         Form::OptionalQuery(_) | Form::OptionalSelectors(_) => {
             Some(format!("`{}` is scoped, or added if absent", p.name))
         }
@@ -41,7 +45,10 @@ fn treatment(endpoint: &Endpoint) -> String {
     });
     let done = match endpoint.treatment {
         Treatment::Scope => None,
-        Treatment::Static(_) => Some("answered by Palisade, the same for everyone"),
+        Treatment::ScopeUnless(feature) => {
+            return joined(scoped, Some(format!("not served with `{feature}`")));
+        }
+        Treatment::Static(_) | Treatment::StaticBy(..) => Some("answered by Palisade, the same for everyone"),
         Treatment::Filter(filter) => Some(match filter {
             Filter::Trace | Filter::TraceV2 => {
                 "decoded and cut to the caller's resource spans; 404 when none is left"
@@ -63,5 +70,9 @@ fn treatment(endpoint: &Endpoint) -> String {
             Filter::SilenceExpire => "404 unless it is the caller's, which is looked up first",
         }),
     };
-    scoped.chain(done.map(str::to_owned)).collect::<Vec<_>>().join("; ")
+    joined(scoped, done.map(str::to_owned))
+}
+
+fn joined(scoped: impl Iterator<Item = String>, done: Option<String>) -> String {
+    scoped.chain(done).collect::<Vec<_>>().join("; ")
 }

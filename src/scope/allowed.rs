@@ -43,53 +43,64 @@ pub(super) fn hold(
             hold_points(max, range, asked)?;
         }
     }
-    if let Some(max) = allowed.entries
-        && given_limit(asked)?.is_some_and(|limit| limit > max)
-    {
-        let problem = format!("is over {max}, the most that your policy rules allow");
-        return Err(Rejection::parameter("limit", problem));
+    if let Some(max) = allowed.entries {
+        for name in LIMITS {
+            if given_limit(asked, name)?.is_some_and(|limit| limit > max) {
+                let problem = format!("is over {max}, the most that your policy rules allow");
+                return Err(Rejection::parameter(name, problem));
+            }
+        }
     }
     Ok(held)
 }
 
 /// Says the limit on entries to the backend where the request says none, and the backend would take more.
 ///
-/// Prometheus takes all without `limit` or with 0 (`web/api/v1/api.go`), Loki 100 lines
-/// (`defaultQueryLimit` in `pkg/loghttp/params.go`), Tempo 20 traces (`default_result_limit`).
+/// Prometheus takes all without `limit` or with 0 (`web/api/v1/api.go`), Loki 100 lines or series
+/// (`defaultQueryLimit` in `pkg/loghttp/params.go`, `DefaultLimit` of `seriesvolume`) and 1,000 fields
+/// (`defaultLimit`), Tempo 20 traces (`default_result_limit`).
 pub(super) fn cap_entries(allowed: &RuleLimits, kind: Kind, endpoint: &Endpoint, drafts: &mut [Draft]) {
     let Some(max) = allowed.entries else { return };
-    let Some(row) = endpoint.parameters.iter().find(|p| p.name == LIMIT) else { return };
-    let usual = match kind {
-        Kind::Prometheus => u64::MAX,
-        Kind::Loki => 100,
-        Kind::Tempo => 20,
-        Kind::Alertmanager => return,
-    };
-    for draft in drafts {
-        // Only a zero is left here of what `hold` read as no limit.
-        let is_none = |a: &Argument| matches!(a, Argument::Plain(name, v) if *name == LIMIT && is_zero(v));
-        draft.arguments.retain(|argument| !is_none(argument));
-        let given = draft.arguments.iter().any(|a| matches!(a, Argument::Plain(name, _) if *name == LIMIT));
-        if !given && max < usual {
-            draft.arguments.push(Argument::Plain(row.name, max.to_string()));
+    let has = |name: &str| endpoint.parameters.iter().any(|p| p.name == name);
+    for name in [LIMIT, LINE_LIMIT].into_iter().filter(|name| has(name)) {
+        let usual = match kind {
+            Kind::Prometheus => u64::MAX,
+            Kind::Loki if name == LIMIT && has(FIELD_LIMIT) => 1000,
+            Kind::Loki => 100,
+            Kind::Tempo => 20,
+            Kind::Alertmanager => return,
+        };
+        for draft in &mut *drafts {
+            // Only a zero is left here of what `hold` read as no limit.
+            let is_none = |a: &Argument| matches!(a, Argument::Plain(own, v) if *own == name && is_zero(v));
+            draft.arguments.retain(|argument| !is_none(argument));
+            let says = |a: &Argument| matches!(a, Argument::Plain(own, _) if *own == name || name == LIMIT && *own == FIELD_LIMIT);
+            if max < usual && !draft.arguments.iter().any(says) {
+                draft.arguments.push(Argument::Plain(name, max.to_string()));
+            }
         }
     }
 }
 
 const LIMIT: &str = "limit";
+/// Lines that Loki looks for fields in.
+const LINE_LIMIT: &str = "line_limit";
+/// The older spelling of `limit` where that is of fields.
+const FIELD_LIMIT: &str = "field_limit";
+const LIMITS: [&str; 3] = [LIMIT, LINE_LIMIT, FIELD_LIMIT];
 
 fn is_zero(value: &str) -> bool {
     value.parse() == Ok(0_u64)
 }
 
-/// The `limit` of the request; none: absent, empty or 0.
-fn given_limit(asked: &Asked) -> Result<Option<u64>, Rejection> {
-    match asked.parameters.scalar(LIMIT) {
+/// The limit `name` of the request; none: absent, empty or 0.
+fn given_limit(asked: &Asked, name: &'static str) -> Result<Option<u64>, Rejection> {
+    match asked.parameters.scalar(name) {
         None | Some("") => Ok(None),
         Some(text) => {
             let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
             let limit = text.parse::<u64>().ok().filter(|_| digits);
-            let limit = limit.ok_or_else(|| Rejection::parameter(LIMIT, "is no whole number"))?;
+            let limit = limit.ok_or_else(|| Rejection::parameter(name, "is no whole number"))?;
             Ok((limit > 0).then_some(limit))
         }
     }

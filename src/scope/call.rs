@@ -227,7 +227,18 @@ fn push_encoded(form: &mut Vec<u8>, text: &str) {
 /// Whether the row lets `name` pass as the caller wrote it.
 fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
     let row = endpoint.parameters.iter().find(|p| p.name == name);
-    row.is_some_and(|p| matches!(p.form, Form::Plain | Form::Time | Form::Matchers | Form::List))
+    row.is_some_and(|p| match p.form {
+        Form::Plain | Form::Time | Form::Matchers | Form::List | Form::TargetLabels | Form::Shards => true,
+        Form::Query(_)
+        | Form::OptionalQuery(_)
+        | Form::SelectorOrAll(_)
+        | Form::Selectors(_)
+        | Form::OptionalSelectors(_)
+        | Form::Alias(_)
+        | Form::Applied
+        | Form::Dropped
+        | Form::Refused(_) => false,
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod alertmanager;
 mod allowed;
 pub mod call;
 pub mod carried;
+mod loki;
 mod memory;
 pub mod preview;
 mod prometheus;
@@ -155,7 +156,15 @@ fn drafted_within(
     let matchers = backend.matchers(grant)?;
     Ok(match asked.matched.endpoint.treatment {
         Treatment::Static(answer) => Drafted::Answer(answer),
-        Treatment::Scope => Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None),
+        Treatment::StaticBy(feature, declared, otherwise) => {
+            Drafted::Answer(if backend.features.has(feature) { declared } else { otherwise })
+        }
+        Treatment::ScopeUnless(feature) if backend.features.has(feature) => {
+            return Err(Rejection::UnknownEndpoint);
+        }
+        Treatment::Scope | Treatment::ScopeUnless(_) => {
+            Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None)
+        }
         Treatment::Filter(filter) => match asking(filter, backend, asked, &matchers, limits, memory)? {
             Asking::Answer(answer) => Drafted::Answer(answer),
             Asking::Calls(drafts, cut) => Drafted::Calls(drafts, Some(cut)),
@@ -203,7 +212,11 @@ fn draft(
         let name = parameter.name;
         let given = asked.parameters.scalar(name).filter(|v| !v.is_empty());
         match (parameter.form, given) {
-            (Form::Query(text) | Form::OptionalQuery(text), Some(query)) => {
+            (Form::SelectorOrAll(text), Some(loki::EVERYTHING)) => {
+                let scoped = text::scope_everything(text, loki::EVERYTHING, matchers, limits)?;
+                arguments.push(Argument::Scoped(name, scoped));
+            }
+            (Form::Query(text) | Form::OptionalQuery(text) | Form::SelectorOrAll(text), Some(query)) => {
                 let scoped = text::scope_text(text, query, backend, matchers, limits, memory)?;
                 arguments.push(Argument::Scoped(name, scoped));
             }
@@ -211,7 +224,9 @@ fn draft(
             (Form::OptionalQuery(text), None) => {
                 arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
             }
-            (Form::Query(_), None) => return Err(Rejection::parameter(name, "is missing")),
+            (Form::Query(_) | Form::SelectorOrAll(_), None) => {
+                return Err(Rejection::parameter(name, "is missing"));
+            }
             (Form::Selectors(text), _) => {
                 let scoped = selectors(text, name, backend, asked, matchers, limits, memory)?;
                 if scoped.is_empty() {
@@ -232,6 +247,15 @@ fn draft(
             (Form::List, _) => {
                 let given = asked.parameters.list(name);
                 arguments.extend(given.map(|value| Argument::Plain(name, value.to_owned())));
+            }
+            (Form::TargetLabels, _) => {
+                let labels = loki::target_labels(name, given, asked, matchers, limits)?;
+                arguments.extend(labels.map(|labels| Argument::Plain(name, labels)));
+            }
+            (Form::Shards, _) => {
+                for text in asked.parameters.list(name) {
+                    arguments.push(Argument::Plain(name, loki::shard(name, text)?));
+                }
             }
             (Form::Matchers, _) => {
                 for text in asked.parameters.list(name) {
@@ -268,13 +292,19 @@ fn selectors(
     given.into_iter().map(|query| Ok(Argument::Scoped(name, scoped(query)?))).collect()
 }
 
-/// The endpoint's path with a label name as its variable, if it has one.
-fn draft_path(endpoint: &Endpoint, label: &str) -> Result<String, Rejection> {
-    if !endpoint.path.contains("{label}") {
-        return Ok(endpoint.path.to_owned());
+/// The endpoint's path with the name of a label or field as its variable, if it has one.
+fn draft_path(endpoint: &Endpoint, name: &str) -> Result<String, Rejection> {
+    if endpoint.path.contains("{label}") {
+        return match path::is_label_name(name) {
+            true => Ok(endpoint.path.replace("{label}", name)),
+            false => Err(Rejection::parameter("label", "is no label name")),
+        };
     }
-    if !path::is_label_name(label) {
-        return Err(Rejection::parameter("label", "is no label name"));
+    if endpoint.path.contains("{field}") {
+        return match path::is_field_name(name) {
+            true => Ok(endpoint.path.replace("{field}", name)),
+            false => Err(Rejection::parameter("field", "is no name of a field")),
+        };
     }
-    Ok(endpoint.path.replace("{label}", label))
+    Ok(endpoint.path.to_owned())
 }

@@ -56,7 +56,7 @@ pub(super) fn seal(
     let (all, first) = (drafts.iter().all(has_text), drafts.first().is_some_and(has_text));
     let looked_first = drafts.first().is_some_and(|d| matches!(d.sending, Sending::Get));
     let (has_scope, needs_cut) = match endpoint.treatment {
-        Treatment::Scope => (all, false),
+        Treatment::Scope | Treatment::ScopeUnless(_) => (all, false),
         Treatment::Filter(filter) => match filter {
             Filter::Search | Filter::TagValues | Filter::Metrics | Filter::Receivers => (all, true),
             // Beside the alerts, silences are asked, which no query narrows.
@@ -68,7 +68,8 @@ pub(super) fn seal(
             Filter::SilenceExpire => (looked_first && drafts.len() == 2, true),
             Filter::SilenceWrite => (looked_first == (drafts.len() == 2), true),
         },
-        Treatment::Static(_) => return Err(Rejection::Defect("a static answer is never sent".into())),
+        // A static answer is never sent.
+        Treatment::Static(_) | Treatment::StaticBy(..) => (false, false),
     };
     if matches!(cut, Some(Cut::Whole { .. })) && !everything {
         return Err(Rejection::Defect(format!("`{}` is not cut", endpoint.name)));

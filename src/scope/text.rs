@@ -68,6 +68,22 @@ pub fn scope_alone(
     scoped.map(Arc::new).map_err(|error| Rejection::query(text.language(), error, ""))
 }
 
+/// A selector that Loki reads as everything just as it is written, `{}`: the scope alone.
+///
+/// # Errors
+/// As [`scope_alone`].
+pub fn scope_everything(
+    text: Text,
+    everything: &str,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+) -> Result<Arc<ScopedText>, Rejection> {
+    match ScopedText::unrestricted(everything, matchers) {
+        Some(whole) => Ok(Arc::new(whole)),
+        None => scope_alone(text, matchers, limits),
+    }
+}
+
 /// The scope as the hint that Tempo's tag endpoints take.
 ///
 /// # Errors

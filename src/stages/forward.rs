@@ -188,7 +188,11 @@ impl Exchange<'_> {
     fn not_found(&self) -> (Response<Body>, Outcome) {
         let (content_type, text) = match self.mount.backend.kind {
             Kind::Alertmanager => ("application/json", r#"{"code":404,"message":"silence not found"}"#),
-            Kind::Tempo | Kind::Loki | Kind::Prometheus => ("text/plain; charset=utf-8", "trace not found"),
+            Kind::Prometheus => {
+                ("application/json", r#"{"status":"error","errorType":"not_found","error":"not found"}"#)
+            }
+            Kind::Loki => ("text/plain; charset=utf-8", "not found"),
+            Kind::Tempo => ("text/plain; charset=utf-8", "trace not found"),
         };
         let content_type = HeaderValue::from_static(content_type);
         (answer(StatusCode::NOT_FOUND, content_type, full(text)), Outcome::NotFound)

@@ -89,6 +89,7 @@ fn entries_are_held_at_their_limit_and_said_where_the_request_says_none() {
             .into_iter()
             .map(|a| match a {
                 Argument::Plain("limit", value) => value,
+                Argument::Plain("line_limit", value) => format!("{value} lines"),
                 other => panic!("{other:?}"),
             })
             .collect::<Vec<_>>()
@@ -102,6 +103,15 @@ fn entries_are_held_at_their_limit_and_said_where_the_request_says_none() {
     assert_eq!(sent(19, Kind::Tempo, "/api/search?a=b", &[]), ["19"]);
     assert_eq!(sent(20, Kind::Tempo, "/api/search?a=b", &[]), [""; 0]);
     assert_eq!(sent(5, Kind::Loki, "/loki/api/v1/series?a=b", &[]), [""; 0], "it has no such parameter");
+    let fields = "/loki/api/v1/detected_fields?a=b";
+    assert_eq!(sent(99, Kind::Loki, fields, &[]), ["99", "99 lines"]);
+    assert_eq!(sent(100, Kind::Loki, fields, &[]), ["100"]);
+    assert_eq!(sent(1000, Kind::Loki, fields, &[]), [""; 0]);
+    for name in ["limit", "line_limit", "field_limit"] {
+        let ask = |value| over(&allowed, Kind::Loki, &format!("{fields}&{name}={value}"));
+        assert_eq!(ask(50), "");
+        assert!(ask(51).contains(&format!("`{name}` is over 50")), "{name}");
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub enum Cut {
     },
     /// Tag values: for each call, the only values that may be left; `None`: all.
     TagValues(Vec<Option<Values>>),
-    /// Rules of Prometheus.
+    /// Rules of Prometheus or Loki.
     Rules {
         /// What tells the caller's.
         owned: ScopeMatchers,
@@ -71,7 +71,7 @@ pub enum Cut {
         /// Which of the groups that are left.
         page: Option<Page>,
     },
-    /// Alerts of Prometheus.
+    /// Alerts of Prometheus or Loki.
     FiringAlerts {
         /// What tells the caller's.
         owned: ScopeMatchers,
@@ -144,7 +144,8 @@ pub enum Filtered {
     },
     /// 200 without a body.
     Done,
-    /// Nothing of the caller's is in it: 404, as for an unknown trace or silence.
+    /// Nothing of the caller's is in it: 404, as for an unknown trace or silence; or there is no such
+    /// endpoint.
     NotFound,
 }
 
@@ -168,10 +169,14 @@ impl Cut {
     ///
     /// # Errors
     /// [`UpstreamFault::Undecodable`] if an answer is not what the backend is known to send;
-    /// [`UpstreamFault::Unexpected`] for a 404 where only a trace or silence can be unknown.
+    /// [`UpstreamFault::Unexpected`] for a 404 where nothing can be unknown.
     pub fn apply(&self, answers: &[Option<Answer>]) -> Result<Filtered, Rejection> {
         match (self, answers) {
-            (Self::Trace { .. } | Self::Whole { .. }, [None]) => Ok(Filtered::NotFound),
+            // A Loki without a ruler has no rules to ask for.
+            (
+                Self::Trace { .. } | Self::Whole { .. } | Self::Rules { .. } | Self::FiringAlerts { .. },
+                [None],
+            ) => Ok(Filtered::NotFound),
             (Self::Whole { accept }, [Some(answer)]) => {
                 let body = answer.body_of(*accept)?.to_owned();
                 Ok(Filtered::Found { content_type: accept.media_type(), body })

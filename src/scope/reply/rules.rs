@@ -1,11 +1,12 @@
-//! Prometheus' rules and alerts.
+//! Rules and alerts, of Prometheus and of Loki's ruler.
 //!
 //! An alert is the caller's by its labels. A rule is by its own, which all it makes have; one without them
 //! works on everyone's data, and shows only through alerts of the caller's. Its text is the operator's
 //! and may name others, so it is left out. Files of rules and the errors of evaluating them, which can
 //! print any series, always are.
 //!
-//! The shapes are `RuleDiscovery` and `AlertDiscovery` in `web/api/v1/api.go`.
+//! The shapes are `RuleDiscovery` and `AlertDiscovery` in `web/api/v1/api.go` of Prometheus, and of the same
+//! names in `pkg/ruler/base/api.go` of Loki, which always says what error there is, mostly none.
 
 use super::Filtered;
 use super::alerts::Labels;
@@ -29,6 +30,10 @@ struct Envelope<'a, D> {
     #[serde(borrow)]
     status: Text<'a>,
     data: D,
+    #[serde(borrow, default, rename = "errorType", skip_serializing_if = "is_told")]
+    error_type: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "is_told")]
+    error: Option<Text<'a>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -88,6 +93,8 @@ struct Rule<'a> {
     alerts: Option<Option<Vec<Alert<'a>>>>,
     #[serde(borrow)]
     health: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "is_told")]
+    last_error: Option<Text<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     evaluation_time: Option<Double<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +151,11 @@ pub(super) fn alerts(owned: &ScopeMatchers, body: &[u8]) -> Result<Filtered, Rej
     let mut answer: Envelope<'_, AlertDiscovery<'_>> = read(body)?;
     answer.data.alerts.retain(|alert| owns(owned, &alert.labels));
     Filtered::json(&answer)
+}
+
+/// Whether an error is left out: it is there, or nothing is said of one.
+fn is_told(error: &Option<Text<'_>>) -> bool {
+    error.as_ref().is_none_or(|error| !error.is_empty())
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Rejection> {

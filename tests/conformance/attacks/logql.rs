@@ -96,17 +96,9 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
             all.push(control(clock, attack));
         }
     }
-    // Routes that take LogQL from a name, or hold a connection open: not there.
-    for (name, target) in [
-        ("ATK-26 tail-outlives-token", "/loki/api/v1/tail"),
-        ("ATK-27 quote-in-name", "/loki/api/v1/patterns"),
-        ("ATK-27 a field's name", "/loki/api/v1/detected_field/note/values"),
-        ("ATK-0H detected_labels", "/loki/api/v1/detected_labels"),
-        ("ATK-25 volume", "/loki/api/v1/index/volume"),
-    ] {
-        let request = Request::get(target, &clock.range(&[("query", r#"{service="canary"}"#)]));
-        all.push(control(clock, Attack::refused(name, "loki", request, &[404])));
-    }
+    // What holds a connection open: not there.
+    let request = Request::get("/loki/api/v1/tail", &clock.range(&[("query", r#"{service="canary"}"#)]));
+    all.push(control(clock, Attack::refused("ATK-26 tail-outlives-token", "loki", request, &[404])));
     let request = Request::get(RANGE, &clock.steps(&[("query", r#"{service="canary"}"#)]));
     all.push(Attack::shows("ATK-15 dots-are-dots in LogQL", "loki", request, "canary-press.one").by("erin"));
     all

@@ -93,6 +93,11 @@ impl Proxy {
 
     /// Starts all of it with `more` at the end of the configuration.
     pub async fn start_with(more: &str) -> Self {
+        Self::start_of("labels: { tenant: tenant }", more).await
+    }
+
+    /// Starts all of it with `loki_has` in what is configured of Loki, and `more` at the end.
+    pub async fn start_of(loki_has: &str, more: &str) -> Self {
         let issuer = FakeIssuer::start().await;
         let (prometheus, loki, tempo) =
             (FakeUpstream::start().await, FakeUpstream::start().await, FakeUpstream::start().await);
@@ -103,7 +108,7 @@ admin: {{ address: 127.0.0.1:0 }}
 issuers: [{{ url: \"{}\", jwks_url: \"{}\", audiences: [palisade], algorithms: [RS256] }}]
 backends:
   prometheus: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }}, timeout: 1s }}
-  loki: {{ url: \"{}/prefix\", labels: {{ tenant: tenant }} }}
+  loki: {{ url: \"{}/prefix\", {loki_has} }}
   tempo: {{ url: \"{}\", labels: {{ tenant: resource.tenant }}, features: [traces_never_mix_tenants] }}
   alertmanager: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }} }}
 policies: policies

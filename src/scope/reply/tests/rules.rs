@@ -135,6 +135,25 @@ fn atk_55_pages_are_counted_after_the_cut() {
     assert!(matches!(unknown, Err(Rejection::Parameter { .. })));
 }
 
+/// Loki's ruler says what error there is even if there is none.
+#[test]
+fn what_loki_says_of_no_error_passes_and_no_error_does() {
+    let rules = |error: &str| {
+        let mut rule = alerting("own", json!({ "tenant": "a" }), "inactive", json!([]));
+        rule["lastError"] = json!(error);
+        let data = json!({ "groups": [group("g", json!([rule]))] });
+        let body = json!({ "status": "success", "data": data, "errorType": error, "error": error });
+        let cut = Cut::Rules { owned: scope(&[("tenant", &["a"])]), exclude_alerts: false, page: None };
+        json_of(cut.apply(&[json_answer(body.to_string())]))
+    };
+    let (none, some) = (rules(""), rules("parse error in {tenant=\"victim\"}"));
+    assert_eq!((&none["error"], &none["errorType"]), (&json!(""), &json!("")));
+    assert_eq!(none["data"]["groups"][0]["rules"][0]["lastError"], "");
+    assert!(some.get("error").is_none() && some.get("errorType").is_none());
+    assert!(some["data"]["groups"][0]["rules"][0].get("lastError").is_none());
+    assert!(!some.to_string().contains("parse error"), "{some}");
+}
+
 #[test]
 fn alerts_are_the_callers_and_what_does_not_decode_is_refused() {
     let body = json!({ "status": "success", "data": { "alerts": [alert("a", "firing"), alert("victim", "firing")] } });
@@ -150,6 +169,6 @@ fn alerts_are_the_callers_and_what_does_not_decode_is_refused() {
             assert_eq!(cut.apply(&[json_answer(bad)]), UNDECODABLE, "{bad}");
         }
         assert_eq!(cut.apply(&[answer("text/plain", "{}")]), UNDECODABLE);
-        assert_eq!(cut.apply(&[None]), UNEXPECTED);
+        assert_eq!(cut.apply(&[None]), Ok(Filtered::NotFound));
     }
 }
