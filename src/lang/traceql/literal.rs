@@ -33,8 +33,9 @@ fn prometheus(text: &str) -> Option<i64> {
     i64::try_from(total).ok()
 }
 
-/// Numbers with fractions, each with a unit, in any order.
-fn go(text: &str) -> Option<i64> {
+/// Nanoseconds of Go's `time.ParseDuration`, without a sign: numbers with fractions, each with a unit, in any
+/// order. `None` if it does not read it, or it is over `i64`.
+pub(crate) fn go(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut total: u64 = 0;
     while !rest.is_empty() {

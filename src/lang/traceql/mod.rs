@@ -4,6 +4,8 @@
 //! of 1,024 bytes ([`chunk`]), after laying it out so that this makes no difference ([`layout`]).
 
 pub mod chunk;
+mod extract;
+pub mod hint;
 pub mod intrinsic;
 pub mod layout;
 pub mod lex;
@@ -20,6 +22,8 @@ pub mod invariants;
 #[cfg(test)]
 mod tests;
 
+pub use hint::hint;
+pub(crate) use literal::go as go_duration;
 pub use parse::{Entry, parse};
 pub use scope::{scope, scope_selector};
 pub use tag::{Tag, parse_tag};

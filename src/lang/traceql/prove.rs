@@ -157,7 +157,7 @@ fn is_scope(tree: &Tree<'_>, id: NodeId, comparisons: &[Comparison]) -> bool {
     !comparisons.is_empty()
 }
 
-fn is_comparison(tree: &Tree<'_>, id: NodeId, expected: &Comparison) -> bool {
+pub(super) fn is_comparison(tree: &Tree<'_>, id: NodeId, expected: &Comparison) -> bool {
     let named = |id: NodeId| {
         matches!(tree.kind(id), NodeKind::Attribute(Attribute::Named {
             scope: AttributeScope::Resource,

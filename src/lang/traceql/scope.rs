@@ -57,7 +57,7 @@ fn scope_with(
     Ok(ScopedText::proven(emitted.text, filters, emitted.insertions))
 }
 
-/// The scope alone: `{ T }`, as the hint that Tempo's tag endpoints take.
+/// The scope alone: `{ T }`.
 ///
 /// # Errors
 /// `limit` if the scope has so many values that the text is over its cap, `defect` if its label is no
@@ -66,7 +66,7 @@ pub fn scope_selector(matchers: &ScopeMatchers, limits: &QueryLimits) -> Result<
     scope_with(&Condition::new(matchers, false)?, "{}", Entry::Query, Features::NONE, limits)
 }
 
-fn check_scoped_bytes(bytes: usize, most: usize) -> Result<(), QueryError> {
+pub(super) fn check_scoped_bytes(bytes: usize, most: usize) -> Result<(), QueryError> {
     if bytes > most { Err(QueryError::limit("bytes of scoped query", most, None)) } else { Ok(()) }
 }
 
@@ -117,7 +117,7 @@ pub(super) enum Test {
 impl Condition {
     /// `shown` is for searches. From `resource.tenant = "a"` alone Tempo shows `a` for a list that has
     /// it, too; asked for any value as well, it shows the whole list, and the answer's cut drops it.
-    fn new(matchers: &ScopeMatchers, shown: bool) -> Result<Self, QueryError> {
+    pub(super) fn new(matchers: &ScopeMatchers, shown: bool) -> Result<Self, QueryError> {
         let mut condition = Self { text: String::with_capacity(64), comparisons: Vec::new() };
         for matcher in matchers.iter() {
             let comparison = Comparison::new(matcher)?;

@@ -212,6 +212,21 @@ pub enum Static<'a> {
     Kind(SpanKind),
 }
 
+impl Static<'_> {
+    /// The same, of no text.
+    pub(super) fn into_owned(self) -> Static<'static> {
+        match self {
+            Self::String(value) => Static::String(Cow::Owned(value.into_owned())),
+            Self::Integer(value) => Static::Integer(value),
+            Self::Float(value) => Static::Float(value),
+            Self::Duration(value) => Static::Duration(value),
+            Self::Boolean(value) => Static::Boolean(value),
+            Self::Status(value) => Static::Status(value),
+            Self::Kind(value) => Static::Kind(value),
+        }
+    }
+}
+
 /// A span's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -272,6 +287,16 @@ pub enum Attribute<'a> {
     },
     /// `duration`, `span:name`.
     Intrinsic(Intrinsic),
+}
+
+impl Attribute<'_> {
+    /// The same, of no text.
+    pub(super) fn into_owned(self) -> Attribute<'static> {
+        match self {
+            Self::Named { scope, name } => Attribute::Named { scope, name: Cow::Owned(name.into_owned()) },
+            Self::Intrinsic(intrinsic) => Attribute::Intrinsic(intrinsic),
+        }
+    }
 }
 
 /// An operator between spansets.
