@@ -62,8 +62,8 @@ impl Kind {
         match self {
             Self::Prometheus => prometheus::REFUSED,
             Self::Loki => loki::REFUSED,
+            Self::Tempo => tempo::REFUSED,
             Self::Alertmanager => alertmanager::REFUSED,
-            Self::Tempo => &[],
         }
     }
 }
@@ -192,6 +192,10 @@ pub enum Form {
     Shards,
     /// Another spelling of the parameter named.
     Alias(&'static str),
+    /// A text of conditions that narrows, of which what is sure to be understood is kept beside the scope.
+    Hint,
+    /// Said in another parameter's language, the one named, and sent as that.
+    Translated(&'static str),
     /// Applied to the answer here; not forwarded.
     Applied,
     /// A hint that only ever narrows; not forwarded.
@@ -250,8 +254,14 @@ pub enum Filter {
     TraceV2,
     /// Tempo search: whole-trace facts blanked, what the scope added removed.
     Search,
+    /// Tempo tag names by scope: those that anyone's data could decide are the same for everyone.
+    TagNames,
+    /// The same in the older shape, in one list.
+    TagNamesV1,
     /// Tempo tag values: several calls merged.
     TagValues,
+    /// The same in the older shape, as texts.
+    TagValuesV1,
     /// Tempo metrics: statistics of everyone's data removed.
     Metrics,
     /// Rules of Prometheus or of Loki's ruler: the caller's own, and those with alerts of the caller's.
@@ -287,5 +297,10 @@ pub struct Static {
 /// understands and nothing of the real server. It has no `features`: with them Grafana takes the
 /// server for Mimir (`pkg/promlib` of the Grafana source).
 const fn json(body: &'static str) -> Static {
+    json_answer(body)
+}
+
+/// An answer of Palisade's own, in JSON.
+pub const fn json_answer(body: &'static str) -> Static {
     Static { content_type: "application/json", body }
 }

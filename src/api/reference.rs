@@ -36,6 +36,8 @@ fn treatment(endpoint: &Endpoint) -> String {
         Form::OptionalQuery(_) | Form::OptionalSelectors(_) => {
             Some(format!("`{}` is scoped, or added if absent", p.name))
         }
+        Form::Hint => Some(format!("of `{}` what is surely read is kept beside the scope", p.name)),
+        Form::Translated(to) => Some(format!("`{}` is translated to `{to}`", p.name)),
         Form::Matchers
             if matches!(endpoint.treatment, Treatment::Filter(Filter::Alerts | Filter::AlertGroups)) =>
         {
@@ -54,8 +56,11 @@ fn treatment(endpoint: &Endpoint) -> String {
                 "decoded and cut to the caller's resource spans; 404 when none is left"
             }
             Filter::Search => "spans are checked again, facts of whole traces are blanked",
-            Filter::TagValues => "asked with the scope alone, once a place that an unscoped tag can mean",
-            Filter::Metrics => "exemplars are checked again, statistics of all data removed",
+            Filter::TagNames => "Tempo's own columns are always listed, so that nobody's data decides that",
+            Filter::TagNamesV1 => "made from the newer one, with the scope alone",
+            Filter::TagValues => "asked with the scope, once a place that an unscoped tag can mean",
+            Filter::TagValuesV1 => "made from the newer one, with the scope alone",
+            Filter::Metrics => "labels and exemplars are checked again, statistics of all data removed",
             Filter::Alerts | Filter::AlertGroups => {
                 "alerts are checked again, their states are those that the caller's own silences and alerts make"
             }

@@ -1,6 +1,6 @@
 //! Tempo (`pkg/api/http.go`, `modules/frontend` of its source).
 
-use super::{Endpoint, Filter, Form, Methods, Parameter, Static, Text, Treatment, json};
+use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Static, Text, Treatment, json};
 use crate::lang::traceql::Entry;
 
 const fn parameter(name: &'static str, form: Form) -> Parameter {
@@ -10,8 +10,12 @@ const fn parameter(name: &'static str, form: Form) -> Parameter {
 const START: Parameter = parameter("start", Form::Time);
 const END: Parameter = parameter("end", Form::Time);
 const LIMIT: Parameter = parameter("limit", Form::Plain);
+const STALE: Parameter = parameter("maxStaleValues", Form::Plain);
 /// The legacy search matches over whole traces, where a tenant cannot be required of each span.
-const LEGACY: Form = Form::Refused("is not supported, use `q` with TraceQL");
+const LEGACY: Form = Form::Translated("q");
+/// Tempo's validator and handler differ on which of the two spellings wins: one is sent.
+const METRICS: Parameter = parameter("q", Form::Query(Text::TraceQl(Entry::Metrics)));
+const METRICS_ALIAS: Parameter = parameter("query", Form::Alias("q"));
 
 /// The rows. A static, so that each has one address by which it is told.
 pub static ENDPOINTS: &[Endpoint] = &[
@@ -46,28 +50,50 @@ pub static ENDPOINTS: &[Endpoint] = &[
         treatment: Treatment::Filter(Filter::TraceV2),
     },
     Endpoint {
+        name: "tags",
+        methods: Methods::Get,
+        path: "/api/search/tags",
+        // Tempo's own ignores `q`; the newer one, which takes it, is asked.
+        parameters: &[parameter("scope", Form::Plain), LIMIT, START, END, STALE],
+        treatment: Treatment::Filter(Filter::TagNamesV1),
+    },
+    Endpoint {
+        name: "tags_v2",
+        methods: Methods::Get,
+        path: "/api/v2/search/tags",
+        parameters: &[parameter("q", Form::Hint), parameter("scope", Form::Plain), LIMIT, START, END, STALE],
+        treatment: Treatment::Filter(Filter::TagNames),
+    },
+    Endpoint {
+        name: "tag_values",
+        methods: Methods::Get,
+        path: "/api/search/tag/{tag}/values",
+        parameters: &[LIMIT, START, END, STALE],
+        treatment: Treatment::Filter(Filter::TagValuesV1),
+    },
+    Endpoint {
         name: "tag_values_v2",
         methods: Methods::Get,
         path: "/api/v2/search/tag/{tag}/values",
-        // Tempo treats `q` as a hint here and answers unfiltered where it cannot use it. So the
-        // caller's is not sent: the scope alone is.
-        parameters: &[
-            parameter("q", Form::Dropped),
-            LIMIT,
-            START,
-            END,
-            parameter("maxStaleValues", Form::Plain),
-        ],
+        // Tempo treats `q` as a hint here and answers unfiltered where it cannot use it. So what is sent is
+        // made of what it surely uses.
+        parameters: &[parameter("q", Form::Hint), LIMIT, START, END, STALE],
         treatment: Treatment::Filter(Filter::TagValues),
+    },
+    Endpoint {
+        name: "metrics_query",
+        methods: Methods::Get,
+        path: "/api/metrics/query",
+        parameters: &[METRICS, METRICS_ALIAS, START, END, parameter("since", Form::Time)],
+        treatment: Treatment::Filter(Filter::Metrics),
     },
     Endpoint {
         name: "metrics_query_range",
         methods: Methods::Get,
         path: "/api/metrics/query_range",
-        // Tempo's validator and handler differ on which of the two spellings wins: one is sent.
         parameters: &[
-            parameter("q", Form::Query(Text::TraceQl(Entry::Metrics))),
-            parameter("query", Form::Alias("q")),
+            METRICS,
+            METRICS_ALIAS,
             START,
             END,
             parameter("since", Form::Time),
@@ -93,4 +119,35 @@ pub static ENDPOINTS: &[Endpoint] = &[
             r#"{"version":"2.9.0","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":""}"#,
         )),
     },
+];
+
+/// What else Tempo registers (`pkg/api/http.go`, `cmd/tempo/app/app.go`, `cmd/tempo/app/modules.go`).
+pub static REFUSED: &[Refused] = &[
+    Refused {
+        path: "POST /api/v2/traces/diff",
+        why: "compares two whole traces, everyone's spans among them",
+    },
+    Refused { path: "/api/metrics/summary", why: "no longer an API of Tempo, and its answers cannot be cut" },
+    Refused { path: "/api/mcp", why: "searches, traces and metrics in one session, none of them scoped" },
+    Refused { path: "/api/overrides", why: "settings of everyone's ingest, writes among them" },
+    Refused { path: "/querier/*", why: "the inside of a query: takes blocks and pages, no scope" },
+    Refused { path: "/generator/*", why: "the inside of a query: takes blocks and pages, no scope" },
+    Refused { path: "/status", why: "the configuration" },
+    Refused { path: "/status/*", why: "the configuration, limits and usage of the server" },
+    Refused { path: "/usage_metrics", why: "counts bytes of everyone's data, by attribute" },
+    Refused { path: "/metrics", why: "about the server and everyone's data" },
+    Refused { path: "/ready", why: "Palisade has its own" },
+    Refused { path: "/flush", why: "changes the server" },
+    Refused { path: "/shutdown", why: "ends the server" },
+    Refused { path: "/ingester/*", why: "changes the server" },
+    Refused { path: "/live-store/*", why: "changes the server" },
+    Refused { path: "/distributor/ring", why: "about the server" },
+    Refused { path: "/compactor/ring", why: "about the server" },
+    Refused { path: "/metrics-generator/ring", why: "about the server" },
+    Refused { path: "/backend-worker/ring", why: "about the server" },
+    Refused { path: "/partition-ring", why: "about the server, and changes it" },
+    Refused { path: "/partition/ring", why: "about the server, and changes it" },
+    Refused { path: "/memberlist", why: "about the server" },
+    Refused { path: "/static/*", why: "parts of the server's pages" },
+    Refused { path: "/debug/*", why: "memory of the server, everyone's data among it" },
 ];

@@ -156,5 +156,13 @@ fn backend_of(file: &str, name: String, backend: Spanned<CaseBackend>) -> Result
             text.value.parse::<Feature>().map_err(unknown)
         })
         .collect();
-    Ok(Backend { name, kind, labels: backend.labels, features: features?, narrows_tag_values: true })
+    Ok(Backend {
+        name,
+        kind,
+        labels: backend.labels,
+        features: features?,
+        narrows_tag_values: true,
+        redacts_traces: false,
+        hint_salt: None,
+    })
 }

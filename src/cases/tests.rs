@@ -163,6 +163,8 @@ fn cases_ask_the_backends_of_the_configuration_unless_they_bring_their_own() {
         labels: [("tenant".to_owned(), "namespace".to_owned())].into(),
         features: crate::lang::Features::NONE,
         narrows_tag_values: true,
+        redacts_traces: false,
+        hint_salt: None,
     };
     let mut report = Report::default();
     run(&file, &policies(RULES), &[backend], &Limits::default(), &mut report);
@@ -191,6 +193,8 @@ fn warnings(rules: &str, report: &Report) -> Vec<String> {
         labels: labels.iter().map(|l| ((*l).to_owned(), (*l).to_owned())).collect(),
         features: crate::lang::Features::NONE,
         narrows_tag_values: true,
+        redacts_traces: false,
+        hint_salt: None,
     };
     let backends = [backend("metrics", &["tenant", "region"]), backend("logs", &["tenant"])];
     lint(&policies(rules), &backends, report).iter().map(ToString::to_string).collect()

@@ -238,9 +238,15 @@ impl Check<'_> {
                 fine => Ok(fine),
             })
         });
+        let redacted = file.redacted_traces.as_ref().filter(|redacted| redacted.value);
+        if let Some(redacted) = redacted.filter(|_| kind != Kind::Tempo) {
+            let message = format!("`{}`: {kind} has no traces", key("redacted_traces"));
+            return Err(self.fault(redacted.referenced, message));
+        }
         let url = self.read(&key("url"), &file.url, |text| base_url(text, file.insecure_http))?;
         let encrypted = url.scheme_str() == Some("https");
         Ok(Backend {
+            redacts_traces: redacted.is_some(),
             tls: self.client_tls(&key("tls"), encrypted, file.tls.as_ref())?,
             credentials: file.auth.map(|auth| self.credentials(&key("auth"), &auth)).transpose()?,
             url,

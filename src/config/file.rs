@@ -116,6 +116,8 @@ pub(super) struct BackendFile {
     pub tls: Option<Spanned<BackendTlsFile>>,
     /// How we say who we are.
     pub auth: Option<Spanned<AuthFile>>,
+    /// Show others' spans of a trace, without content, to who may see it.
+    pub redacted_traces: Option<Spanned<bool>>,
     /// Use plain HTTP to a host that is not loopback.
     #[serde(default)]
     pub insecure_http: bool,

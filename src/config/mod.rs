@@ -109,6 +109,8 @@ pub struct Backend {
     pub tls: ClientTls,
     /// How we say to it who we are.
     pub credentials: Option<Credentials>,
+    /// Whether who may see it is shown others' spans of a trace, without content. Tempo only.
+    pub redacts_traces: bool,
     /// How long it may take for one answer.
     pub timeout: Duration,
 }
@@ -122,6 +124,8 @@ impl Backend {
             labels: self.labels.iter().map(|(d, l)| (d.to_owned(), l.to_owned())).collect(),
             features: self.features,
             narrows_tag_values: self.narrows_tag_values(),
+            redacts_traces: self.redacts_traces,
+            hint_salt: None,
         }
     }
 

@@ -66,7 +66,8 @@ pub const KEYS: &[Key] = &[
         "`[]`",
         "the backend's feature flags and what else is declared of it: Prometheus \
          `promql-experimental-functions`, `promql-binop-fill-modifiers`; Loki `variants`, \
-         `pattern-persistence` (which closes `patterns`); Tempo `tempo-3`, `traces_never_mix_tenants`",
+         `pattern-persistence` (which closes `patterns`); Tempo `tempo-3`, `traces_never_mix_tenants`, \
+         `no_frontend_search_cache` (without it names of tags are those of recent data)",
     ),
     (
         "backends.NAME.version",
@@ -106,6 +107,11 @@ pub const KEYS: &[Key] = &[
         "backends.NAME.auth.basic.password_file",
         "required",
         "file that holds the password, relative to this file, read again when it changes",
+    ),
+    (
+        "backends.NAME.redacted_traces",
+        "`false`",
+        "Tempo: callers with a rule for `traces.redacted` see where others' spans are in their traces: ids and times, nothing else",
     ),
     ("backends.NAME.insecure_http", "`false`", "use plain HTTP to a host that is not loopback"),
     (

@@ -124,6 +124,17 @@ fn atk_47_tempo_before_2_7_narrows_no_tag_values() {
 }
 
 #[test]
+fn traces_are_redacted_where_tempo_is_configured_so_only() {
+    let redacts = |more: &str| {
+        let tempo = format!("url: http://127.0.0.1:3200, labels: {{ tenant: resource.tenant }}{more}");
+        let text = with("backends", &format!("backends: {{ tempo: {{ {tempo} }} }}"));
+        parse(&text).unwrap().backends[0].scoped().redacts_traces
+    };
+    assert!(redacts(", redacted_traces: true"));
+    assert!(!redacts(", redacted_traces: false") && !redacts(""));
+}
+
+#[test]
 fn every_key_can_be_set() {
     let config = parse(
         r#"
@@ -213,6 +224,11 @@ fn a_fault_is_told_with_its_place_and_key() {
             "listen",
             "listen: [{ address: 127.0.0.1:1, tls: { cert: '', key: b } }]",
             "c.yaml:1:47: `listen[].tls.cert`: an empty",
+        ),
+        (
+            "backends",
+            "backends: { loki: { url: http://127.0.0.1:1, labels: { tenant: t }, redacted_traces: true } }",
+            "c.yaml:4:86: `backends.loki.redacted_traces`: loki has no traces",
         ),
         ("admin", "admin: {}", "c.yaml:2:8: missing field `address`"),
         ("issuers", "issuers: []", "c.yaml:3:10: `issuers`: at least one"),

@@ -160,7 +160,9 @@ pub(crate) fn fits(feature: Feature, kind: Kind) -> bool {
     match feature {
         Feature::PromqlExperimentalFunctions | Feature::PromqlBinopFillModifiers => kind == Kind::Prometheus,
         Feature::Variants | Feature::PatternPersistence => kind == Kind::Loki,
-        Feature::Tempo3 | Feature::TracesNeverMixTenants => kind == Kind::Tempo,
+        Feature::Tempo3 | Feature::TracesNeverMixTenants | Feature::NoFrontendSearchCache => {
+            kind == Kind::Tempo
+        }
     }
 }
 

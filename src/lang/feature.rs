@@ -21,17 +21,21 @@ pub enum Feature {
     /// `traces_never_mix_tenants`: the operator asserts that the spans of each trace carry one same
     /// tenant or none.
     TracesNeverMixTenants,
+    /// `no_frontend_search_cache`: the operator asserts that Tempo has no cache with the role
+    /// `frontend-search`. That cache does not tell apart who asks for names of tags.
+    NoFrontendSearchCache,
 }
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PromqlExperimentalFunctions,
         Self::PromqlBinopFillModifiers,
         Self::Variants,
         Self::PatternPersistence,
         Self::Tempo3,
         Self::TracesNeverMixTenants,
+        Self::NoFrontendSearchCache,
     ];
 
     /// The name in the configuration.
@@ -43,6 +47,7 @@ impl Feature {
             Self::PatternPersistence => "pattern-persistence",
             Self::Tempo3 => "tempo-3",
             Self::TracesNeverMixTenants => "traces_never_mix_tenants",
+            Self::NoFrontendSearchCache => "no_frontend_search_cache",
         }
     }
 }

@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn every_feature_opens_something_and_nothing_is_a_defect() {
         let table = markdown();
-        for feature in Feature::ALL {
+        // What is said of the server alone opens nothing in its language.
+        let of_language =
+            |f: &Feature| !matches!(f, Feature::NoFrontendSearchCache | Feature::PatternPersistence);
+        for feature in Feature::ALL.into_iter().filter(of_language) {
             assert!(table.contains(&format!("with `{feature}`")), "{feature}");
         }
         assert!(!table.contains("proof") && !table.contains("cannot be said"), "{table}");

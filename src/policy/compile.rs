@@ -164,7 +164,7 @@ fn coverage(file: &str, rule: &str, read: &RuleFile, unrestricted: bool) -> Resu
             list.value.iter().map(parse).collect::<Result<Classes, _>>()?
         }
         None if unrestricted => Classes::READING,
-        None => Classes::ALL,
+        None => Classes::USUAL,
     };
     let whose = format!("rule `{rule}`");
     let limits = read.limits.as_ref().map(|limits| read_limits(file, &whose, &limits.value)).transpose()?;

@@ -81,7 +81,7 @@ impl Policies {
         for rule in &self.rules {
             let outcome = match rule.evaluate(&claims, self.max_values) {
                 Ok(scope) => {
-                    let term = Term { scope, rules: [Arc::clone(&rule.name)].into() };
+                    let term = Term { scope, rules: [Arc::clone(&rule.name)].into(), sees_places: false };
                     granted.push(Granted { term, coverage: Arc::clone(&rule.coverage) });
                     Outcome::Applies
                 }

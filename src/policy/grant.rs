@@ -30,6 +30,17 @@ impl Grant {
         self.term.rules.iter().map(|rule| &**rule)
     }
 
+    /// Whether the caller may see where others' spans are in its traces.
+    pub fn sees_places(&self) -> bool {
+        self.term.sees_places
+    }
+
+    /// The same, with the right to see where others' spans are in the caller's traces.
+    pub(super) fn seeing_places(self) -> Self {
+        let term = Term { sees_places: true, ..Term::clone(&self.term) };
+        Self { term: Arc::new(term), ..self }
+    }
+
     /// What may be asked under it, where that is limited.
     pub fn limits(&self) -> Option<&RuleLimits> {
         self.allowed.as_ref().map(|allowed| &allowed.limits)
@@ -46,6 +57,8 @@ impl Grant {
 pub(super) struct Term {
     pub scope: Scope,
     pub rules: BTreeSet<Arc<str>>,
+    /// Said of what is chosen only: never while terms are united.
+    pub sees_places: bool,
 }
 
 /// What one rule grants.
@@ -103,7 +116,7 @@ impl Grants {
         let named: BTreeSet<&String> =
             granted.iter().filter_map(|one| one.coverage.backends.as_ref()).flatten().collect();
         let named: Vec<String> = named.into_iter().cloned().collect();
-        let by_class = granted.iter().any(|one| one.coverage.classes != Classes::ALL);
+        let by_class = granted.iter().any(|one| one.coverage.classes != Classes::USUAL);
         let places = named.len().saturating_add(1).saturating_mul(CLASSES);
         let views: Box<[OnceLock<View>]> = (0..places).map(|_| OnceLock::new()).collect();
         if let (true, false, Some(view)) = (named.is_empty(), by_class, views.get(Class::ALL.len())) {
@@ -207,12 +220,14 @@ fn absorb(terms: Vec<Term>) -> Vec<Term> {
     }
     let covered = |scope: &Scope| distinct.keys().any(|other| other != scope && covers(other, scope));
     let kept: Vec<Scope> = distinct.keys().filter(|scope| !covered(scope)).cloned().collect();
-    kept.into_iter().filter_map(|scope| distinct.remove(&scope).map(|rules| Term { scope, rules })).collect()
+    kept.into_iter()
+        .filter_map(|scope| distinct.remove(&scope).map(|rules| Term { scope, rules, sees_places: false }))
+        .collect()
 }
 
 /// Whether all that `narrow` lets through is let through by `wide`: each dimension that limits `wide`
 /// limits `narrow` at least as much.
-fn covers(wide: &Scope, narrow: &Scope) -> bool {
+pub(super) fn covers(wide: &Scope, narrow: &Scope) -> bool {
     wide.dimensions().iter().all(|(dimension, values)| {
         narrow.dimensions().get(dimension).is_some_and(|fewer| fewer.is_subset(values))
     })
@@ -244,5 +259,5 @@ fn unite(dimension: &str, group: &[&Term]) -> Option<Term> {
     let mut dimensions = group.first()?.scope.dimensions().clone();
     dimensions.insert(dimension.to_owned(), values.reduce(|all, more| all.union(&more))?);
     let rules = group.iter().flat_map(|term| term.rules.iter().cloned()).collect();
-    Some(Term { scope: Scope::new(dimensions)?, rules })
+    Some(Term { scope: Scope::new(dimensions)?, rules, sees_places: false })
 }

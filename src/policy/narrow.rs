@@ -2,7 +2,7 @@
 //! widen it.
 
 use super::compile::is_dimension;
-use super::grant::{Grant, Grants, Term, simplify};
+use super::grant::{Grant, Grants, Term, covers, simplify};
 use crate::api::Class;
 use crate::rejection::Forbidden;
 use crate::tenant::{Scope, ScopeValue, Values};
@@ -132,6 +132,22 @@ impl Grants {
         class: Option<Class>,
         narrowing: Option<&Narrowing>,
     ) -> Result<Grant, Forbidden> {
+        let grant = self.chosen(backend, class, narrowing)?;
+        if class != Some(Class::Traces) || !self.by_class() {
+            return Ok(grant);
+        }
+        // All of the scope must be granted there too: what is redacted is the rest of its traces.
+        let places = self.view(backend, Some(Class::TracesRedacted))?;
+        let granted = places.terms.iter().any(|term| covers(&term.scope, grant.scope()));
+        Ok(if granted { grant.seeing_places() } else { grant })
+    }
+
+    fn chosen(
+        &self,
+        backend: &str,
+        class: Option<Class>,
+        narrowing: Option<&Narrowing>,
+    ) -> Result<Grant, Forbidden> {
         let view = self.view(backend, class)?;
         if view.terms.is_empty() {
             let elsewhere = class.is_some() && !self.view(backend, None)?.terms.is_empty();
@@ -153,7 +169,7 @@ impl Grants {
         }
         let narrower = terms.iter().filter_map(|term| {
             let scope = narrowing.within(&term.scope)?;
-            Some(Term { scope, rules: term.rules.clone() })
+            Some(Term { scope, rules: term.rules.clone(), sees_places: false })
         });
         let terms = simplify(narrower.collect());
         if terms.is_empty() || !narrowing.is_met_by(&terms) {

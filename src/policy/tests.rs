@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
+mod places;
 use super::*;
 use crate::limits::Limits;
 use crate::rejection::Forbidden;

@@ -235,6 +235,8 @@ fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
         | Form::Selectors(_)
         | Form::OptionalSelectors(_)
         | Form::Alias(_)
+        | Form::Hint
+        | Form::Translated(_)
         | Form::Applied
         | Form::Dropped
         | Form::Refused(_) => false,

@@ -29,6 +29,7 @@ use crate::tenant::ScopeMatchers;
 use call::{Argument, Draft, Sending};
 use reply::Cut;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What scoping must know of a backend.
 #[derive(Clone, Debug)]
@@ -44,6 +45,11 @@ pub struct Backend {
     /// Whether it narrows the values of tags as their hint says; matters to Tempo, where the endpoint is
     /// closed if not.
     pub narrows_tag_values: bool,
+    /// Whether who may see it is shown others' spans of a trace, without content; matters to Tempo.
+    pub redacts_traces: bool,
+    /// Letters and digits that no caller knows, to be put into Tempo's hints; none where what is sent is only
+    /// shown.
+    pub hint_salt: Option<Arc<str>>,
 }
 
 impl Backend {
@@ -167,7 +173,10 @@ fn drafted_within(
         }
         Treatment::Filter(filter) => match asking(filter, backend, asked, &matchers, limits, memory)? {
             Asking::Answer(answer) => Drafted::Answer(answer),
-            Asking::Calls(drafts, cut) => Drafted::Calls(drafts, Some(cut)),
+            Asking::Calls(drafts, cut) => {
+                let redacts = backend.redacts_traces && grant.sees_places();
+                Drafted::Calls(drafts, Some(cut.redacting(redacts)))
+            }
         },
     })
 }
@@ -181,9 +190,14 @@ fn asking(
     memory: Option<&dyn Memory>,
 ) -> Result<Asking, Rejection> {
     match filter {
-        Filter::Trace | Filter::TraceV2 | Filter::Search | Filter::TagValues | Filter::Metrics => {
-            tempo::asking(filter, backend, asked, matchers, limits, memory)
-        }
+        Filter::Trace
+        | Filter::TraceV2
+        | Filter::Search
+        | Filter::TagNames
+        | Filter::TagNamesV1
+        | Filter::TagValues
+        | Filter::TagValuesV1
+        | Filter::Metrics => tempo::asking(filter, backend, asked, matchers, limits, memory),
         Filter::Rules | Filter::FiringAlerts => {
             let call = draft(backend, asked, matchers, limits, memory)?;
             Ok(Asking::Calls(vec![call], prometheus::cut(filter, backend, asked, matchers)?))
@@ -265,7 +279,15 @@ fn draft(
                 }
             }
             (Form::Time | Form::Plain, None) => {}
-            (Form::Alias(_) | Form::Applied | Form::Dropped | Form::Refused(_), _) => {}
+            (
+                Form::Alias(_)
+                | Form::Hint
+                | Form::Translated(_)
+                | Form::Applied
+                | Form::Dropped
+                | Form::Refused(_),
+                _,
+            ) => {}
         }
     }
     let path = draft_path(endpoint, &asked.matched.variable)?;

@@ -3,7 +3,7 @@
 use super::memory::Question;
 use super::{Backend, Memory};
 use crate::api::Text;
-use crate::lang::{Features, Language, QueryError, ScopedText, logql, promql, traceql};
+use crate::lang::{Features, QueryError, ScopedText, logql, promql, traceql};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::tenant::ScopeMatchers;
@@ -82,13 +82,4 @@ pub fn scope_everything(
         Some(whole) => Ok(Arc::new(whole)),
         None => scope_alone(text, matchers, limits),
     }
-}
-
-/// The scope as the hint that Tempo's tag endpoints take.
-///
-/// # Errors
-/// As [`scope_alone`].
-pub fn tag_hint(matchers: &ScopeMatchers, limits: &Limits) -> Result<Arc<ScopedText>, Rejection> {
-    let hint = traceql::scope_selector(matchers, &limits.query);
-    hint.map(Arc::new).map_err(|error| Rejection::query(Language::TraceQl, error, ""))
 }

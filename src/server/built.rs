@@ -20,6 +20,7 @@ use crate::upstream::{Reach, Room, Upstream};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tower::Service;
@@ -187,7 +188,14 @@ impl<S> Stack for S where
 }
 
 fn scoped(config: &Config) -> Vec<Backend> {
-    config.backends.iter().map(config::Backend::scoped).collect()
+    let salted = |backend: &config::Backend| Backend { hint_salt: Some(salt()), ..backend.scoped() };
+    config.backends.iter().map(salted).collect()
+}
+
+/// 128 bits that nobody who sends requests knows, in hexadecimal.
+fn salt() -> Arc<str> {
+    let random = RandomState::new();
+    format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1)).into()
 }
 
 /// What is trusted of each backend, and shown to it: out of the files as they are now.

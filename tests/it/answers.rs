@@ -205,3 +205,23 @@ async fn atk_57_rules_and_alerts_are_cut() {
     assert_eq!(proxy.get("/prometheus/api/v1/status/flags").await.status, 404);
     assert!(proxy.prometheus.take().is_empty());
 }
+
+/// ATK-4D, ATK-46: where others are in a trace shows to who has a rule for it, and nothing else of them.
+#[tokio::test]
+async fn atk_4d_46_others_spans_show_as_places_to_who_may_see_them() {
+    let proxy = Proxy::start().await;
+    let mixed = include_bytes!("../../src/scope/reply/samples/trace_v2_mixed.pb");
+    for (claims, status, places) in [
+        (json!({ "places": "acme-books" }), 200, true),
+        (json!({ "tenant": "acme-books" }), 200, false),
+        (json!({ "places": "initech-press" }), 404, false),
+        (json!({ "tenant": "acme-books", "places": "initech-press" }), 200, false),
+    ] {
+        proxy.tempo.answer(Answer::of("200 OK", "application/protobuf", mixed));
+        let token = format!("authorization: Bearer {}", proxy.token(claims.clone()));
+        let got = proxy.raw("GET", "/tempo/api/v2/traces/0abd", &[&token], "").await;
+        assert_eq!(got.status, status, "{claims} {}", got.text());
+        assert_eq!(got.text().contains("palisade.redacted"), places, "{claims}");
+        assert!(!got.text().contains("globex") && !got.text().contains("canary-untenanted"), "{claims}");
+    }
+}

@@ -29,6 +29,8 @@ fn backends() -> Vec<Backend> {
         labels: labels(if kind == Kind::Tempo { "resource." } else { "" }),
         features: Features::NONE,
         narrows_tag_values: true,
+        redacts_traces: false,
+        hint_salt: None,
     };
     Kind::ALL.map(backend).into()
 }

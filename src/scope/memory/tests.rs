@@ -109,6 +109,8 @@ fn asking() -> impl Strategy<Value = Asking> {
                 labels: BTreeMap::new(),
                 features,
                 narrows_tag_values: true,
+                redacts_traces: false,
+                hint_salt: None,
             };
             let mut limits = Limits::default();
             limits.query.selectors = selectors;
@@ -145,6 +147,8 @@ fn some(query: &str) -> Asking {
             labels: BTreeMap::new(),
             features: Features::NONE,
             narrows_tag_values: true,
+            redacts_traces: false,
+            hint_salt: None,
         },
         matchers: matchers("tenant", &["a"]),
         limits: Limits::default(),

@@ -1,8 +1,8 @@
 //! What holds of every cut, whatever the answer: for tests that make bytes up.
 
 use super::mark::Named;
-use super::otlp::Trace;
-use super::{Answer, Cut, Envelope, Filtered, Mark};
+use super::otlp::{Span, Trace};
+use super::{Answer, Cut, Envelope, Filtered, Mark, TagScope};
 use crate::scope::Accept;
 use crate::tenant::{Scope, ScopeValue, Values};
 use prost::Message;
@@ -16,8 +16,10 @@ pub fn check(body: &[u8]) {
     let marks = one_tenant();
     let protobuf = Answer { content_type: "application/protobuf".into(), body: body.to_vec() };
     for envelope in [Envelope::Trace, Envelope::Response] {
-        let cut =
-            |accept| Cut::Trace { envelope, marks: marks.clone(), accept }.apply(&[Some(protobuf.clone())]);
+        let cut = |accept| {
+            Cut::Trace { envelope, marks: marks.clone(), accept, redacts: false }
+                .apply(&[Some(protobuf.clone())])
+        };
         match (cut(Accept::Protobuf), cut(Accept::Json)) {
             (Ok(Filtered::Found { body, .. }), Ok(Filtered::Found { body: json, .. })) => {
                 check_json(&json);
@@ -28,8 +30,16 @@ pub fn check(body: &[u8]) {
             (protobuf, json) => assert_eq!(protobuf, json),
         }
     }
+    check_redacted(&marks, &protobuf);
     let json = Answer { content_type: "application/json".into(), body: body.to_vec() };
-    let cuts = [Cut::Metrics { marks: marks.clone() }, Cut::TagValues(vec![None])];
+    let names = |flat| Cut::TagNames { scope: TagScope::Any, fixed: true, flat };
+    let cuts = [
+        Cut::Metrics { marks: marks.clone() },
+        Cut::TagValues(vec![None]),
+        Cut::FlatTagValues(vec![None]),
+        names(false),
+        names(true),
+    ];
     for cut in cuts {
         if let Ok(Filtered::Found { body, .. }) = cut.apply(&[Some(json.clone())]) {
             let left: Value = serde_json::from_slice(&body).expect("JSON");
@@ -40,7 +50,7 @@ pub fn check(body: &[u8]) {
     let mut shown = marks;
     shown.iter_mut().for_each(|mark| mark.named = Named { on_resource: true, elsewhere: false });
     for mixed in [true, false] {
-        let cut = Cut::Search { marks: shown.clone(), mixed };
+        let cut = Cut::Search { marks: shown.clone(), mixed, spans: true };
         if let Ok(Filtered::Found { body, .. }) = cut.apply(&[Some(json.clone())]) {
             check_search(&body, mixed);
         }
@@ -62,6 +72,45 @@ fn check_search(json: &[u8], mixed: bool) {
         if mixed {
             assert_eq!(trace.get("rootTraceName"), Some(&serde_json::json!("<root span not yet received>")));
             assert_eq!(trace.get("serviceStats"), None);
+        }
+    }
+}
+
+/// With others' spans redacted the caller's own are the same, and one batch more at most is left: of ids and
+/// times.
+fn check_redacted(marks: &[Mark], answer: &Answer) {
+    let cut = |redacts| {
+        let (envelope, accept) = (Envelope::Trace, Accept::Protobuf);
+        Cut::Trace { envelope, marks: marks.to_vec(), accept, redacts }.apply(&[Some(answer.clone())])
+    };
+    let (Ok(Filtered::Found { body: own, .. }), redacted) = (cut(false), cut(true)) else {
+        assert!(!matches!(cut(true), Ok(Filtered::Found { .. })), "a trace without own spans");
+        return;
+    };
+    let Ok(Filtered::Found { body, .. }) = redacted else { return };
+    let (own, all) = (Trace::decode(&*own).expect("protobuf"), Trace::decode(&*body).expect("protobuf"));
+    let (same, more) = all.resource_spans.split_at(own.resource_spans.len());
+    assert_eq!(same, own.resource_spans);
+    assert!(more.len() <= 1);
+    for batch in more {
+        let keys: Vec<&[u8]> =
+            batch.resource.iter().flat_map(|resource| &resource.attributes).map(|a| &a.key[..]).collect();
+        assert_eq!(keys, [&b"service.name"[..], b"palisade.redacted"]);
+        assert!(batch.schema_url.is_empty());
+        for scope in &batch.scope_spans {
+            assert!(scope.scope.is_none() && scope.schema_url.is_empty());
+            for span in &scope.spans {
+                let place = Span {
+                    trace_id: span.trace_id.clone(),
+                    span_id: span.span_id.clone(),
+                    parent_span_id: span.parent_span_id.clone(),
+                    start_time_unix_nano: span.start_time_unix_nano,
+                    end_time_unix_nano: span.end_time_unix_nano,
+                    ..Span::default()
+                };
+                assert_eq!(*span, place);
+                assert_eq!((span.trace_id.len(), span.span_id.len()), (16, 8));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! TraceQL metrics. The scoped query limits what is counted; exemplars show the scope's condition, and
 //! the answer tells how much of everyone's data was read.
 //!
-//! The shape is `QueryRangeResponse` in `pkg/tempopb/tempo.proto`; `promLabels` is of versions before
+//! The shapes are `QueryRangeResponse` and `QueryInstantResponse` in `pkg/tempopb/tempo.proto`; `promLabels` is of versions before
 //! 2.9. A partial answer stays one: it is over the cap on series, which are the caller's.
 
 use super::json::{Attribute, Double, Signed, Text, is_zero};
@@ -42,6 +42,9 @@ struct Series<'a> {
     labels: Vec<Attribute<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     samples: Vec<Sample<'a>>,
+    /// Of an instant query, which has no samples.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    value: Option<Double<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     prom_labels: Text<'a>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
@@ -75,11 +78,25 @@ struct Exemplar<'a> {
 pub(super) fn cut(marks: &[Mark], body: &[u8]) -> Result<Filtered, Rejection> {
     let answer: MetricsAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
     let mut series = answer.series;
+    series.retain(|one| marks.iter().all(|mark| one.may_show(mark)));
     for one in &mut series {
         one.exemplars
             .retain_mut(|exemplar| !marks.is_empty() && marks.iter().all(|mark| exemplar.show(mark)));
     }
     Filtered::json(&MetricsReply { series, metrics: Empty {}, status: answer.status })
+}
+
+/// What Tempo writes for an attribute that a span does not have (`Static.EncodeToString` in `pkg/traceql/ast.go`).
+const NIL: &str = "nil";
+
+impl Series<'_> {
+    /// Whether no label says that the series is of another's spans. `compare` makes series of spans without an
+    /// attribute as well; the scope lets through none that lacks the mark's.
+    fn may_show(&self, mark: &Mark) -> bool {
+        let mut said =
+            self.labels.iter().filter(|label| label.key.0 == mark.label() && label.value.is_some());
+        said.all(|label| label.string().is_some_and(|value| value == NIL || mark.values().contains(value)))
+    }
 }
 
 impl Exemplar<'_> {

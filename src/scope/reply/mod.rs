@@ -12,9 +12,11 @@ mod json;
 mod mark;
 mod metrics;
 pub(crate) mod otlp;
+mod redact;
 mod rules;
 mod search;
 mod silences;
+pub(crate) mod tag_names;
 mod tag_values;
 mod trace;
 
@@ -24,6 +26,7 @@ pub use invariants::check as check_invariants;
 pub use mark::{Mark, Named};
 pub use rules::Page;
 pub use silences::Silence;
+pub use tag_names::TagScope;
 
 use super::Accept;
 use crate::rejection::{Rejection, UpstreamFault};
@@ -41,6 +44,8 @@ pub enum Cut {
         marks: Vec<Mark>,
         /// The form the caller is answered in.
         accept: Accept,
+        /// Whether others' spans are left as well, without content.
+        redacts: bool,
     },
     /// A search: spans that do not show every mark go, and what the scope's condition added to the
     /// others.
@@ -49,6 +54,8 @@ pub enum Cut {
         marks: Vec<Mark>,
         /// Whether traces may hold spans of several tenants: then facts about whole traces go.
         mixed: bool,
+        /// Whether the spans are shown: not where the search was asked for in the older way.
+        spans: bool,
     },
     /// A metrics query: the same for exemplars; statistics of the backend's work go.
     Metrics {
@@ -60,8 +67,19 @@ pub enum Cut {
         /// The form that the backend was asked for.
         accept: Accept,
     },
+    /// Names of tags.
+    TagNames {
+        /// Where they were asked for.
+        scope: TagScope,
+        /// Whether those that Tempo has columns of its own for are listed whoever has them.
+        fixed: bool,
+        /// Whether they are answered in one list.
+        flat: bool,
+    },
     /// Tag values: for each call, the only values that may be left; `None`: all.
     TagValues(Vec<Option<Values>>),
+    /// The same, answered as texts.
+    FlatTagValues(Vec<Option<Values>>),
     /// Rules of Prometheus or Loki.
     Rules {
         /// What tells the caller's.
@@ -150,6 +168,14 @@ pub enum Filtered {
 }
 
 impl Cut {
+    /// The same, with others' spans of a trace left without content if `redacts`.
+    pub(super) fn redacting(self, redacts: bool) -> Self {
+        match self {
+            Self::Trace { envelope, marks, accept, .. } => Self::Trace { envelope, marks, accept, redacts },
+            other => other,
+        }
+    }
+
     /// Whether the next call may be made, after these answers to those before it. Where one may not, the
     /// answer is [`Filtered::NotFound`].
     ///
@@ -181,19 +207,23 @@ impl Cut {
                 let body = answer.body_of(*accept)?.to_owned();
                 Ok(Filtered::Found { content_type: accept.media_type(), body })
             }
-            (Self::Trace { envelope, marks, accept }, [Some(answer)]) => {
-                trace::cut(*envelope, marks, *accept, answer.body_of(Accept::Protobuf)?)
+            (Self::Trace { envelope, marks, accept, redacts }, [Some(answer)]) => {
+                trace::cut(*envelope, marks, *accept, *redacts, answer.body_of(Accept::Protobuf)?)
             }
-            (Self::Search { marks, mixed }, [Some(answer)]) => {
-                search::cut(marks, *mixed, answer.body_of(Accept::Json)?)
+            (Self::Search { marks, mixed, spans }, [Some(answer)]) => {
+                search::cut(marks, *mixed, *spans, answer.body_of(Accept::Json)?)
+            }
+            (Self::TagNames { scope, fixed, flat }, [Some(answer)]) => {
+                tag_names::cut(*scope, *fixed, *flat, answer.body_of(Accept::Json)?)
             }
             (Self::Metrics { marks }, [Some(answer)]) => metrics::cut(marks, answer.body_of(Accept::Json)?),
-            (Self::TagValues(kept), answers) if kept.len() == answers.len() => {
+            (Self::TagValues(kept) | Self::FlatTagValues(kept), answers) if kept.len() == answers.len() => {
                 let bodies = answers.iter().map(|answer| match answer {
                     Some(answer) => answer.body_of(Accept::Json),
                     None => Err(UpstreamFault::Unexpected),
                 });
-                tag_values::cut(kept, &bodies.collect::<Result<Vec<_>, _>>()?)
+                let flat = matches!(self, Self::FlatTagValues(_));
+                tag_values::cut(kept, flat, &bodies.collect::<Result<Vec<_>, _>>()?)
             }
             (Self::Alerts { owned, shown, grouped }, [Some(listed), Some(alerts), Some(silences)]) => {
                 let bodies = [

@@ -84,11 +84,11 @@ struct ServiceStats {
     error_count: u32,
 }
 
-/// Cuts the search in `body`, which is JSON.
+/// Cuts the search in `body`, which is JSON. `spans`: whether they are shown, beside what is said of their traces.
 ///
 /// # Errors
 /// [`UpstreamFault::Undecodable`] if it does not decode.
-pub(super) fn cut(marks: &[Mark], mixed: bool, body: &[u8]) -> Result<Filtered, Rejection> {
+pub(super) fn cut(marks: &[Mark], mixed: bool, spans: bool, body: &[u8]) -> Result<Filtered, Rejection> {
     let answer: SearchAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
     let mut traces = answer.traces;
     traces.retain_mut(|trace| {
@@ -99,7 +99,11 @@ pub(super) fn cut(marks: &[Mark], mixed: bool, body: &[u8]) -> Result<Filtered, 
         if mixed {
             trace.forget_the_rest();
         }
-        trace.spans().next().is_some()
+        let found = trace.spans().next().is_some();
+        if !spans {
+            (trace.span_set, trace.span_sets) = (None, Vec::new());
+        }
+        found
     });
     Filtered::json(&SearchReply { traces, metrics: Empty {} })
 }

@@ -25,6 +25,14 @@ struct TagValuesReply<'a> {
     metrics: Empty,
 }
 
+/// `SearchTagValuesResponse`: values of every type as texts.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FlatReply<'a> {
+    tag_values: BTreeSet<&'a Text<'a>>,
+    metrics: Empty,
+}
+
 #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 struct TagValue<'a> {
     #[serde(borrow, rename = "type", default)]
@@ -42,16 +50,20 @@ impl TagValue<'_> {
     }
 }
 
-/// Merges the answers in `bodies`, which are JSON; of each only the values in `kept`.
+/// Merges the answers in `bodies`, which are JSON; of each only the values in `kept`. `flat`: in the older shape.
 ///
 /// # Errors
 /// [`UpstreamFault::Undecodable`] if one does not decode.
-pub(super) fn cut(kept: &[Option<Values>], bodies: &[&[u8]]) -> Result<Filtered, Rejection> {
+pub(super) fn cut(kept: &[Option<Values>], flat: bool, bodies: &[&[u8]]) -> Result<Filtered, Rejection> {
     let mut tag_values = BTreeSet::new();
     for (kept, body) in kept.iter().zip(bodies) {
         let answer: TagValuesAnswer<'_> =
             serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
         tag_values.extend(answer.tag_values.into_iter().filter(|v| v.is_kept(kept.as_ref())));
+    }
+    if flat {
+        let tag_values = tag_values.iter().map(|tag: &TagValue<'_>| &tag.value).collect();
+        return Filtered::json(&FlatReply { tag_values, metrics: Empty {} });
     }
     Filtered::json(&TagValuesReply { tag_values, metrics: Empty {} })
 }

@@ -3,9 +3,11 @@
 
 mod alerts;
 mod metrics;
+mod redact;
 mod rules;
 mod search;
 mod silences;
+mod tag_names;
 mod tag_values;
 mod trace;
 
@@ -53,16 +55,18 @@ const UNDECODABLE: Result<Filtered, Rejection> = Err(Rejection::Upstream(Upstrea
 const UNEXPECTED: Result<Filtered, Rejection> = Err(Rejection::Upstream(UpstreamFault::Unexpected));
 
 fn every_cut() -> Vec<Cut> {
-    let cut = |envelope, accept| Cut::Trace { envelope, marks: tenant("a"), accept };
+    let cut = |envelope, accept| Cut::Trace { envelope, marks: tenant("a"), accept, redacts: false };
     vec![
         cut(Envelope::Trace, Accept::Json),
         cut(Envelope::Trace, Accept::Protobuf),
         cut(Envelope::Response, Accept::Json),
         cut(Envelope::Response, Accept::Protobuf),
-        Cut::Search { marks: tenant("a"), mixed: true },
-        Cut::Search { marks: tenant("a"), mixed: false },
+        Cut::Search { marks: tenant("a"), mixed: true, spans: true },
+        Cut::Search { marks: tenant("a"), mixed: false, spans: true },
         Cut::Metrics { marks: tenant("a") },
         Cut::TagValues(vec![None]),
+        Cut::FlatTagValues(vec![None]),
+        Cut::TagNames { scope: TagScope::Any, fixed: true, flat: false },
     ]
 }
 

@@ -8,13 +8,14 @@ use super::otlp::{
     Batches, Empty, Head, HeadAttribute, HeadVariant, ResourceSpans, Trace, TraceByIdEnvelope,
     TraceByIdResponse, TraceEnvelope,
 };
+use super::redact::redacted;
 use super::{Envelope, Filtered, Mark};
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::scope::Accept;
 use prost::Message;
 use prost::bytes::Bytes;
 
-/// Cuts the trace in `body`, which is protobuf.
+/// Cuts the trace in `body`, which is protobuf. `redacts`: of others' spans their places are left.
 ///
 /// # Errors
 /// [`UpstreamFault::Undecodable`] if the envelope, a resource, or a span of the caller's does not
@@ -23,18 +24,24 @@ pub(super) fn cut(
     envelope: Envelope,
     marks: &[Mark],
     accept: Accept,
+    redacts: bool,
     body: &[u8],
 ) -> Result<Filtered, Rejection> {
     let (parts, status) = open(envelope, body)?;
     let mut resource_spans = Vec::new();
+    let mut others = Vec::new();
     for part in parts {
         if is_own(marks, &part)? {
             resource_spans.push(ResourceSpans::decode(part).map_err(|_| UpstreamFault::Undecodable)?);
+        } else if redacts {
+            others.push(part);
         }
     }
+    // Who has no span in it must not learn that there is such a trace.
     if resource_spans.is_empty() {
         return Ok(Filtered::NotFound);
     }
+    resource_spans.extend(redacted(&others)?);
     let trace = Trace { resource_spans };
     match (envelope, accept) {
         (Envelope::Trace, Accept::Json) => Filtered::json(&Batches { batches: &trace.resource_spans }),

@@ -1,7 +1,12 @@
+use super::tags::NO_VALUES;
 use super::*;
 use crate::api::Kind;
 use crate::api::parameters::Parameters;
+use crate::lang::QueryErrorKind;
+use crate::rejection::Forbidden;
 use crate::scope::Carried;
+use crate::scope::reply::TagScope;
+use crate::tenant::Values;
 use crate::tenant::{Scope, ScopeValue};
 use std::collections::BTreeMap;
 
@@ -10,7 +15,7 @@ fn backend(features: &[Feature]) -> Backend {
     let labels = ["region", "tenant"].map(|d| (d.to_owned(), format!("resource.{d}")));
     let features = features.iter().copied().collect();
     let (name, kind, labels) = ("tempo".into(), Kind::Tempo, BTreeMap::from(labels));
-    Backend { name, kind, labels, features, narrows_tag_values: true }
+    Backend { name, kind, labels, features, narrows_tag_values: true, redacts_traces: false, hint_salt: None }
 }
 
 fn matchers(scope: &[(&str, &[&str])]) -> ScopeMatchers {
@@ -67,7 +72,9 @@ fn atk_46_a_trace_is_asked_as_protobuf_and_always_cut() {
         assert_eq!(drafts[0].accept, Accept::Protobuf);
         assert_eq!(drafts[0].path, target);
         assert!(matches!(&*drafts[0].arguments, [Argument::Plain("start", v)] if v == "1"));
-        let Cut::Trace { envelope: found, marks, accept: Accept::Json } = cut else { panic!() };
+        let Cut::Trace { envelope: found, marks, accept: Accept::Json, redacts: false } = cut else {
+            panic!()
+        };
         assert_eq!((found, marks.len(), marks[0].label()), (envelope, 1, "resource.tenant"));
         for bad in ["x", "0x1", "a-b", &"0".repeat(33)] {
             let refused = ask(&[], &matchers(ONE), &target.replace("0aF", bad));
@@ -80,7 +87,7 @@ fn atk_46_a_trace_is_asked_as_protobuf_and_always_cut() {
 }
 
 #[test]
-fn atk_47_tag_values_are_asked_with_the_scope_alone() {
+fn atk_47_tag_values_are_asked_with_the_scope_where_a_hint_is_of_no_use() {
     for (tag, asked) in [
         ("span.note", &["span.note"][..]),
         ("resource.service.name", &["resource.service.name"]),
@@ -223,11 +230,16 @@ fn a_hint_of_several_dimensions_has_1000_bytes_and_not_1001() {
         let scope = [("tenant", &*texts), ("region", &["eu"][..])];
         matchers(&scope[..dimensions])
     };
-    let length = |scope: &ScopeMatchers| tag_hint(scope, &Limits::default()).unwrap().as_str().len();
-    let fits = (1..63).find(|last| length(&with_last(*last, 2)) == 1000).unwrap();
+    let length = |scope: &ScopeMatchers| {
+        crate::lang::traceql::hint("", &Limits::default().query, scope, None).map(|hint| hint.as_str().len())
+    };
+    let fits = (1..63).find(|last| length(&with_last(*last, 2)) == Ok(1000)).unwrap();
     assert!(ask(&[], &with_last(fits, 2), target).is_ok());
     let refused = ask(&[], &with_last(fits + 1, 2), target);
-    assert!(matches!(refused, Err(Rejection::TooLarge { max: 1000, .. })), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Rejection::Query { error, .. }) if error.kind == QueryErrorKind::Limit),
+        "{refused:?}"
+    );
     // A single string may be longer: nothing but its end follows.
     assert!(ask(&[], &with_last(63, 1), target).is_ok());
 }
@@ -279,4 +291,121 @@ fn whether_traces_mix_is_the_operators_word() {
         assert_eq!(found, [format!("/api/search?{Q_SHOWN}&limit=5")]);
         assert!(matches!(cut, Cut::Search { mixed, .. } if mixed == expected), "{features:?}");
     }
+}
+
+#[test]
+fn tag_values_are_narrowed_by_what_is_surely_read_of_a_hint() {
+    let q = "&q=%7B+span.a+%3D+%22b%22+%26%26+status+%3D+error+%26%26+resource.tenant+%3D+%22b%22+%7D";
+    let (found, _) = calls(&[], &matchers(ONE), &format!("/api/v2/search/tag/span.note/values?limit=5{q}"));
+    let hint = "q=%7B+resource.tenant+%3D+%22a%22+%26%26+span.a+%3D+%22b%22+%26%26+status+%3D+error+%7D";
+    assert_eq!(found, [format!("/api/v2/search/tag/span.note/values?limit=5&{hint}")]);
+}
+
+#[test]
+fn atk_47_what_tempo_keeps_under_a_short_hash_is_salted() {
+    let salted = Backend { hint_salt: Some("0f".repeat(16).into()), ..backend(&[]) };
+    for (target, is_salted) in [
+        ("/api/v2/search/tag/span.note/values", true),
+        ("/api/search/tag/note/values", true),
+        ("/api/v2/search/tags", false),
+    ] {
+        let Ok(Asking::Calls(drafts, _)) = ask_of(&salted, &matchers(ONE), target) else {
+            panic!("{target}")
+        };
+        for draft in drafts {
+            let Some(Argument::Scoped("q", hint)) = draft.arguments.last() else { panic!("{target}") };
+            assert_eq!(hint.as_str().contains(&"0f".repeat(16)), is_salted, "{target}");
+            assert!(hint.as_str().contains(r#"resource.tenant = "a""#), "{target}");
+        }
+    }
+}
+
+#[test]
+fn atk_47_names_are_those_of_recent_data_unless_no_cache_mixes_them_up() {
+    let asserted = &[Feature::NoFrontendSearchCache][..];
+    let all = "limit=5&start=1&end=2&scope=span&maxStaleValues=3";
+    for (path, flat) in [("/api/search/tags", true), ("/api/v2/search/tags", false)] {
+        let (found, cut) = calls(&[], &matchers(ONE), &format!("{path}?{all}"));
+        assert!(found[0].starts_with("/api/v2/search/tags?") && !found[0].contains("start"), "{found:?}");
+        assert!(found[0].contains("limit=5") && found[0].ends_with(Q), "{found:?}");
+        let Cut::TagNames { scope: TagScope::Span, fixed: true, flat: found_flat } = cut else {
+            panic!("{cut:?}")
+        };
+        assert_eq!(found_flat, flat);
+        let (found, _) = calls(asserted, &matchers(ONE), &format!("{path}?{all}"));
+        assert!(found[0].contains("start=1&end=2") && found[0].ends_with(Q), "{found:?}");
+        for scope in ["x", "Span", "span ", "resource,span"] {
+            let refused = ask(&[], &matchers(ONE), &format!("{path}?scope={scope}"));
+            assert!(matches!(refused, Err(Rejection::Parameter { .. })), "{scope}");
+        }
+        let old = Backend { narrows_tag_values: false, ..backend(&[]) };
+        assert!(matches!(ask_of(&old, &matchers(ONE), path), Err(Rejection::UnknownEndpoint)));
+    }
+    // A hint narrows the newer one; the older takes none.
+    let q = "q=%7B+span.a+%3D+1+%7D";
+    assert!(calls(&[], &matchers(ONE), &format!("/api/v2/search/tags?{q}")).0[0].contains("span.a"));
+    assert!(!calls(&[], &matchers(ONE), &format!("/api/search/tags?{q}")).0[0].contains("span.a"));
+}
+
+#[test]
+fn atk_47_the_older_tag_values_are_asked_of_the_newer() {
+    let never = &[Feature::TracesNeverMixTenants][..];
+    for (tag, features, asked) in [
+        ("note", &[][..], &["resource.note", "span.note"][..]),
+        ("service.name", &[], &["resource.service.name"]),
+        ("http.status_code", &[], &["span.http.status_code"]),
+        ("name", &[], &["name"]),
+        ("tenant", &[], &["resource.tenant", "span.tenant"]),
+        ("root.name", never, &["rootName"]),
+        ("rootServiceName", never, &["rootServiceName"]),
+    ] {
+        let target = format!("/api/search/tag/{tag}/values");
+        let (found, cut) = calls(features, &matchers(ONE), &target);
+        let expected: Vec<String> =
+            asked.iter().map(|tag| format!("/api/v2/search/tag/{tag}/values?{Q}")).collect();
+        assert_eq!(found, expected, "{tag}");
+        assert!(matches!(cut, Cut::FlatTagValues(kept) if kept.len() == asked.len()));
+    }
+    for tag in ["rootName", "root.name", "root.service.name", "trace:id", "span:id"] {
+        let asked = ask(&[], &matchers(ONE), &format!("/api/search/tag/{tag}/values"));
+        assert!(matches!(asked, Ok(Asking::Answer(NO_VALUES))), "{tag}");
+    }
+    let status = ask(&[], &matchers(ONE), "/api/search/tag/status.code/values");
+    assert!(matches!(status, Ok(Asking::Answer(answer)) if answer.body.contains("error")));
+    for tag in ["a%20b", "a=b", "a%2522", "%7B", "a%3Fq"] {
+        let asked = ask(&[], &matchers(ONE), &format!("/api/search/tag/{tag}/values"));
+        assert!(asked.is_err(), "{tag}");
+    }
+}
+
+#[test]
+fn atk_49_a_legacy_search_is_scoped_in_every_filter_and_shows_no_spans() {
+    let never = &[Feature::TracesNeverMixTenants][..];
+    let (found, cut) = calls(&[], &matchers(ONE), "/api/search?tags=name%3Dx+a%3Db&limit=5&x=y");
+    let query =
+        form_urlencoded::parse(found[0].split_once('?').unwrap().1.as_bytes()).next().unwrap().1.into_owned();
+    let t = r#"resource.tenant = "a" && resource.tenant != nil"#;
+    let expected =
+        format!(r#"{{ {t} && ( name =~ ".*x.*" ) }} && {{ {t} && ( resource.a = "b" || span.a = "b" ) }}"#);
+    assert_eq!(query, expected);
+    assert!(found[0].ends_with("&limit=5"));
+    assert!(matches!(cut, Cut::Search { spans: false, mixed: true, .. }));
+    // Facts of whole traces, as in TraceQL.
+    for q in ["tags=root.name%3Dx", "minDuration=1s"] {
+        let refused = ask(&[], &matchers(ONE), &format!("/api/search?{q}"));
+        assert!(matches!(refused, Err(Rejection::Query { .. })), "{q}");
+        assert!(ask(never, &matchers(ONE), &format!("/api/search?{q}")).is_ok(), "{q}");
+    }
+    let both = ask(never, &matchers(ONE), "/api/search?tags=a%3Db&q=%7B%7D");
+    assert!(matches!(both, Err(Rejection::Parameter { .. })));
+}
+
+#[test]
+fn atk_48_an_instant_query_is_asked_by_one_name() {
+    let (found, cut) =
+        calls(&[], &matchers(ONE), "/api/metrics/query?query=%7B%7D%7Crate()&start=1&end=2&x=1");
+    assert_eq!(found, [format!("/api/metrics/query?{Q}%7Crate%28%29&start=1&end=2")]);
+    assert!(matches!(cut, Cut::Metrics { .. }));
+    let missing = ask(&[], &matchers(ONE), "/api/metrics/query");
+    assert!(matches!(missing, Err(Rejection::Parameter { .. })));
 }

@@ -32,6 +32,10 @@ pub const POLICY: &str = "rules:
     when: has(claims.brief)
     scope: { tenant: claims.brief }
     limits: { answer_bytes: 48 }
+  - name: sees where others are in a trace
+    when: has(claims.places)
+    scope: { tenant: claims.places }
+    endpoints: [read, traces, traces.redacted]
   - name: on call
     when: has(claims.root)
     unrestricted: true
@@ -109,7 +113,8 @@ issuers: [{{ url: \"{}\", jwks_url: \"{}\", audiences: [palisade], algorithms: [
 backends:
   prometheus: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }}, timeout: 1s }}
   loki: {{ url: \"{}/prefix\", {loki_has} }}
-  tempo: {{ url: \"{}\", labels: {{ tenant: resource.tenant }}, features: [traces_never_mix_tenants] }}
+  tempo: {{ url: \"{}\", labels: {{ tenant: resource.tenant }}, features: [traces_never_mix_tenants],
+    redacted_traces: true }}
   alertmanager: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }} }}
 policies: policies
 {more}

@@ -14,7 +14,7 @@ fn label(key: &str, value: &str) -> Value {
 fn answer_of(exemplars: &[Value]) -> Value {
     let samples = json!([{"timestampMs": "1", "value": 0.1}, {"timestampMs": "2"}, {"timestampMs": "3", "value": "NaN"}]);
     json!({"series": [{
-        "labels": [label("resource.tenant", "shown by name"), {"key": "p", "value": {"doubleValue": 0.5}}],
+        "labels": [label("resource.tenant", "a"), {"key": "p", "value": {"doubleValue": 0.5}}],
         "promLabels": "{p=\"0.5\"}", "samples": samples, "exemplars": exemplars,
     }], "metrics": {"inspectedBytes": "5"}, "message": "read 5 bytes"})
 }
@@ -118,4 +118,36 @@ fn unknown_fields_and_wrong_types() {
     body["series"][0]["newFact"] = json!("secret");
     body["series"][0]["exemplars"][0]["newFact"] = json!("secret");
     assert!(!cut(&tenant("a"), &body).to_string().contains("secret"));
+}
+
+#[test]
+fn an_instant_querys_values_pass() {
+    let body = json!({"series": [{"labels": [label("name", "x")], "promLabels": "{name=\"x\"}", "value": 0.25},
+        {"labels": [label("name", "y")]}], "metrics": {"inspectedBytes": "5"}, "message": "read 5 bytes"});
+    let mut expected = body.clone();
+    expected["metrics"] = json!({});
+    expected.as_object_mut().unwrap().remove("message");
+    assert_eq!(cut(&tenant("a"), &body), expected);
+}
+
+#[test]
+fn atk_4j_a_series_that_is_labelled_as_anothers_goes() {
+    let series = |labels: &[Value]| json!({"labels": labels, "value": 1});
+    let list = json!({"key": "resource.tenant", "value": {"arrayValue": {"values": [{"stringValue": "a"}]}}});
+    let kept = [
+        series(&[label("resource.tenant", "a")]),
+        series(&[label("name", "b")]),
+        series(&[label("span.tenant", "b")]),
+        // What `compare` makes for spans without the attribute.
+        series(&[label("resource.tenant", "nil")]),
+        series(&[json!({"key": "resource.tenant"})]),
+    ];
+    let dropped = [
+        series(&[label("resource.tenant", "b")]),
+        series(&[list]),
+        series(&[label("resource.tenant", "a"), label("resource.tenant", "b")]),
+    ];
+    let all = [kept.to_vec(), dropped.to_vec()].concat();
+    let body = json!({ "series": all });
+    assert_eq!(cut(&tenant("a"), &body)["series"], json!(kept));
 }

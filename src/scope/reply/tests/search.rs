@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 const SAMPLE: &str = include_str!("../samples/search.json");
 
 fn cut(marks: &[Mark], mixed: bool, body: &Value) -> Value {
-    let cut = Cut::Search { marks: marks.to_vec(), mixed };
+    let cut = Cut::Search { marks: marks.to_vec(), mixed, spans: true };
     json_of(cut.apply(&[json_answer(body.to_string())]))
 }
 
@@ -175,7 +175,7 @@ fn what_is_not_known_does_not_pass() {
 #[test]
 fn a_wrong_type_is_refused() {
     let refused = |body: &str| {
-        let cut = Cut::Search { marks: tenant("a"), mixed: true };
+        let cut = Cut::Search { marks: tenant("a"), mixed: true, spans: true };
         cut.apply(&[json_answer(body)]) == UNDECODABLE
     };
     for body in [
@@ -201,7 +201,7 @@ fn a_wrong_type_is_refused() {
         assert!(refused(body), "{body}");
     }
     let not_utf8 = [br#"{"traces":[{"traceID":""#.as_slice(), b"\xff", br#""}]}"#].concat();
-    let cut = Cut::Search { marks: tenant("a"), mixed: true };
+    let cut = Cut::Search { marks: tenant("a"), mixed: true, spans: true };
     assert_eq!(cut.apply(&[json_answer(not_utf8)]), UNDECODABLE);
     assert!(!refused(r#"{"traces":[],"metrics":{"anything":[]}}"#));
 }
@@ -214,7 +214,7 @@ fn nesting_is_bounded() {
         let attributes =
             format!(r#"[{{"key":"tenant","value":{{"stringValue":"a"}}}},{{"key":"deep","value":{value}}}]"#);
         let body = format!(r#"{{"traces":[{{"spanSets":[{{"spans":[{{"attributes":{attributes}}}]}}]}}]}}"#);
-        Cut::Search { marks: tenant("a"), mixed: true }.apply(&[json_answer(body)])
+        Cut::Search { marks: tenant("a"), mixed: true, spans: true }.apply(&[json_answer(body)])
     };
     // serde_json's bound of 128 levels: nine to the value, then three each.
     let deepest = (0..60).rev().find(|depth| nested(*depth).is_ok()).unwrap();

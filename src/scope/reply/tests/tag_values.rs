@@ -60,3 +60,12 @@ fn one_answer_that_does_not_decode_refuses_all() {
         assert_eq!(cut.apply(&[good, None]), UNEXPECTED);
     }
 }
+
+#[test]
+fn the_older_shape_has_values_of_every_type_as_texts() {
+    let (resource, span) =
+        (found(&[("string", "b"), ("int", "1")]), found(&[("string", "1"), ("bool", "true")]));
+    let answers = [json_answer(resource.to_string()), json_answer(span.to_string())];
+    let reply = json_of(Cut::FlatTagValues(vec![None, Some(values(&["1"]))]).apply(&answers));
+    assert_eq!(reply, json!({"tagValues": ["1", "b"], "metrics": {}}));
+}

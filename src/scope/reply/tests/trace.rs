@@ -22,7 +22,7 @@ fn value(variant: Variant) -> Option<AnyValue> {
     Some(AnyValue { variant: Some(variant) })
 }
 
-fn string(text: &str) -> Option<AnyValue> {
+pub(super) fn string(text: &str) -> Option<AnyValue> {
     value(Variant::String(bytes(text)))
 }
 
@@ -31,12 +31,12 @@ fn list(items: &[&str]) -> Option<AnyValue> {
     value(Variant::Array(ArrayValue { values }))
 }
 
-fn attribute(key: &str, value: Option<AnyValue>) -> KeyValue {
+pub(super) fn attribute(key: &str, value: Option<AnyValue>) -> KeyValue {
     KeyValue { key: bytes(key), value }
 }
 
 /// Resource spans with one span, named `name`.
-fn spans(name: &str, attributes: Vec<KeyValue>) -> ResourceSpans {
+pub(super) fn spans(name: &str, attributes: Vec<KeyValue>) -> ResourceSpans {
     let span = Span { name: bytes(name), span_id: bytes("12345678"), ..Span::default() };
     ResourceSpans {
         resource: Some(Resource { attributes, dropped_attributes_count: 0 }),
@@ -46,12 +46,12 @@ fn spans(name: &str, attributes: Vec<KeyValue>) -> ResourceSpans {
 }
 
 fn cut(marks: &[Mark], accept: Accept, body: &[u8]) -> Result<Filtered, Rejection> {
-    let cut = Cut::Trace { envelope: Envelope::Trace, marks: marks.to_vec(), accept };
+    let cut = Cut::Trace { envelope: Envelope::Trace, marks: marks.to_vec(), accept, redacts: false };
     cut.apply(&[answer("application/protobuf", body)])
 }
 
 fn cut_v2(marks: &[Mark], accept: Accept, body: &[u8]) -> Result<Filtered, Rejection> {
-    let cut = Cut::Trace { envelope: Envelope::Response, marks: marks.to_vec(), accept };
+    let cut = Cut::Trace { envelope: Envelope::Response, marks: marks.to_vec(), accept, redacts: false };
     cut.apply(&[answer("application/protobuf", body)])
 }
 

@@ -1,0 +1,211 @@
+//! Names and values of tags: what is asked.
+//!
+//! Both take `q` as a hint ([`crate::lang::traceql::hint`]), and Tempo's older twins of both take none: those
+//! are made from the newer ones.
+
+use super::{marks, plain_arguments};
+use crate::api::{Filter, Static, json_answer};
+use crate::lang::traceql::intrinsic::Intrinsic;
+use crate::lang::traceql::tree::AttributeScope;
+use crate::lang::traceql::{Tag, hint, parse_tag};
+use crate::lang::{Feature, Features, Language};
+use crate::limits::Limits;
+use crate::rejection::{Forbidden, Rejection};
+use crate::scope::call::{Argument, Draft, Sending};
+use crate::scope::reply::{Cut, TagScope};
+use crate::scope::{Accept, Asked, Asking, Backend};
+use crate::tenant::{ScopeMatchers, Values};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::sync::Arc;
+
+/// No values, as Tempo says it; in its older shape as well.
+pub(super) const NO_VALUES: Static = json_answer(r#"{"tagValues":[],"metrics":{}}"#);
+/// What Tempo's older endpoint says of every span's status (`GetVirtualTagValues` in `pkg/search/util.go`).
+const STATUS_CODES: Static = json_answer(r#"{"tagValues":["unset","ok","error"],"metrics":{}}"#);
+
+const NAMES: &str = "/api/v2/search/tags";
+const VALUES: &str = "/api/v2/search/tag/{tag}/values";
+
+/// Every byte but the unreserved of RFC 3986.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The names of tags.
+///
+/// A cache of Tempo's keeps them by the scope that is named, and not by what narrows them
+/// (`tagsSearchRequest.hash` in `modules/frontend/tag_sharder.go`). It keeps answers of blocks in the store
+/// only, and those are asked only where a request has `start` and `end` (`backendRequests` there). So these
+/// are sent only where the operator says that there is no such cache; else the names are those of recent data.
+///
+/// # Errors
+/// As [`super::asking`].
+pub(super) fn names(
+    filter: Filter,
+    backend: &Backend,
+    asked: &Asked,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+) -> Result<Asking, Rejection> {
+    open_to_hints(backend, matchers)?;
+    let scope = TagScope::named(asked.parameters.scalar("scope").unwrap_or("")).ok_or_else(|| {
+        Rejection::parameter(
+            "scope",
+            "is none of resource, span, event, link, instrumentation, intrinsic, none",
+        )
+    })?;
+    let mut arguments = plain_arguments(asked);
+    if !matchers.is_unrestricted() {
+        if !backend.features.has(Feature::NoFrontendSearchCache) {
+            arguments.retain(|a| !matches!(a, Argument::Plain("start" | "end", _)));
+        }
+        // No answer is kept under a hash of this hint, so it needs no salt.
+        arguments.push(hinted(asked, matchers, limits, None)?);
+    }
+    let draft = Draft { path: NAMES.into(), arguments, accept: Accept::Json, sending: Sending::AsRow };
+    let flat = filter == Filter::TagNamesV1;
+    let fixed = !matchers.is_unrestricted();
+    Ok(Asking::Calls(vec![draft], Cut::TagNames { scope, fixed, flat }))
+}
+
+/// The values of a tag.
+///
+/// # Errors
+/// As [`super::asking`].
+pub(super) fn values(
+    filter: Filter,
+    backend: &Backend,
+    asked: &Asked,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+) -> Result<Asking, Rejection> {
+    open_to_hints(backend, matchers)?;
+    let flat = filter == Filter::TagValuesV1;
+    let text = asked.matched.variable.as_str();
+    let tags = match flat {
+        true if text == "status.code" => return Ok(Asking::Answer(STATUS_CODES)),
+        true => tags_v1(text, backend.features)?,
+        false => tags(text, backend.features)?,
+    };
+    if tags.is_empty() {
+        return Ok(Asking::Answer(NO_VALUES));
+    }
+    let marks = marks(matchers)?;
+    let mut drafts = Vec::with_capacity(tags.len());
+    let mut kept: Vec<Option<Values>> = Vec::with_capacity(tags.len());
+    for tag in tags {
+        let mut arguments = plain_arguments(asked);
+        if !matchers.is_unrestricted() {
+            arguments.push(hinted(asked, matchers, limits, backend.hint_salt.as_deref())?);
+        }
+        let path = VALUES.replace("{tag}", &utf8_percent_encode(&tag, ENCODED).to_string());
+        drafts.push(Draft { path, arguments, accept: Accept::Json, sending: Sending::AsRow });
+        kept.push(marks.iter().find(|mark| mark.label() == tag).map(|mark| mark.values().clone()));
+    }
+    let cut = if flat { Cut::FlatTagValues(kept) } else { Cut::TagValues(kept) };
+    Ok(Asking::Calls(drafts, cut))
+}
+
+/// Whether a hint can say the scope here for sure.
+fn open_to_hints(backend: &Backend, matchers: &ScopeMatchers) -> Result<(), Rejection> {
+    if !backend.narrows_tag_values {
+        return Err(Rejection::UnknownEndpoint);
+    }
+    let plain = |mark: &crate::scope::reply::Mark| mark.key().bytes().all(is_hint_byte);
+    if marks(matchers)?.iter().all(plain) {
+        Ok(())
+    } else {
+        Err(Rejection::Forbidden(Forbidden::ClosedBackend))
+    }
+}
+
+/// The hint: the scope, with what of the caller's own is kept.
+fn hinted(
+    asked: &Asked,
+    matchers: &ScopeMatchers,
+    limits: &Limits,
+    salt: Option<&str>,
+) -> Result<Argument, Rejection> {
+    let query = asked.parameters.scalar("q").unwrap_or("");
+    let text = hint(query, &limits.query, matchers, salt);
+    // Whatever is wrong is not the caller's text, which was dropped where it was.
+    text.map(|text| Argument::Scoped("q", Arc::new(text)))
+        .map_err(|error| Rejection::query(Language::TraceQl, error, ""))
+}
+
+/// The tags that are asked for where a caller asks for `text`; none: there are no values to list.
+///
+/// # Errors
+/// For what is no tag, and for a name with other characters than letters, digits and `. _ : @ -`: Tempo
+/// decodes a tag twice and pastes it into a path on its way (`parseSearchTagValuesRequest` in
+/// `pkg/api/search_tags.go`, `prepareRequestForQueriers` in `modules/frontend`).
+fn tags(text: &str, features: Features) -> Result<Vec<String>, Rejection> {
+    let tag = parse_tag(text)
+        .map_err(|error| Rejection::parameter("tag", format!("is refused: {}", error.message)))?;
+    let canonical = tag.canonical();
+    match tag {
+        Tag::Attribute { scope, name } => {
+            if !name.bytes().all(|b| is_hint_byte(b) || matches!(b, b':' | b'@')) {
+                return Err(Rejection::parameter("tag", "has a name that cannot be asked for safely"));
+            }
+            // Tempo narrows no values of a tag without a scope (`categorizeConditions` in
+            // `tempodb/encoding/vparquet4/block_traceql.go`), so each scope is asked for by itself.
+            Ok(match scope {
+                AttributeScope::Any => vec![format!("resource.{name}"), format!("span.{name}")],
+                _ => vec![canonical],
+            })
+        }
+        // In the caller's own spelling: Tempo lists durations of traces under one of its two only.
+        Tag::Intrinsic(intrinsic) => Ok(match intrinsic {
+            Intrinsic::Name
+            | Intrinsic::Status
+            | Intrinsic::StatusMessage
+            | Intrinsic::Kind
+            | Intrinsic::EventName
+            | Intrinsic::InstrumentationName
+            | Intrinsic::InstrumentationVersion => vec![text.to_owned()],
+            // The root can be another tenant's, and the scope finds only that its trace has a span of
+            // the caller's.
+            Intrinsic::RootName | Intrinsic::RootService | Intrinsic::TraceDuration
+                if features.has(Feature::TracesNeverMixTenants) =>
+            {
+                vec![text.to_owned()]
+            }
+            // Facts of whole traces, or what Tempo lists no values of: ids, times, places in a trace.
+            Intrinsic::RootName
+            | Intrinsic::RootService
+            | Intrinsic::TraceDuration
+            | Intrinsic::TraceId
+            | Intrinsic::SpanId
+            | Intrinsic::ParentId
+            | Intrinsic::LinkTraceId
+            | Intrinsic::LinkSpanId
+            | Intrinsic::Duration
+            | Intrinsic::EventTimeSinceStart
+            | Intrinsic::ChildCount
+            | Intrinsic::NestedSetLeft
+            | Intrinsic::NestedSetRight
+            | Intrinsic::NestedSetParent => Vec::new(),
+        }),
+    }
+}
+
+/// The same for a tag as the older endpoint names it: without a scope, and some by other names
+/// (`translateTagToAttribute` in `tempodb/encoding/vparquet4/block_search_tags.go`).
+fn tags_v1(text: &str, features: Features) -> Result<Vec<String>, Rejection> {
+    let scoped = match text {
+        "name" => "name".to_owned(),
+        "rootName" | "root.name" => "rootName".to_owned(),
+        "rootServiceName" | "root.service.name" => "rootServiceName".to_owned(),
+        "trace:id" | "span:id" => return Ok(Vec::new()),
+        column => match TagScope::of_column(column) {
+            Some(scope) => format!("{scope}.{column}"),
+            None => format!(".{column}"),
+        },
+    };
+    tags(&scoped, features)
+}
+
+/// What Tempo 2.9 takes for a name where it finds the conditions of a hint by a pattern
+/// (`matchersRegexp` in `pkg/traceql/extractmatcher.go`), less letters beyond ASCII.
+fn is_hint_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
