@@ -91,7 +91,7 @@ pub enum Rejection {
     Defect(String),
 }
 
-/// What is wrong with a bearer token (RFC 6750, RFC 7519, RFC 9068).
+/// What is wrong with a caller's credential, a token most of the time (RFC 6750, RFC 7519, RFC 9068).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TokenFault {
     /// No `Authorization: Bearer`.
@@ -124,6 +124,15 @@ pub enum TokenFault {
     /// A claim has the wrong type, or a required one is missing.
     #[error("token claims not accepted")]
     Claims,
+    /// Two credentials, such as a token in `Authorization` and one in `X-Grafana-Id`.
+    #[error("more than one credential, send one")]
+    Ambiguous,
+    /// The name or the password of a service account is wrong.
+    #[error("name or password not accepted")]
+    Credentials,
+    /// Too many passwords were tried: this one was not looked at.
+    #[error("too many passwords were tried, try again later")]
+    Attempts,
     /// The issuer's keys are not known yet, so nothing can be verified.
     #[error("token cannot be verified now, try again later")]
     KeysUnavailable,
@@ -131,7 +140,7 @@ pub enum TokenFault {
 
 impl TokenFault {
     /// Every fault.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Missing,
         Self::Malformed,
         Self::Algorithm,
@@ -142,6 +151,9 @@ impl TokenFault {
         Self::Expired,
         Self::NotYetValid,
         Self::Claims,
+        Self::Ambiguous,
+        Self::Credentials,
+        Self::Attempts,
         Self::KeysUnavailable,
     ];
 
@@ -158,6 +170,9 @@ impl TokenFault {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::Claims => "claims",
+            Self::Ambiguous => "ambiguous",
+            Self::Credentials => "credentials",
+            Self::Attempts => "attempts",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }

@@ -26,7 +26,7 @@ pub fn answer(status: StatusCode, content_type: HeaderValue, body: Body) -> Resp
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    headers.insert(VARY, HeaderValue::from_static("Authorization, Accept-Encoding"));
+    headers.insert(VARY, HeaderValue::from_static("Authorization, X-Grafana-Id, Accept-Encoding"));
     response
 }
 
@@ -40,6 +40,9 @@ pub fn refuse(kind: Option<Kind>, rejection: &Rejection) -> Response<Body> {
         Rejection::Token(TokenFault::Missing) => {
             // RFC 6750, section 3.1: no error code when the request had no token at all.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Rejection::Token(TokenFault::Attempts) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
         }
         Rejection::Token(fault) if *fault != TokenFault::KeysUnavailable => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
@@ -63,6 +66,7 @@ pub fn status(rejection: &Rejection) -> StatusCode {
     match rejection {
         Rejection::UnknownMount | Rejection::UnknownEndpoint => StatusCode::NOT_FOUND,
         Rejection::Token(TokenFault::KeysUnavailable) => StatusCode::SERVICE_UNAVAILABLE,
+        Rejection::Token(TokenFault::Attempts) => StatusCode::TOO_MANY_REQUESTS,
         Rejection::Token(_) => StatusCode::UNAUTHORIZED,
         Rejection::Forbidden(_) => StatusCode::FORBIDDEN,
         Rejection::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,

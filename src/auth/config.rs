@@ -1,5 +1,8 @@
 //! The settings of one token issuer, and what makes them acceptable.
 
+use crate::policy::Condition;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -28,10 +31,16 @@ pub struct Issuer {
     /// The file of the authorities that are trusted when keys are fetched over HTTPS, PEM, and no others; `None`:
     /// the platform's. Read again at every fetch.
     pub ca: Option<PathBuf>,
+    /// The header that its tokens come in, and no other.
+    pub header: TokenHeader,
     /// A token is taken if one of these is in its `aud` claim.
     pub audiences: Vec<String>,
     /// A token is also taken if its `azp` claim is one of these. Empty: `azp` does not count.
     pub authorized_parties: Vec<String>,
+    /// Claims that a token must have with exactly these values.
+    pub required_claims: BTreeMap<String, Value>,
+    /// Conditions that must hold of a token's claims.
+    pub validation_rules: Vec<Condition>,
     /// The signature algorithms that are taken.
     pub algorithms: Vec<Algorithm>,
     /// How far the issuer's clock may be from ours, at most [`MAX_SKEW`].
@@ -46,10 +55,44 @@ pub enum KeySource {
     /// The `jwks_uri` of `/.well-known/openid-configuration` below the issuer's URL (OpenID Connect
     /// Discovery 1.0, section 4).
     Discovery,
+    /// As [`KeySource::Discovery`], with the document at this URL: the issuer has another name than the one under
+    /// which it is reached from here. What the document says its issuer is must be the issuer's URL all the same.
+    DiscoveryUrl(String),
     /// This URL of a JWK Set (RFC 7517, section 5).
     JwksUrl(String),
     /// This file, a JWK Set. Read again at every refresh.
     JwksFile(PathBuf),
+}
+
+/// The header in which an issuer's tokens come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TokenHeader {
+    /// `Authorization: Bearer TOKEN` (RFC 6750, section 2.1).
+    #[default]
+    Authorization,
+    /// `X-Grafana-Id: TOKEN`: who is signed in to Grafana, signed by Grafana itself
+    /// (`pkg/services/pluginsintegration/clientmiddleware/forward_id_middleware.go`).
+    GrafanaId,
+}
+
+impl TokenHeader {
+    /// The header's name in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization",
+            Self::GrafanaId => "x-grafana-id",
+        }
+    }
+}
+
+impl FromStr for TokenHeader {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = [Self::Authorization, Self::GrafanaId];
+        let found = known.into_iter().find(|header| name.eq_ignore_ascii_case(header.name()));
+        found.ok_or_else(|| format!("`{name}` is no header of tokens, use `authorization` or `x-grafana-id`"))
+    }
 }
 
 /// A signature algorithm (RFC 7518, section 3.1; RFC 8037). The list is closed and has public-key
@@ -171,9 +214,15 @@ impl Issuer {
             // The issuer identifier has neither query nor fragment (OpenID Connect Discovery 1.0, section 2).
             KeySource::Discovery if self.url.contains('?') => Err(IssuerFault::Url(self.url.clone())),
             KeySource::Discovery => self.fetchable(&self.url).map(drop),
-            KeySource::JwksUrl(url) => self.fetchable(url).map(drop),
+            KeySource::DiscoveryUrl(url) | KeySource::JwksUrl(url) => self.fetchable(url).map(drop),
             KeySource::JwksFile(_) => Ok(()),
         }
+    }
+
+    /// Whether the claims are what this issuer's tokens must say.
+    pub(in crate::auth) fn is_satisfied_by(&self, claims: &Map<String, Value>) -> bool {
+        self.required_claims.iter().all(|(name, value)| claims.get(name) == Some(value))
+            && self.validation_rules.iter().all(|rule| rule.holds(claims))
     }
 
     /// The URL, if keys may be fetched from there under this issuer's transport rules.
@@ -214,7 +263,10 @@ mod tests {
             keys: KeySource::Discovery,
             ca: None,
             audiences: vec!["palisade".to_owned()],
+            header: TokenHeader::default(),
             authorized_parties: Vec::new(),
+            required_claims: BTreeMap::new(),
+            validation_rules: Vec::new(),
             algorithms: DEFAULT_ALGORITHMS.to_vec(),
             skew: DEFAULT_SKEW,
             insecure_http: false,
@@ -303,6 +355,21 @@ mod tests {
         let file = Issuer { keys: KeySource::JwksFile("keys.json".into()), ..named };
         assert_eq!(file.check(), Ok(()));
         let url = KeySource::JwksUrl("https://sso.example.org/certs?kind=all".to_owned());
-        assert_eq!(Issuer { keys: url, ..file }.check(), Ok(()));
+        assert_eq!(Issuer { keys: url, ..file.clone() }.check(), Ok(()));
+        let elsewhere = |url: &str| KeySource::DiscoveryUrl(url.to_owned());
+        let document = "https://keycloak.internal/realms/acme/.well-known/openid-configuration";
+        assert_eq!(Issuer { keys: elsewhere(document), ..file.clone() }.check(), Ok(()));
+        let plain = "http://keycloak.internal/realms/acme/.well-known/openid-configuration";
+        let fault = Issuer { keys: elsewhere(plain), ..file }.check();
+        assert_eq!(fault, Err(IssuerFault::PlainHttp(plain.to_owned())));
+    }
+
+    #[test]
+    fn a_header_of_tokens_is_one_of_two() {
+        assert_eq!("X-Grafana-Id".parse(), Ok(TokenHeader::GrafanaId));
+        assert_eq!("authorization".parse(), Ok(TokenHeader::Authorization));
+        for other in ["cookie", "x-id-token", "proxy-authorization", ""] {
+            assert!(other.parse::<TokenHeader>().is_err(), "{other}");
+        }
     }
 }

@@ -65,20 +65,25 @@ impl Fetcher {
     /// The keys of `issuer` as its source has them now.
     pub(super) async fn keys(&self, issuer: &Issuer) -> Result<KeySet, FetchFault> {
         let text = match &issuer.keys {
-            KeySource::Discovery => self.get(issuer, self.discover(issuer).await?).await?,
+            KeySource::Discovery => {
+                // OpenID Connect Discovery 1.0, section 4.1: a terminating slash is removed first.
+                let base = issuer.url.strip_suffix('/').unwrap_or(&issuer.url);
+                let document = format!("{base}/.well-known/openid-configuration");
+                self.get(issuer, self.discover(issuer, &document).await?).await?
+            }
+            KeySource::DiscoveryUrl(document) => {
+                self.get(issuer, self.discover(issuer, document).await?).await?
+            }
             KeySource::JwksUrl(url) => self.get(issuer, issuer.fetchable(url)?).await?,
             KeySource::JwksFile(path) => read_file(path.clone()).await?,
         };
         KeySet::read(&text, &issuer.algorithms).ok_or(FetchFault::Jwks)
     }
 
-    /// The `jwks_uri` of the discovery document, which must be the issuer's own (OpenID Connect Discovery
-    /// 1.0, section 4.3): else whoever can place a document there lends its keys to another's name.
-    async fn discover(&self, issuer: &Issuer) -> Result<Uri, FetchFault> {
-        // Section 4.1: a terminating slash is removed first.
-        let base = issuer.url.strip_suffix('/').unwrap_or(&issuer.url);
-        let document =
-            self.get(issuer, issuer.fetchable(&format!("{base}/.well-known/openid-configuration"))?).await?;
+    /// The `jwks_uri` of the discovery document at `place`, which must be the issuer's own (OpenID Connect
+    /// Discovery 1.0, section 4.3): else whoever can place a document there lends its keys to another's name.
+    async fn discover(&self, issuer: &Issuer, place: &str) -> Result<Uri, FetchFault> {
+        let document = self.get(issuer, issuer.fetchable(place)?).await?;
         let document = json::object(&document).ok_or(FetchFault::Discovery)?;
         let text = |name: &str| document.get(name).and_then(Value::as_str).ok_or(FetchFault::Discovery);
         if text("issuer")? != issuer.url {

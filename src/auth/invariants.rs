@@ -1,12 +1,14 @@
 //! What must hold of any bytes that are taken for a token.
 
-use super::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, KeySource};
+use super::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, KeySource, TokenHeader};
+use super::credential::{Credential, Taken};
+use super::json;
 use super::token::{Signed, Unverified};
-use super::{json, token};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 /// Reads `bytes` as a token, as the claims of one, and as an `Authorization` header.
@@ -18,9 +20,16 @@ pub fn check(bytes: &[u8]) {
     accepted(bytes);
     if let Ok(value) = http::HeaderValue::from_bytes(bytes) {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-        if let Ok(found) = token::bearer(&headers, 64) {
-            assert!((1..=64).contains(&found.len()), "a token of no or too many bytes");
-            assert!(bytes.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer ")));
+        for basic in [false, true] {
+            let taken = Taken { grafana_id: true, basic };
+            let Ok(found) = Credential::of(&headers, taken, 64) else { continue };
+            let (scheme, found) = match found {
+                Credential::Token(_, token) => ("bearer ", token),
+                Credential::Basic(pair) => ("basic ", pair),
+            };
+            assert!((1..=64).contains(&found.len()), "a credential of no or too many bytes");
+            assert!(bytes.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme.as_bytes())));
+            assert!(basic || scheme == "bearer ");
         }
     }
 }
@@ -44,7 +53,10 @@ fn accepted(bytes: &[u8]) {
         url: "i".to_owned(),
         keys: KeySource::Discovery,
         audiences: vec!["a".to_owned()],
+        header: TokenHeader::default(),
         authorized_parties: vec!["p".to_owned()],
+        required_claims: BTreeMap::new(),
+        validation_rules: Vec::new(),
         algorithms: DEFAULT_ALGORITHMS.to_vec(),
         skew: DEFAULT_SKEW,
         insecure_http: false,

@@ -4,6 +4,9 @@
 //! jitter, after a failure with growing pauses, and when a token names a key that is not there. The last is asked
 //! for by anybody who can send a request, so it happens at most once in [`KeyTiming::interval`], and a name that
 //! was not found is not looked for again during [`KeyTiming::absent`].
+//!
+//! A token that names a key which the issuer has just made is good, so its request waits for a fetch that began
+//! after it came, and is refused only by what that one brings. Only so many wait at once.
 
 use super::caller::Digest;
 use super::config::{Algorithm, Issuer};
@@ -17,10 +20,14 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 /// The most names of absent keys that are remembered.
 const MAX_ABSENT: u64 = 1024;
+
+/// The most requests that wait for a fetch at once: of those that are served at once a quarter, so that tokens of
+/// made-up keys cannot take all places.
+const MAX_WAITING: usize = 256;
 
 /// When keys are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +51,17 @@ impl Default for KeyTiming {
         Self {
             refresh: Duration::from_secs(300),
             retry: Duration::from_secs(1),
-            interval: Duration::from_secs(10),
-            absent: Duration::from_secs(60),
+            interval: Duration::from_secs(5),
+            absent: Duration::from_secs(30),
             timeout: Duration::from_secs(5),
-            wait: Duration::from_secs(2),
+            // An interval, and time for the fetch after it.
+            wait: Duration::from_secs(8),
         }
     }
 }
+
+/// Is told after each fetch: of which issuer, and whether it went well.
+pub type Fetched = Arc<dyn Fn(&str, bool) + Send + Sync>;
 
 /// The longest pause after failures.
 const MAX_RETRY: Duration = Duration::from_secs(30);
@@ -65,6 +76,11 @@ pub(super) struct Keys {
     absent: Cache<Digest, ()>,
     progress: watch::Sender<Progress>,
     wanted: Notify,
+    /// The number of the latest fetch that some request waits for.
+    wished: AtomicU64,
+    waiting: Semaphore,
+    fetched: Fetched,
+    since: Instant,
 }
 
 /// What the fetching task has done so far.
@@ -74,6 +90,8 @@ struct Progress {
     finished: u64,
     /// When the latest fetch started.
     latest: Option<Instant>,
+    /// When a fetch last went well.
+    good: Option<Instant>,
     /// Whether the latest finished fetch failed.
     failed: bool,
 }
@@ -87,7 +105,7 @@ pub(super) struct FoundKey {
 }
 
 impl Keys {
-    pub(super) fn new(issuer: Arc<Issuer>, timing: KeyTiming) -> Self {
+    pub(super) fn new(issuer: Arc<Issuer>, timing: KeyTiming, fetched: Fetched) -> Self {
         Self {
             issuer,
             timing,
@@ -96,6 +114,10 @@ impl Keys {
             absent: Cache::builder().max_capacity(MAX_ABSENT).time_to_live(timing.absent).build(),
             progress: watch::Sender::default(),
             wanted: Notify::new(),
+            wished: AtomicU64::new(0),
+            waiting: Semaphore::new(MAX_WAITING),
+            fetched,
+            since: Instant::now(),
         }
     }
 
@@ -112,6 +134,11 @@ impl Keys {
     /// Whether a first fetch has ended, well or badly.
     pub(super) fn tried(&self) -> bool {
         self.progress.borrow().finished > 0
+    }
+
+    /// How long ago the keys were last fetched; if they never were, since when that is so.
+    pub(super) fn age(&self) -> Duration {
+        self.progress.borrow().good.unwrap_or(self.since).elapsed()
     }
 
     /// The key that a token names. The set is fetched anew if it is not there and that is allowed now.
@@ -139,32 +166,47 @@ impl Keys {
         Some(FoundKey { key, generation })
     }
 
-    /// Waits for a fetch that may bring the key; asks for one if none is under way.
+    /// Waits for a fetch that may bring the key, and asks for one.
     async fn seek(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<FoundKey, TokenFault> {
         let name = name(kid, algorithm);
-        let mut progress = self.progress.subscribe();
-        let seen = *progress.borrow_and_update();
+        let seen = *self.progress.borrow();
         let running = seen.started > seen.finished;
-        if self.absent.contains_key(&name) || (!running && self.too_early(seen)) {
+        // While the issuer cannot be reached nobody waits for it to be asked again.
+        if self.absent.contains_key(&name) || (!running && seen.failed && self.too_early(seen)) {
             return Err(self.absence(seen));
         }
-        if !running {
+        let _place = self.waiting.try_acquire().map_err(|_| TokenFault::KeysUnavailable)?;
+        let brought = tokio::time::timeout(self.timing.wait, async {
+            // One that is under way may have begun before the key was made: it can bring it, not deny it.
+            if running {
+                self.ended(seen.started).await;
+                if let Some(found) = self.find(kid, algorithm) {
+                    return Some(found);
+                }
+            }
+            let next = seen.started.saturating_add(1);
+            self.wished.fetch_max(next, Ordering::AcqRel);
             self.wanted.notify_one();
+            self.ended(next).await;
+            self.find(kid, algorithm)
+        });
+        match brought.await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => {
+                let seen = *self.progress.borrow();
+                if !seen.failed {
+                    self.absent.insert(name, ());
+                }
+                Err(self.absence(seen))
+            }
+            Err(_) => Err(TokenFault::KeysUnavailable),
         }
-        let awaited = if running { seen.started } else { seen.started.saturating_add(1) };
-        let done = progress.wait_for(|now| now.finished >= awaited);
-        match tokio::time::timeout(self.timing.wait, done).await {
-            Ok(Ok(_)) => {}
-            _ => return Err(TokenFault::KeysUnavailable),
-        }
-        if let Some(found) = self.find(kid, algorithm) {
-            return Ok(found);
-        }
-        let seen = *self.progress.borrow();
-        if !seen.failed {
-            self.absent.insert(name, ());
-        }
-        Err(self.absence(seen))
+    }
+
+    /// Waits until the fetch of this number has ended.
+    async fn ended(&self, number: u64) {
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.progress.subscribe().wait_for(|now| now.finished >= number).await;
     }
 
     fn too_early(&self, seen: Progress) -> bool {
@@ -186,16 +228,22 @@ impl Keys {
         loop {
             failures = if self.fetch(&fetcher).await { 0 } else { failures + 1 };
             let next = tokio::time::sleep(self.pause(failures));
-            tokio::pin!(next);
-            loop {
-                tokio::select! {
-                    () = &mut next => break,
-                    () = self.wanted.notified() => {}
-                }
-                // The wish may have been overtaken by a fetch that has just ended.
-                if !self.too_early(*self.progress.borrow()) {
-                    break;
-                }
+            tokio::select! {
+                () = next => {}
+                () = self.wish() => {}
+            }
+        }
+    }
+
+    /// Waits until somebody waits for a fetch and it is not too early for one.
+    async fn wish(&self) {
+        loop {
+            self.wanted.notified().await;
+            let seen = *self.progress.borrow();
+            // The wish may have been fulfilled by a fetch that has just ended.
+            if self.wished.load(Ordering::Acquire) > seen.started {
+                let since = seen.latest.map_or(self.timing.interval, |latest| latest.elapsed());
+                return tokio::time::sleep(self.timing.interval.saturating_sub(since)).await;
             }
         }
     }
@@ -219,7 +267,11 @@ impl Keys {
         self.progress.send_modify(|progress| {
             progress.finished = progress.started;
             progress.failed = failed;
+            if !failed {
+                progress.good = Some(Instant::now());
+            }
         });
+        (self.fetched)(&self.issuer.url, !failed);
         !failed
     }
 

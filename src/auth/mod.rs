@@ -1,11 +1,14 @@
-//! Who is asking: bearer tokens are checked against the configured issuers.
+//! Who is asking: tokens are checked against the configured issuers, passwords against the list of service accounts.
 //!
 //! [`Verifier`] turns a request's headers into a [`Caller`] or a [`TokenFault`](crate::rejection::TokenFault).
-//! `token` reads and judges one token, `jwks` reads a key set, `fetch` brings one in, `keys` keeps it fresh. No part
-//! of a token is ever logged.
+//! `credential` finds the one credential of the headers, `token` reads and judges a token, `jwks` reads a key set,
+//! `fetch` brings one in, `keys` keeps it fresh; `account` knows service accounts, `password` hashes their passwords.
+//! No part of a token or a password is ever logged.
 
+mod account;
 mod caller;
 pub mod config;
+mod credential;
 mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
 #[allow(clippy::expect_used, clippy::panic)]
@@ -13,14 +16,16 @@ mod invariants;
 mod json;
 mod jwks;
 mod keys;
+pub mod password;
 mod token;
 mod verifier;
 
+pub use account::{MAX_ACCOUNTS, SERVICE_ACCOUNTS, ServiceAccount, is_account_name};
 pub use caller::{Caller, Digest};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
-pub use keys::KeyTiming;
-pub use verifier::{Verified, Verifier, VerifierFault};
+pub use keys::{Fetched, KeyTiming};
+pub use verifier::{Trusted, Verified, Verifier, VerifierFault};
 
 #[cfg(test)]
 #[allow(dead_code)]

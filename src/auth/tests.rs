@@ -4,16 +4,18 @@
 
 mod claims;
 mod header;
+mod places;
 mod transport;
 mod trust;
 
-use super::config::{Algorithm, DEFAULT_SKEW, Issuer, KeySource};
+use super::config::{Algorithm, DEFAULT_SKEW, Issuer, KeySource, TokenHeader};
 use super::signing::{SigningKey, jwks};
-use super::{Verified, Verifier};
+use super::{ServiceAccount, Trusted, Verified, Verifier};
 use crate::limits::Limits;
 use crate::rejection::TokenFault;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
@@ -46,6 +48,11 @@ impl Door {
 
     /// These issuers with these key sets.
     pub(super) async fn with(issuers: Vec<(Issuer, Value)>) -> Self {
+        Self::trusting(issuers, Vec::new()).await
+    }
+
+    /// These issuers with these key sets, and these service accounts.
+    pub(super) async fn trusting(issuers: Vec<(Issuer, Value)>, accounts: Vec<ServiceAccount>) -> Self {
         let mut files = Vec::new();
         let issuers = issuers.into_iter().map(|(issuer, jwks)| {
             let file = NamedTempFile::new().unwrap();
@@ -54,7 +61,8 @@ impl Door {
             files.push(file);
             Issuer { keys, ..issuer }
         });
-        let verifier = Verifier::new(issuers.collect(), &Limits::default()).unwrap();
+        let trusted = Trusted { accounts, ..Trusted::issuers(issuers.collect()) };
+        let verifier = Verifier::start(trusted, &Limits::default()).unwrap();
         while !verifier.ready() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -84,7 +92,10 @@ pub(super) fn settings(url: &str) -> Issuer {
         url: url.to_owned(),
         keys: KeySource::Discovery,
         audiences: vec!["palisade".to_owned()],
+        header: TokenHeader::default(),
         authorized_parties: Vec::new(),
+        required_claims: BTreeMap::new(),
+        validation_rules: Vec::new(),
         algorithms: vec![Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, EdDsa],
         skew: DEFAULT_SKEW,
         insecure_http: false,

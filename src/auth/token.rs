@@ -1,8 +1,7 @@
-//! One bearer token: read strictly, then verified against its issuer.
+//! One token: read strictly, then verified against its issuer.
 //!
-//! The order is the point. [`bearer`] takes the one token of the headers, [`Unverified::read`] takes it
-//! apart without believing anything, [`Unverified::signed_by`] proves the signature, and only
-//! [`Signed::accept`] looks at what the claims grant.
+//! The order is the point. [`Unverified::read`] takes it apart without believing anything,
+//! [`Unverified::signed_by`] proves the signature, and only [`Signed::accept`] looks at what the claims grant.
 
 use super::caller::{Caller, Digest};
 use super::config::{Algorithm, Issuer};
@@ -11,34 +10,12 @@ use super::jwks::Key;
 use crate::rejection::TokenFault;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// The last second of the year 9999: no honest token lives longer, and sums with it cannot overflow.
 const LAST_DATE: f64 = 253_402_300_799.0;
-
-/// The token of the one `Authorization: Bearer TOKEN` header (RFC 6750, section 2.1). At most `max` bytes.
-/// Its bytes are not looked at: whoever does not know them by their digest has [`Unverified::read`] do that.
-pub(super) fn bearer(headers: &HeaderMap, max: usize) -> Result<&[u8], TokenFault> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().ok_or(TokenFault::Missing)?;
-    // Which of two would count is a question that two servers answer differently.
-    if values.next().is_some() {
-        return Err(TokenFault::Malformed);
-    }
-    let mut parts = value.as_bytes().splitn(2, |byte| *byte == b' ');
-    let (scheme, token) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(TokenFault::Missing);
-    }
-    if token.is_empty() || token.len() > max {
-        return Err(TokenFault::Malformed);
-    }
-    Ok(token)
-}
 
 /// A well-formed token of which nothing is proven.
 pub(super) struct Unverified<'t> {
@@ -133,6 +110,9 @@ impl Signed {
         }
         audience(&claims, issuer)?;
         let expires = lifetime(&claims, issuer.skew, now)?;
+        if !issuer.is_satisfied_by(&claims) {
+            return Err(TokenFault::Claims);
+        }
         Ok(Caller::verified(Arc::clone(name), claims, expires, issuer.skew, digest))
     }
 }

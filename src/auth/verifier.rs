@@ -1,15 +1,16 @@
 //! The door: from a request's headers to its caller.
 
+use super::account::{Accounts, ServiceAccount};
 use super::caller::{Caller, Digest};
-use super::config::{Issuer, IssuerFault};
+use super::config::{Issuer, IssuerFault, TokenHeader};
+use super::credential::{Credential, Taken};
 use super::fetch::Fetcher;
-use super::keys::{KeyTiming, Keys};
-use super::token::{self, Unverified};
+use super::keys::{Fetched, KeyTiming, Keys};
+use super::token::Unverified;
 use crate::limits::Limits;
 use crate::rejection::TokenFault;
 use crate::trust::{ClientTls, TrustFault};
 use arc_swap::ArcSwapOption;
-use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use moka::Expiry;
 use moka::sync::Cache;
@@ -26,16 +27,39 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// What an entry weighs beside its token.
 const ENTRY_BYTES: usize = 1024;
 
-/// Verifies bearer tokens, and remembers those that it took.
+/// Verifies credentials, and remembers those that it took.
 ///
 /// `D` is what the policy layer decides for a caller; it is kept beside the caller in the cache, see
 /// [`Verified::decision`].
 pub struct Verifier<D> {
     trusts: Vec<Trust>,
+    accounts: Accounts,
+    taken: Taken,
     cache: Cache<Digest, Arc<Verified<D>>>,
     token_bytes: usize,
     /// The fetching tasks; they end with the verifier.
     _fetching: JoinSet<()>,
+}
+
+/// Whom a verifier believes.
+#[derive(Clone)]
+pub struct Trusted {
+    /// Who signs tokens; at least one.
+    pub issuers: Vec<Issuer>,
+    /// Who shows a password; often none.
+    pub accounts: Vec<ServiceAccount>,
+    /// When keys are fetched.
+    pub timing: KeyTiming,
+    /// Is told of each fetch.
+    pub fetched: Fetched,
+}
+
+impl Trusted {
+    /// These issuers and no one else, at the usual times.
+    pub fn issuers(issuers: Vec<Issuer>) -> Self {
+        let timing = KeyTiming::default();
+        Self { issuers, accounts: Vec::new(), timing, fetched: Arc::new(|_, _| {}) }
+    }
 }
 
 /// One issuer, its name for callers, and its keys. Keys are only ever looked up here, so that no issuer's key can
@@ -46,19 +70,30 @@ struct Trust {
     keys: Arc<Keys>,
 }
 
-/// A verified token: its caller, and the decision made for it.
+/// A verified credential: its caller, and the decision made for it.
 pub struct Verified<D> {
     caller: Arc<Caller>,
     decision: ArcSwapOption<(u64, Arc<D>)>,
     /// A request ran under it already.
     used: AtomicBool,
-    /// The issuer's place in the configuration.
-    trust: usize,
-    /// The issuer's set of keys that the token was verified with.
-    keys: u64,
+    voucher: Voucher,
     /// From verification to `exp`.
     fresh_for: Duration,
     weight: u32,
+}
+
+/// What vouched for a credential.
+#[derive(Clone, Copy)]
+enum Voucher {
+    /// A key of an issuer.
+    Issuer {
+        /// The issuer's place in the configuration.
+        place: usize,
+        /// The set of keys.
+        keys: u64,
+    },
+    /// The list of service accounts, which lasts as long as the verifier.
+    Account,
 }
 
 /// Why no verifier can be made.
@@ -98,21 +133,20 @@ impl<D: Send + Sync + 'static> Verifier<D> {
     ///
     /// If an issuer's settings cannot be used, or there is no tokio runtime.
     pub fn new(issuers: Vec<Issuer>, limits: &Limits) -> Result<Self, VerifierFault> {
-        Self::with_timing(issuers, limits, KeyTiming::default())
+        Self::start(Trusted::issuers(issuers), limits)
     }
 
-    /// As [`Verifier::new`], with other times between fetches.
+    /// As [`Verifier::new`], of all that can be trusted.
     ///
     /// # Errors
     ///
     /// As [`Verifier::new`].
-    pub fn with_timing(
-        issuers: Vec<Issuer>,
-        limits: &Limits,
-        timing: KeyTiming,
-    ) -> Result<Self, VerifierFault> {
+    pub fn start(trusted: Trusted, limits: &Limits) -> Result<Self, VerifierFault> {
         let runtime = Handle::try_current().map_err(|_| VerifierFault::NoRuntime)?;
-        let trusts = trusts(issuers, timing)?;
+        let accounts = Accounts::new(trusted.accounts);
+        let trusts = trusts(trusted.issuers, trusted.timing, &trusted.fetched)?;
+        let grafana_id = trusts.iter().any(|trust| trust.issuer.header == TokenHeader::GrafanaId);
+        let taken = Taken { grafana_id, basic: !accounts.is_empty() };
         let fetcher = Arc::new(Fetcher::new());
         let mut fetching = JoinSet::new();
         for trust in &trusts {
@@ -123,7 +157,13 @@ impl<D: Send + Sync + 'static> Verifier<D> {
             .weigher(|_, entry: &Arc<Verified<D>>| entry.weight)
             .expire_after(UntilExpiry)
             .build();
-        Ok(Self { trusts, cache, token_bytes: limits.token_bytes, _fetching: fetching })
+        let token_bytes = limits.token_bytes;
+        Ok(Self { trusts, accounts, taken, cache, token_bytes, _fetching: fetching })
+    }
+
+    /// How long ago each issuer's keys were last fetched; if they never were, since when that is so.
+    pub fn ages(&self) -> impl Iterator<Item = (&str, Duration)> {
+        self.trusts.iter().map(|trust| (&*trust.name, trust.keys.age()))
     }
 
     /// Whether tokens can be verified: every issuer was asked for its keys once, and one at least has some. An
@@ -133,11 +173,11 @@ impl<D: Send + Sync + 'static> Verifier<D> {
             && self.trusts.iter().any(|trust| trust.keys.ready())
     }
 
-    /// The caller whose token `headers` has.
+    /// The caller whose credential `headers` has.
     ///
     /// # Errors
     ///
-    /// What is wrong with the token.
+    /// What is wrong with it.
     pub async fn verify(&self, headers: &HeaderMap) -> Result<Arc<Verified<D>>, TokenFault> {
         self.verify_at(headers, SystemTime::now()).await
     }
@@ -146,24 +186,24 @@ impl<D: Send + Sync + 'static> Verifier<D> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the token.
+    /// What is wrong with it.
     pub async fn verify_at(
         &self,
         headers: &HeaderMap,
         now: SystemTime,
     ) -> Result<Arc<Verified<D>>, TokenFault> {
-        let token = token::bearer(headers, self.token_bytes)?;
-        let name = named(token);
+        let credential = Credential::of(headers, self.taken, self.token_bytes)?;
+        let name = credential.digest();
         match self.find(&name, now) {
             Some(entry) => Ok(entry),
-            None => self.verify_anew(token, name, now).await,
+            None => self.verify_anew(credential, name, now).await,
         }
     }
 
-    /// What [`Verifier::verify`] gives, if the token is remembered; `None` also for headers without one.
+    /// What [`Verifier::verify`] gives, if the credential is remembered; `None` also for headers without one.
     pub fn remembered(&self, headers: &HeaderMap) -> Option<Arc<Verified<D>>> {
-        let token = token::bearer(headers, self.token_bytes).ok()?;
-        self.find(&named(token), SystemTime::now())
+        let credential = Credential::of(headers, self.taken, self.token_bytes).ok()?;
+        self.find(&credential.digest(), SystemTime::now())
     }
 
     fn find(&self, name: &Digest, now: SystemTime) -> Option<Arc<Verified<D>>> {
@@ -172,20 +212,56 @@ impl<D: Send + Sync + 'static> Verifier<D> {
 
     /// Whether the entry still stands: `exp` is not reached, and the issuer has withdrawn no key since.
     fn is_fresh(&self, entry: &Verified<D>, now: SystemTime) -> bool {
-        let keys = self.trusts.get(entry.trust).map(|trust| trust.keys.generation());
-        now < entry.caller.expires() && keys == Some(entry.keys)
+        let vouched = match entry.voucher {
+            Voucher::Issuer { place, keys } => {
+                self.trusts.get(place).is_some_and(|trust| trust.keys.generation() == keys)
+            }
+            Voucher::Account => true,
+        };
+        vouched && now < entry.caller.expires()
     }
 
     async fn verify_anew(
         &self,
-        token: &[u8],
+        credential: Credential<'_>,
         digest: Digest,
         now: SystemTime,
     ) -> Result<Arc<Verified<D>>, TokenFault> {
+        let (caller, voucher, bytes) = match credential {
+            Credential::Token(header, token) => {
+                let (caller, voucher) = self.signed(header, token, digest, now).await?;
+                (caller, voucher, token)
+            }
+            Credential::Basic(pair) => {
+                (self.accounts.caller(pair, digest, now).await?, Voucher::Account, pair)
+            }
+        };
+        let entry = Arc::new(Verified {
+            fresh_for: caller.expires().duration_since(now).unwrap_or_default(),
+            caller: Arc::new(caller),
+            decision: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
+            voucher,
+            weight: u32::try_from(bytes.len().saturating_add(ENTRY_BYTES)).unwrap_or(u32::MAX),
+        });
+        if !entry.fresh_for.is_zero() {
+            self.cache.insert(digest, Arc::clone(&entry));
+        }
+        Ok(entry)
+    }
+
+    /// The caller of a token that came in `header`, if an issuer whose tokens come there signed it.
+    async fn signed(
+        &self,
+        header: TokenHeader,
+        token: &[u8],
+        digest: Digest,
+        now: SystemTime,
+    ) -> Result<(Caller, Voucher), TokenFault> {
         let unverified = Unverified::read(token)?;
         let said = unverified.issuer();
-        let place = self.trusts.iter().position(|trust| said == Some(&trust.issuer.url));
-        let place = place.ok_or(TokenFault::Issuer)?;
+        let is_its = |trust: &Trust| said == Some(&trust.issuer.url) && trust.issuer.header == header;
+        let place = self.trusts.iter().position(is_its).ok_or(TokenFault::Issuer)?;
         let trust = self.trusts.get(place).ok_or(TokenFault::Issuer)?;
         let algorithm = unverified.algorithm();
         if !trust.issuer.algorithms.contains(&algorithm) {
@@ -193,32 +269,12 @@ impl<D: Send + Sync + 'static> Verifier<D> {
         }
         let kid = unverified.kid().map(str::to_owned);
         let found = trust.keys.find_or_fetch(kid.as_deref(), algorithm).await?;
-        let signed = unverified.signed_by(&found.key)?;
-        let caller = signed.accept(&trust.issuer, &trust.name, now, digest)?;
-        let entry = Arc::new(Verified {
-            fresh_for: caller.expires().duration_since(now).unwrap_or_default(),
-            caller: Arc::new(caller),
-            decision: ArcSwapOption::empty(),
-            used: AtomicBool::new(false),
-            trust: place,
-            keys: found.generation,
-            weight: u32::try_from(token.len().saturating_add(ENTRY_BYTES)).unwrap_or(u32::MAX),
-        });
-        if !entry.fresh_for.is_zero() {
-            self.cache.insert(digest, Arc::clone(&entry));
-        }
-        Ok(entry)
+        let caller = unverified.signed_by(&found.key)?.accept(&trust.issuer, &trust.name, now, digest)?;
+        Ok((caller, Voucher::Issuer { place, keys: found.generation }))
     }
 }
 
-/// A token's name in the cache.
-fn named(token: &[u8]) -> Digest {
-    let mut name = Digest::default();
-    name.copy_from_slice(digest(&SHA256, token).as_ref());
-    name
-}
-
-fn trusts(issuers: Vec<Issuer>, timing: KeyTiming) -> Result<Vec<Trust>, VerifierFault> {
+fn trusts(issuers: Vec<Issuer>, timing: KeyTiming, fetched: &Fetched) -> Result<Vec<Trust>, VerifierFault> {
     let mut trusts: Vec<Trust> = Vec::with_capacity(issuers.len());
     for issuer in issuers {
         issuer.check().map_err(|fault| VerifierFault::Issuer { url: issuer.url.clone(), fault })?;
@@ -230,7 +286,7 @@ fn trusts(issuers: Vec<Issuer>, timing: KeyTiming) -> Result<Vec<Trust>, Verifie
             return Err(VerifierFault::Twice(issuer.url));
         }
         let (issuer, name) = (Arc::new(issuer.clone()), Arc::from(issuer.url));
-        let keys = Arc::new(Keys::new(Arc::clone(&issuer), timing));
+        let keys = Arc::new(Keys::new(Arc::clone(&issuer), timing, Arc::clone(fetched)));
         trusts.push(Trust { issuer, name, keys });
     }
     if trusts.is_empty() { Err(VerifierFault::NoIssuer) } else { Ok(trusts) }

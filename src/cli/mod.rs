@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod explain;
+mod hash;
 mod log;
 mod scope;
 mod serve;
@@ -31,6 +32,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Explain what becomes of one request: the claims, the rules, the scope, and what would be sent.
     Explain(explain::ExplainArguments),
+    /// Hash a service account's password, read from standard input, for the configuration.
+    Hash(hash::HashArguments),
     /// Say what queries become: reads JSON strings, one a line, and writes one JSON object a line.
     Scope(scope::ScopeArguments),
     /// Serve callers as the configuration says, until SIGINT or SIGTERM.
@@ -41,13 +44,16 @@ enum Command {
 pub fn run(arguments: Arguments) -> ExitCode {
     // The demo's own lines are what its reader looks at, and it refuses much on purpose.
     arguments.log.start(match arguments.command {
-        Command::Check(_) | Command::Demo(_) | Command::Explain(_) | Command::Scope(_) => "error",
+        Command::Check(_) | Command::Demo(_) | Command::Explain(_) | Command::Hash(_) | Command::Scope(_) => {
+            "error"
+        }
         Command::Serve(_) => "info",
     });
     match arguments.command {
         Command::Check(arguments) => check::check(&arguments),
         Command::Demo(arguments) => in_runtime(demo::demo(arguments)),
         Command::Explain(arguments) => in_runtime(explain::explain_request(arguments)),
+        Command::Hash(arguments) => hash::hash(&arguments),
         Command::Scope(arguments) => scope::scope(&arguments),
         Command::Serve(arguments) => in_runtime(serve::serve(arguments)),
     }

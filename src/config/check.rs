@@ -1,10 +1,9 @@
 //! From the file's shape to a [`Config`]: every rule that a type cannot hold.
 
-use super::file::{AuditFile, BackendFile, ConfigFile, IssuerFile, LimitsFile, ListenFile, QueryLimitsFile};
+use super::file::{AuditFile, BackendFile, ConfigFile, LimitsFile, ListenFile, QueryLimitsFile};
 use super::value::{backend_name, base_url, check_label, fits, version};
 use super::{Admin, AuditLog, Backend, Config, ConfigError, Labels, Listener};
 use crate::api::Kind;
-use crate::auth::config::{DEFAULT_ALGORITHMS, DEFAULT_SKEW, Issuer, IssuerFault, KeySource};
 use crate::lang::{Feature, Features};
 use crate::limits::{Limits, QueryLimits};
 use crate::policy::is_dimension;
@@ -72,6 +71,7 @@ impl Check<'_> {
             listen: self.listen(file.listen, &backends, admin.address)?,
             admin,
             issuers: self.issuers(file.issuers)?,
+            service_accounts: self.service_accounts(file.service_accounts)?,
             backends,
             scoped_query_cache_bytes: self.scoped_query_cache_bytes(&file.scoped_query_cache_bytes)?,
             audit: file.audit.as_ref().map(|audit| self.audit(audit)).transpose()?,
@@ -145,71 +145,6 @@ impl Check<'_> {
             })
         });
         Ok(Listener { address, backend, tls: tls.transpose()? })
-    }
-
-    fn issuers(&self, issuers: Spanned<Vec<Spanned<IssuerFile>>>) -> Result<Vec<Issuer>, ConfigError> {
-        if issuers.value.is_empty() {
-            return Err(self.fault(issuers.referenced, "`issuers`: at least one is needed"));
-        }
-        let mut urls = BTreeSet::new();
-        let mut checked = Vec::with_capacity(issuers.value.len());
-        for file in issuers.value {
-            let place = file.value.url.referenced;
-            let issuer = self.issuer(file)?;
-            if !urls.insert(issuer.url.clone()) {
-                let message = format!("`issuers[].url`: `{}` is listed twice", issuer.url);
-                return Err(self.fault(place, message));
-            }
-            checked.push(issuer);
-        }
-        Ok(checked)
-    }
-
-    fn issuer(&self, file: Spanned<IssuerFile>) -> Result<Issuer, ConfigError> {
-        let place = file.referenced;
-        let file = file.value;
-        let keys = match (&file.jwks_url, &file.jwks_file) {
-            (None, None) => KeySource::Discovery,
-            (Some(url), None) => KeySource::JwksUrl(url.value.clone()),
-            (None, Some(path)) => KeySource::JwksFile(self.path("issuers[].jwks_file", path)?),
-            (Some(_), Some(path)) => {
-                let message = "`issuers[].jwks_file`: `jwks_url` is given too, only one can be";
-                return Err(self.fault(path.referenced, message));
-            }
-        };
-        let algorithms = match &file.algorithms {
-            None => DEFAULT_ALGORITHMS.to_vec(),
-            Some(names) => {
-                let parse = |name: &Spanned<String>| {
-                    let parse = |name: &str| name.parse().map_err(|fault: IssuerFault| fault.to_string());
-                    self.read("issuers[].algorithms", name, parse)
-                };
-                names.value.iter().map(parse).collect::<Result<_, _>>()?
-            }
-        };
-        if let (KeySource::JwksFile(_), Some(ca)) = (&keys, &file.ca) {
-            let message = "`issuers[].ca`: keys come out of `jwks_file`, nothing is fetched";
-            return Err(self.fault(ca.referenced, message));
-        }
-        let skew = file.skew.as_ref().map(|text| self.read("issuers[].skew", text, duration)).transpose()?;
-        let texts = |list: &[Spanned<String>]| list.iter().map(|text| text.value.clone()).collect();
-        let issuer = Issuer {
-            url: file.url.value.clone(),
-            keys,
-            ca: file.ca.as_ref().map(|path| self.path("issuers[].ca", path)).transpose()?,
-            audiences: texts(&file.audiences),
-            authorized_parties: texts(&file.authorized_parties),
-            algorithms,
-            skew: skew.unwrap_or(DEFAULT_SKEW),
-            insecure_http: file.insecure_http,
-        };
-        match issuer.check() {
-            Ok(()) => Ok(issuer),
-            Err(fault) => {
-                let (key, place) = blamed(&fault, &file, place);
-                Err(self.fault(place, format!("`issuers[].{key}`: {fault}")))
-            }
-        }
     }
 
     fn backend(
@@ -405,31 +340,6 @@ impl Check<'_> {
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-
-/// The key that a fault of an issuer's settings is about.
-fn blamed<'a>(fault: &IssuerFault, file: &'a IssuerFile, place: Location) -> (&'a str, Location) {
-    let at = |text: &Option<Spanned<String>>| text.as_ref().map_or(place, |text| text.referenced);
-    match fault {
-        IssuerFault::UnknownAlgorithm(_) | IssuerFault::UnsafeAlgorithm(_) | IssuerFault::NoAlgorithm => {
-            ("algorithms", file.algorithms.as_ref().map_or(place, |names| names.referenced))
-        }
-        IssuerFault::NoAudience => ("audiences", place),
-        IssuerFault::EmptyAudience => {
-            let empty =
-                |list: &[Spanned<String>]| list.iter().find(|t| t.value.is_empty()).map(|t| t.referenced);
-            match (empty(&file.audiences), empty(&file.authorized_parties)) {
-                (None, Some(there)) => ("authorized_parties", there),
-                (there, _) => ("audiences", there.unwrap_or(place)),
-            }
-        }
-        IssuerFault::Skew => ("skew", at(&file.skew)),
-        IssuerFault::NoUrl => ("url", file.url.referenced),
-        IssuerFault::Url(_) | IssuerFault::PlainHttp(_) if file.jwks_url.is_some() => {
-            ("jwks_url", at(&file.jwks_url))
-        }
-        IssuerFault::Url(_) | IssuerFault::PlainHttp(_) => ("url", file.url.referenced),
-    }
-}
 
 fn unknown_feature(name: &str, kind: Kind) -> String {
     let known: Vec<_> = Feature::ALL.into_iter().filter(|f| fits(*f, kind)).map(Feature::name).collect();

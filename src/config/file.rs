@@ -2,6 +2,7 @@
 //! [`super::reference`], which a test holds against these structs.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 
@@ -15,6 +16,9 @@ pub(super) struct ConfigFile {
     pub admin: AdminFile,
     /// Whose tokens are taken.
     pub issuers: Spanned<Vec<Spanned<IssuerFile>>>,
+    /// Who shows a name and a password instead of a token.
+    #[serde(default)]
+    pub service_accounts: Vec<Spanned<ServiceAccountFile>>,
     /// What is served, by name.
     pub backends: Spanned<BTreeMap<String, Spanned<BackendFile>>>,
     /// The folder of the policy files, relative to this file.
@@ -76,16 +80,26 @@ pub(super) struct AdminFile {
 pub(super) struct IssuerFile {
     /// What the `iss` claim must be, byte for byte; keys are discovered below it.
     pub url: Spanned<String>,
+    /// Keys are discovered by this document instead of the one below `url`.
+    pub discovery_url: Option<Spanned<String>>,
     /// Keys come from this JWK Set instead of discovery.
     pub jwks_url: Option<Spanned<String>>,
     /// Keys come from this JWK Set file instead of discovery, relative to the configuration file.
     pub jwks_file: Option<Spanned<String>>,
+    /// The header that its tokens come in.
+    pub header: Option<Spanned<String>>,
     /// A token is taken if its `aud` claim has one of these.
     #[serde(default)]
     pub audiences: Vec<Spanned<String>>,
     /// A token is also taken if its `azp` claim is one of these.
     #[serde(default)]
     pub authorized_parties: Vec<Spanned<String>>,
+    /// Claims that a token must have with exactly these values.
+    #[serde(default)]
+    pub required_claims: BTreeMap<String, Spanned<Value>>,
+    /// Conditions that must hold of a token's claims.
+    #[serde(default)]
+    pub validation_rules: Vec<Spanned<String>>,
     /// The signature algorithms that are taken.
     pub algorithms: Option<Spanned<Vec<Spanned<String>>>>,
     /// PEM file of the authorities that are trusted when keys are fetched, relative to the configuration file.
@@ -95,6 +109,19 @@ pub(super) struct IssuerFile {
     /// Fetch keys over plain HTTP from a host that is not loopback.
     #[serde(default)]
     pub insecure_http: bool,
+}
+
+/// One entry of `service_accounts`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceAccountFile {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// What `palisade hash` makes of its password.
+    pub hash: Spanned<String>,
+    /// What policies see as its claims.
+    #[serde(default)]
+    pub claims: Map<String, Value>,
 }
 
 /// One entry of `backends`.

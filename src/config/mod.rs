@@ -1,10 +1,11 @@
 //! The configuration: one YAML file, read strictly and checked whole before anything is started.
 //!
-//! `file` is its shape, `check` turns that into [`Config`], whose types say what was checked, `reach` reads how a backend is reached, `value`
-//! reads single values, `snapshot` reads it with its policies, and [`mod@reference`] is the table of all keys from which the README's is made.
+//! `file` is its shape, `check` and `identity` turn that into [`Config`], whose types say what was checked, `reach` reads
+//! how a backend is reached, `value` reads single values, `snapshot` reads it with its policies, and [`mod@reference`] is the table of all keys from which the README's is made.
 
 mod check;
 mod file;
+mod identity;
 #[cfg(any(test, feature = "fuzzing"))]
 #[allow(clippy::panic)]
 mod invariants;
@@ -23,6 +24,7 @@ pub(crate) use value::{check_label, fits};
 pub use watch::fingerprint;
 
 use crate::api::Kind;
+use crate::auth::ServiceAccount;
 use crate::auth::config::Issuer;
 use crate::lang::Features;
 use crate::limits::Limits;
@@ -43,6 +45,8 @@ pub struct Config {
     pub admin: Admin,
     /// Whose tokens are taken; at least one, each checked.
     pub issuers: Vec<Issuer>,
+    /// Who shows a name and a password instead of a token; often none.
+    pub service_accounts: Vec<ServiceAccount>,
     /// What is served, in the order of the names; at least one, names are unique.
     pub backends: Vec<Backend>,
     /// The folder of the policy files.

@@ -22,16 +22,36 @@ pub const KEYS: &[Key] = &[
     (
         "issuers[].url",
         "required",
-        "what the `iss` claim must be, byte for byte; without `jwks_url` and `jwks_file`, keys are discovered below it",
+        "what the `iss` claim must be, byte for byte; without the three keys after this one, keys are discovered below it",
+    ),
+    (
+        "issuers[].discovery_url",
+        "none",
+        "URL of the discovery document, where the issuer is reached under another name than its own; what the document says its issuer is must be `url` all the same",
     ),
     ("issuers[].jwks_url", "none", "URL of the JWK Set, instead of discovery"),
     ("issuers[].jwks_file", "none", "file with the JWK Set, instead of discovery, relative to this file"),
+    (
+        "issuers[].header",
+        "`authorization`",
+        "the header that its tokens come in: `authorization`, as `Bearer TOKEN`, or `x-grafana-id`, which Grafana signs",
+    ),
     (
         "issuers[].audiences",
         "`[]`",
         "a token is taken if its `aud` claim has one of these; these or `authorized_parties` must not be empty",
     ),
     ("issuers[].authorized_parties", "`[]`", "a token is also taken if its `azp` claim is one of these"),
+    (
+        "issuers[].required_claims",
+        "`{}`",
+        "claims that a token must have with exactly these values: texts, whole numbers, `true` or `false`",
+    ),
+    (
+        "issuers[].validation_rules",
+        "`[]`",
+        "CEL conditions over `claims` that must hold of a token, as `when` of a policy rule is one; what cannot be evaluated does not hold",
+    ),
     (
         "issuers[].algorithms",
         "`[RS256]`",
@@ -44,6 +64,18 @@ pub const KEYS: &[Key] = &[
     ),
     ("issuers[].skew", "`30s`", "how far the issuer's clock may be from ours, at most `120s`"),
     ("issuers[].insecure_http", "`false`", "fetch keys over plain HTTP from a host that is not loopback"),
+    (
+        "service_accounts",
+        "`[]`",
+        "callers that show a name and a password by basic authentication; without any, that is not taken",
+    ),
+    ("service_accounts[].name", "required", "its name: `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`"),
+    ("service_accounts[].hash", "required", "what `palisade hash` makes of its password"),
+    (
+        "service_accounts[].claims",
+        "`{}`",
+        "what policies see as its claims; `sub` is its name unless it is here",
+    ),
     (
         "backends",
         "required",

@@ -50,6 +50,7 @@ impl Snapshot {
             ("listen", new.listen != old.listen),
             ("admin", new.admin != old.admin),
             ("issuers", new.issuers != old.issuers),
+            ("service_accounts", new.service_accounts != old.service_accounts),
             ("limits", new.limits != old.limits),
             ("limits.request_timeout", new.request_timeout != old.request_timeout),
             ("limits.concurrent_requests", new.concurrent_requests != old.concurrent_requests),

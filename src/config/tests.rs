@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
-use crate::auth::config::{Algorithm, KeySource};
+use crate::auth::config::{Algorithm, KeySource, TokenHeader};
 use crate::lang::Feature;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 const EXAMPLE: &str = r#"
 listen:
@@ -86,6 +87,7 @@ fn the_smallest_file_has_the_documented_defaults() {
         |list: &[Algorithm]| format!("[{}]", list.iter().map(|a| a.name()).collect::<Vec<_>>().join(", "));
     assert_eq!(of("issuers[].algorithms"), names(&config.issuers[0].algorithms));
     assert_eq!(of("issuers[].skew"), seconds(config.issuers[0].skew));
+    assert_eq!(of("issuers[].header"), config.issuers[0].header.name());
     assert_eq!(of("issuers[].insecure_http"), config.issuers[0].insecure_http.to_string());
     assert_eq!(of("backends.NAME.timeout"), seconds(backend.timeout));
     assert_eq!(of("limits.request_timeout"), seconds(config.request_timeout));
@@ -143,6 +145,12 @@ admin: { address: 127.0.0.1:0 }
 issuers:
   - { url: a, jwks_file: keys.json, authorized_parties: [grafana], algorithms: [EdDSA], skew: 120s }
   - { url: b, jwks_url: http://keys.internal/b, insecure_http: true, audiences: [x, y], ca: ca.pem }
+  - { url: https://sso.example.org/realms/acme, audiences: [x], header: X-Grafana-Id,
+      discovery_url: https://keycloak.internal/realms/acme/.well-known/openid-configuration,
+      required_claims: { acr: "2", email_verified: true, level: 3 }, validation_rules: [has(claims.tenant)] }
+service_accounts:
+  - { name: job, claims: { tenant: [acme-books] },
+      hash: "$pbkdf2-sha512$i=210000$AAECAwQFBgcICQoLDA0ODw$nyZVqCpy3DI3m8YMbjRmzTqkk07dcLzDWZcFBGhcTPs" }
 backends:
   eu-logs: { kind: loki, url: http://loki/eu/, insecure_http: true, labels: { tenant: org, region: place },
              features: [variants], version: 3.7.8, timeout: 500ms,
@@ -165,6 +173,14 @@ limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtere
     assert_eq!(config.issuers[0].authorized_parties, ["grafana"]);
     assert_eq!(config.issuers[0].skew, Duration::from_secs(120));
     assert_eq!(config.issuers[1].keys, KeySource::JwksUrl("http://keys.internal/b".into()));
+    let third = &config.issuers[2];
+    let document = "https://keycloak.internal/realms/acme/.well-known/openid-configuration";
+    assert_eq!(third.keys, KeySource::DiscoveryUrl(document.into()));
+    assert_eq!((third.header, third.validation_rules.len()), (TokenHeader::GrafanaId, 1));
+    let required = json!({ "acr": "2", "email_verified": true, "level": 3 });
+    assert_eq!(json!(third.required_claims), required);
+    let account = &config.service_accounts[0];
+    assert_eq!((account.name.as_str(), json!(account.claims)), ("job", json!({ "tenant": ["acme-books"] })));
     let backend = &config.backends[0];
     assert_eq!((backend.kind, backend.url.to_string()), (Kind::Loki, "http://loki/eu".into()));
     assert_eq!(backend.labels.iter().collect::<Vec<_>>(), [("region", "place"), ("tenant", "org")]);
@@ -273,6 +289,31 @@ fn issuers_are_held_to_safe_settings() {
         (
             "audiences: [a], jwks_url: https://k/, jwks_file: k",
             "c.yaml:3:92: `issuers[].jwks_file`: `jwks_url` is given too",
+        ),
+        (
+            "audiences: [a], discovery_url: https://k/, jwks_url: https://k/",
+            "c.yaml:3:96: `issuers[].jwks_url`: `discovery_url` is given too",
+        ),
+        (
+            "audiences: [a], discovery_url: http://keycloak/x",
+            "c.yaml:3:74: `issuers[].discovery_url`: `http://keycloak/x` is plain http",
+        ),
+        (
+            "audiences: [a], header: cookie",
+            "c.yaml:3:67: `issuers[].header`: `cookie` is no header of tokens",
+        ),
+        (
+            "audiences: [a], required_claims: { groups: [x] }",
+            "c.yaml:3:86: `issuers[].required_claims.groups`: must be a text, a whole number",
+        ),
+        (
+            "audiences: [a], required_claims: { a: 1.5 }",
+            "c.yaml:3:81: `issuers[].required_claims.a`: must be",
+        ),
+        ("audiences: [a], validation_rules: ['1 +']", "c.yaml:3:78: `issuers[].validation_rules`: "),
+        (
+            "audiences: [a], validation_rules: ['false']",
+            "c.yaml:3:78: `issuers[].validation_rules`: can be true for no token",
         ),
         ("audience: [a]", "c.yaml:3:43: unknown field `audience`"),
         ("audiences: [a], ca: ''", "c.yaml:3:63: `issuers[].ca`: an empty path"),
@@ -485,6 +526,7 @@ fn the_table_of_keys_is_that_of_the_file() {
     add("listen[].tls.", fields::<file::TlsFile>());
     add("admin.", fields::<file::AdminFile>());
     add("issuers[].", fields::<file::IssuerFile>());
+    add("service_accounts[].", fields::<file::ServiceAccountFile>());
     add("backends.NAME.", fields::<file::BackendFile>());
     add("backends.NAME.tls.", fields::<file::BackendTlsFile>());
     add("backends.NAME.auth.", fields::<file::AuthFile>());
@@ -507,6 +549,30 @@ fn the_table_names_every_feature_algorithm_and_kind() {
     for name in features.into_iter().chain(Kind::ALL.map(Kind::name)).chain(["EdDSA", "PS512"]) {
         assert!(table.contains(name), "{name}");
     }
+}
+
+#[test]
+fn service_accounts_have_names_of_their_own_and_hashes() {
+    const HASH: &str =
+        "$pbkdf2-sha512$i=210000$AAECAwQFBgcICQoLDA0ODw$nyZVqCpy3DI3m8YMbjRmzTqkk07dcLzDWZcFBGhcTPs";
+    let accounts = |names: &[&str]| {
+        let one = |name: &&str| format!("{{ name: '{name}', hash: '{HASH}' }}");
+        let list: Vec<String> = names.iter().map(one).collect();
+        parse(&with("limits", &format!("service_accounts: [{}]", list.join(", "))))
+    };
+    assert_eq!(parse(&with("limits", "")).unwrap().service_accounts, []);
+    assert_eq!(accounts(&["a", "b"]).unwrap().service_accounts[1].name, "b");
+    assert!(accounts(&["a", "a"]).unwrap_err().contains("`service_accounts[].name`: `a` is listed twice"));
+    assert!(accounts(&["a:b"]).unwrap_err().contains("must match"));
+    let names: Vec<String> = (0..257).map(|number| format!("n{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(accounts(&names[..256]).unwrap().service_accounts.len(), 256);
+    assert!(accounts(&names).unwrap_err().contains("`service_accounts`: more than 256"));
+    // Whoever writes the password itself there does not find it in the log.
+    let text = "service_accounts: [{ name: a, hash: secret-password }]";
+    let told = parse(&with("limits", text)).unwrap_err();
+    assert!(told.contains("`service_accounts[].hash`: must be `$pbkdf2-sha512$"), "{told}");
+    assert!(!told.contains("secret-password"), "{told}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Outcome, TokenOutcome};
 use crate::api::Endpoint;
 use crate::rejection::TokenFault;
 use crate::scope::Backend;
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,6 +151,33 @@ impl Metrics {
         self.audit_dropped.clone()
     }
 
+    /// There is such an issuer: its fetches are counted from zero on. Issuers are those of the configuration, so the
+    /// label has few values.
+    pub fn issuer(&self, issuer: &str) {
+        for outcome in ["done", "failed"] {
+            self.fetches(issuer, outcome).increment(0);
+        }
+    }
+
+    /// An issuer's keys were fetched, or could not be.
+    pub fn keys_fetched(&self, issuer: &str, done: bool) {
+        self.fetches(issuer, if done { "done" } else { "failed" }).increment(1);
+    }
+
+    fn fetches(&self, issuer: &str, outcome: &'static str) -> Counter {
+        metrics::with_local_recorder(
+            &*self.recorder,
+            || counter!("palisade_issuer_fetches_total", "issuer" => issuer.to_owned(), "outcome" => outcome),
+        )
+    }
+
+    /// How long ago an issuer's keys were last fetched.
+    pub fn keys_age(&self, issuer: &str, age: Duration) {
+        metrics::with_local_recorder(&*self.recorder, || {
+            gauge!("palisade_issuer_keys_age_seconds", "issuer" => issuer.to_owned()).set(age.as_secs_f64());
+        });
+    }
+
     /// The page for Prometheus.
     pub fn render(&self) -> String {
         self.handle.run_upkeep();
@@ -234,6 +261,14 @@ fn describe(recorder: &PrometheusRecorder) {
         metrics::describe_counter!(
             "palisade_reload_total",
             "Snapshots that were read to replace the one that is served, by whether they did."
+        );
+        metrics::describe_counter!(
+            "palisade_issuer_fetches_total",
+            "Fetches of issuers' keys, by whether they went well."
+        );
+        metrics::describe_gauge!(
+            "palisade_issuer_keys_age_seconds",
+            "How long ago an issuer's keys were last fetched; if never, since the start."
         );
         metrics::describe_counter!(
             "palisade_policy_faults_total",

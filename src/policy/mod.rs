@@ -9,6 +9,7 @@
 //! not apply; one value that could not be said safely refuses the whole token.
 
 mod compile;
+mod condition;
 mod decide;
 mod expression;
 mod facts;
@@ -21,6 +22,7 @@ mod limits;
 mod narrow;
 
 pub use compile::{MAX_RULES, Policies, is_dimension};
+pub use condition::Condition;
 pub use decide::{Judgement, Outcome, Verdict};
 pub use expression::MAX_EXPRESSION_BYTES;
 pub use facts::Facts;

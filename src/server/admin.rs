@@ -41,7 +41,12 @@ impl Service<Request<Incoming>> for Admin {
             (&Method::GET, "/readyz") => {
                 (StatusCode::SERVICE_UNAVAILABLE, "waiting for an issuer's keys\n".to_owned())
             }
-            (&Method::GET, "/metrics") => (StatusCode::OK, self.metrics.render()),
+            (&Method::GET, "/metrics") => {
+                for (issuer, age) in self.verifier.load().ages() {
+                    self.metrics.keys_age(issuer, age);
+                }
+                (StatusCode::OK, self.metrics.render())
+            }
             (_, "/healthz" | "/readyz" | "/metrics") => {
                 (StatusCode::METHOD_NOT_ALLOWED, "use GET\n".to_owned())
             }

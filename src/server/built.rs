@@ -4,8 +4,8 @@ use super::stack::{Answered, Stages, stack};
 use super::tls;
 use super::workers::Door;
 use super::{ANSWERS_AT_THEIR_CAP, StartFault};
-use crate::auth::Verifier;
 use crate::auth::config::{Issuer, KeySource};
+use crate::auth::{KeyTiming, Trusted, Verifier, VerifierFault};
 use crate::config::{self, Config};
 use crate::events::Metrics;
 use crate::events::audit::Audit;
@@ -58,7 +58,7 @@ impl Built {
         audit: Option<Audit>,
     ) -> Result<Self, StartFault> {
         Ok(Self {
-            verifier: Arc::new(Verifier::new(config.issuers.clone(), &config.limits)?),
+            verifier: verifier(config, &metrics)?,
             queries: ScopedQueries::new(config.scoped_query_cache_bytes as u64, Arc::clone(&metrics)),
             metrics,
             policies,
@@ -83,10 +83,12 @@ impl Built {
         let (new, old) = (config, &self.config);
         // A file of keys may hold others under the same name.
         let fetched = |issuer: &Issuer| !matches!(issuer.keys, KeySource::JwksFile(_));
-        let same = new.issuers == old.issuers && new.limits.token_bytes == old.limits.token_bytes;
+        let same = new.issuers == old.issuers
+            && new.service_accounts == old.service_accounts
+            && new.limits.token_bytes == old.limits.token_bytes;
         let verifier = match same && new.issuers.iter().all(fetched) {
             true => Arc::clone(&self.verifier),
-            false => Arc::new(Verifier::new(new.issuers.clone(), &new.limits)?),
+            false => verifier(new, &metrics)?,
         };
         let queries = match new.scoped_query_cache_bytes == old.scoped_query_cache_bytes {
             true => self.queries.clone(),
@@ -185,6 +187,21 @@ impl<S> Stack for S where
         + Sync
         + 'static
 {
+}
+
+/// What verifies callers of `config`, and counts what it fetches.
+fn verifier(config: &Config, metrics: &Arc<Metrics>) -> Result<Arc<Verifier<Decision>>, VerifierFault> {
+    let counted = Arc::clone(metrics);
+    let trusted = Trusted {
+        issuers: config.issuers.clone(),
+        accounts: config.service_accounts.clone(),
+        timing: KeyTiming::default(),
+        fetched: Arc::new(move |issuer, good| counted.keys_fetched(issuer, good)),
+    };
+    for issuer in &config.issuers {
+        metrics.issuer(&issuer.url);
+    }
+    Ok(Arc::new(Verifier::start(trusted, &config.limits)?))
 }
 
 fn scoped(config: &Config) -> Vec<Backend> {

@@ -15,6 +15,7 @@
 mod attacks;
 mod backends;
 mod compare;
+mod counting;
 mod http;
 mod kept;
 mod keycloak;
@@ -24,6 +25,7 @@ mod protobuf;
 mod queries;
 mod report;
 mod seed;
+mod sessions;
 mod world;
 
 use std::collections::BTreeMap;
@@ -71,6 +73,8 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     let cases = queries::load(&only)?;
     queries::run(&world, &rules, &cases, only.is_empty(), report);
     attacks::run(&world, &rules, &only, report);
+    // The last, because it changes the realm's keys and ends Keycloak.
+    sessions::run(&mut world, dir.path(), &only, report);
     Ok(())
 }
 

@@ -21,8 +21,14 @@ pub struct Palisade {
 impl Palisade {
     /// Starts it with tokens of `issuer` and the example policy of the tree.
     pub fn start(dir: &Path, full: &Backends, issuer: &Base) -> Result<Self, String> {
-        let [main, second, admin] = free_ports()?;
         let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/examples/tenant-claim");
+        let settings = format!("url: {}\n    algorithms: [RS256, ES256]", issuer.url());
+        Self::start_with(dir, full, &settings, policies)
+    }
+
+    /// Starts it with an issuer of these settings, beside its audience, and the policies of this folder.
+    pub fn start_with(dir: &Path, full: &Backends, issuer: &str, policies: &str) -> Result<Self, String> {
+        let [main, second, admin] = free_ports()?;
         // Not where only some of the backends run.
         let at_root = match full.at.contains_key("tempo") {
             true => format!("  - address: 127.0.0.1:{second}\n    backend: tempo\n"),
@@ -33,13 +39,11 @@ impl Palisade {
   - address: 127.0.0.1:{main}
 {at_root}admin: {{ address: "127.0.0.1:{admin}" }}
 issuers:
-  - url: {}
+  - {issuer}
     audiences: [palisade]
-    algorithms: [RS256, ES256]
 policies: {policies}
 backends:
-"#,
-            issuer.url()
+"#
         );
         for (name, kind, label, features) in [
             ("prometheus", "prometheus", "tenant", "promql-experimental-functions"),

@@ -75,6 +75,12 @@ impl Server {
         ))
     }
 
+    /// Ends it, and waits until it is gone.
+    pub fn kill(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+
     /// The whole log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

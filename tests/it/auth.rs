@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use palisade::auth::config::{Issuer, IssuerFault, KeySource};
-use palisade::auth::{KeyTiming, Verifier};
+use palisade::auth::{KeyTiming, Trusted, Verifier};
 use palisade::limits::Limits;
 use palisade::rejection::TokenFault;
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Nothing but the first fetch happens by itself during a test.
@@ -29,7 +29,7 @@ const SWIFT: KeyTiming =
     KeyTiming { refresh: Duration::from_millis(40), retry: Duration::from_millis(20), ..QUIET };
 
 fn verifier(issuers: Vec<Issuer>, timing: KeyTiming) -> Verifier<()> {
-    Verifier::with_timing(issuers, &Limits::default(), timing).unwrap()
+    Verifier::start(Trusted { timing, ..Trusted::issuers(issuers) }, &Limits::default()).unwrap()
 }
 
 /// Why the token is refused; `None` if it is taken.
@@ -70,6 +70,48 @@ async fn keys_are_discovered() {
     ready(&verifier).await;
     assert_eq!(fault(&verifier, &issuer.token("acme-books")).await, None);
     assert_eq!((issuer.discovery_requests(), issuer.jwks_requests(), issuer.other_requests()), (1, 1, 0));
+}
+
+/// A realm that is reached from here under another name than the one in its tokens.
+#[tokio::test]
+async fn keys_are_discovered_at_another_place_for_the_issuers_own_name() {
+    let issuer = FakeIssuer::start().await;
+    let (name, place) =
+        ("https://sso.example.org/realms/acme", format!("{}/.well-known/openid-configuration", issuer.url()));
+    let settings = Issuer { url: name.to_owned(), keys: KeySource::DiscoveryUrl(place), ..issuer.settings() };
+    let mut claims = issuer.claims("acme-books");
+    claims["iss"] = name.into();
+    let token = issuer.key().token(&claims);
+    // The document must say the issuer's name, wherever it lies.
+    let other = verifier(vec![settings.clone()], QUIET);
+    assert_eq!(fault(&other, &token).await, Some(TokenFault::KeysUnavailable));
+    assert_eq!((issuer.discovery_requests(), issuer.jwks_requests()), (1, 0));
+    issuer.answer_discovery(Answer::Json(json!({"issuer": name, "jwks_uri": issuer.jwks_url()})));
+    let verifier = verifier(vec![settings], QUIET);
+    assert_eq!(fault(&verifier, &token).await, None);
+    assert_eq!(fault(&verifier, &issuer.token("acme-books")).await, Some(TokenFault::Issuer));
+}
+
+/// How old an issuer's keys are says whether it can be reached, long before a token with a new key is refused.
+#[tokio::test]
+async fn the_age_of_keys_grows_while_they_cannot_be_fetched() {
+    let issuer = FakeIssuer::start().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let teller = Arc::clone(&told);
+    let fetched = Arc::new(move |url: &str, good: bool| teller.lock().unwrap().push((url.to_owned(), good)));
+    let trusted = Trusted { timing: SWIFT, fetched, ..Trusted::issuers(vec![issuer.settings()]) };
+    let verifier = Verifier::<()>::start(trusted, &Limits::default()).unwrap();
+    let age = || verifier.ages().map(|(_, age)| age).next().unwrap();
+    ready(&verifier).await;
+    until(async || issuer.jwks_requests() > 5).await;
+    assert!(age() < Duration::from_secs(5), "{:?}", age());
+    assert!(told.lock().unwrap().iter().all(|(url, good)| url == issuer.url() && *good));
+    issuer.answer_jwks(Answer::Status(503));
+    until(async || told.lock().unwrap().iter().filter(|(_, good)| !good).count() > 1).await;
+    let before = age();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(age() >= before + Duration::from_millis(200));
+    assert_eq!(fault(&verifier, &issuer.token("acme-books")).await, None);
 }
 
 #[tokio::test]
@@ -150,9 +192,6 @@ async fn atk_3c_a_storm_of_unknown_keys_makes_one_fetch_per_interval() {
     let issuer = FakeIssuer::start().await;
     let verifier = Arc::new(verifier(vec![issuer.settings()], QUIET));
     ready(&verifier).await;
-    // Right after a fetch there is none at all.
-    assert_eq!(fault(&verifier, &unknown(&issuer, 0)).await, Some(TokenFault::Signature));
-    assert_eq!(issuer.jwks_requests(), 1);
     let start = Instant::now();
     let mut number = 0;
     while start.elapsed() < Duration::from_millis(1_500) {
@@ -204,6 +243,57 @@ async fn atk_3c_a_key_that_was_not_found_is_not_looked_for_again() {
     assert_eq!(issuer.jwks_requests(), 2);
     assert_eq!(fault(&verifier, &unknown(&issuer, 2)).await, Some(TokenFault::Signature));
     assert_eq!(issuer.jwks_requests(), 3);
+}
+
+/// Right after a fetch the next one is not due: a token with a new key waits for it, and is good.
+#[tokio::test]
+async fn a_key_that_is_made_right_after_a_fetch_is_waited_for() {
+    let issuer = FakeIssuer::start().await;
+    let verifier = verifier(vec![issuer.settings()], QUIET);
+    ready(&verifier).await;
+    for kid in ["second", "third", "fourth"] {
+        issuer.rotate(kid);
+        assert_eq!(fault(&verifier, &issuer.token("acme-books")).await, None, "{kid}");
+    }
+    assert_eq!(issuer.jwks_requests(), 4);
+}
+
+/// What a fetch brings was asked for before the key was made, so it does not say that there is none.
+#[tokio::test]
+async fn a_key_that_is_made_during_a_fetch_is_looked_for_again() {
+    let issuer = FakeIssuer::start().await;
+    let verifier = Arc::new(verifier(vec![issuer.settings()], QUIET));
+    ready(&verifier).await;
+    interval(QUIET).await;
+    issuer.answer_jwks(Answer::Later(Duration::from_millis(200), jwks([&*issuer.key()])));
+    let (other, token) = (Arc::clone(&verifier), unknown(&issuer, 1));
+    let first = tokio::spawn(async move { fault(&other, &token).await });
+    until(async || issuer.jwks_requests() == 2).await;
+    issuer.rotate("second");
+    assert_eq!(fault(&verifier, &issuer.token("acme-books")).await, None);
+    assert_eq!(first.await.unwrap(), Some(TokenFault::Signature));
+    assert_eq!(issuer.jwks_requests(), 3);
+}
+
+#[tokio::test]
+async fn atk_3c_256_requests_wait_for_a_fetch_at_once_and_no_more() {
+    let issuer = FakeIssuer::start().await;
+    let verifier = Arc::new(verifier(vec![issuer.settings()], QUIET));
+    ready(&verifier).await;
+    interval(QUIET).await;
+    issuer.answer_jwks(Answer::Later(Duration::from_secs(3), jwks([&*issuer.key()])));
+    let tokens: Vec<_> = (0..257).map(|number| unknown(&issuer, number)).collect();
+    let asking = tokens.into_iter().map(|token| {
+        let verifier = Arc::clone(&verifier);
+        tokio::spawn(async move { fault(&verifier, &token).await })
+    });
+    let mut faults = Vec::new();
+    for asked in asking.collect::<Vec<_>>() {
+        faults.push(asked.await.unwrap().unwrap());
+    }
+    let count = |fault| faults.iter().filter(|other| **other == fault).count();
+    assert_eq!((count(TokenFault::Signature), count(TokenFault::KeysUnavailable)), (256, 1));
+    assert_eq!(fault(&verifier, &issuer.token("acme-books")).await, None);
 }
 
 #[tokio::test]
@@ -310,7 +400,7 @@ async fn a_dead_issuer_keeps_no_other_issuers_callers_out() {
 }
 
 #[tokio::test]
-async fn a_discovery_document_of_another_issuer_is_refused() {
+async fn atk_32_a_discovery_document_of_another_issuer_is_refused() {
     let (issuer, other) = (FakeIssuer::start().await, FakeIssuer::start().await);
     for named in [json!(other.url()), json!(format!("{}/", issuer.url())), json!([issuer.url()]), json!(null)]
     {
@@ -355,7 +445,7 @@ async fn a_redirected_discovery_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_url_in_a_header_is_never_asked() {
+async fn atk_30_a_url_in_a_header_is_never_asked() {
     let (issuer, theirs) = (FakeIssuer::start().await, FakeIssuer::start().await);
     let verifier = verifier(vec![issuer.settings()], QUIET);
     ready(&verifier).await;
@@ -372,7 +462,7 @@ async fn a_url_in_a_header_is_never_asked() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_not_configured_is_never_asked() {
+async fn atk_32_an_issuer_that_is_not_configured_is_never_asked() {
     let (issuer, theirs) = (FakeIssuer::start().await, FakeIssuer::start().await);
     let verifier = verifier(vec![issuer.settings()], QUIET);
     ready(&verifier).await;

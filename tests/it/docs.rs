@@ -78,6 +78,22 @@ fn every_link_of_the_documents_leads_to_a_file() {
 }
 
 #[test]
+fn the_tests_that_the_security_page_names_are_there() {
+    let folders = ["src/auth/tests", "src/auth", "tests/it"];
+    let files = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap());
+    let paths = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let code: String = paths.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let page = read("SECURITY.md");
+    let named: Vec<&str> = page.split('`').filter(|text| text.starts_with("atk_")).collect();
+    assert!(named.len() > 20);
+    for name in named {
+        assert!(code.contains(&format!("fn {name}()")), "{name}");
+    }
+}
+
+#[test]
 fn the_readme_lists_every_metric() {
     let readme = read("README.md");
     let source = read("src/events/metrics.rs");

@@ -8,6 +8,7 @@ mod auth;
 mod demo;
 mod deploy;
 mod docs;
+mod identity;
 mod loki;
 mod policies;
 mod reach;

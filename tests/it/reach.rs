@@ -8,7 +8,7 @@ use super::support::upstream::{Answer, FakeUpstream};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use palisade::auth::config::Issuer;
-use palisade::auth::{KeyTiming, Verifier};
+use palisade::auth::{KeyTiming, Trusted, Verifier};
 use palisade::limits::Limits;
 use palisade::rejection::TokenFault;
 use serde_json::json;
@@ -207,7 +207,9 @@ async fn an_issuers_keys_are_fetched_over_tls_from_whom_its_authority_vouches_fo
     let verify = async |ca: Option<PathBuf>| {
         let settings = Issuer { ca, ..issuer.settings() };
         let timing = KeyTiming { wait: Duration::from_secs(5), ..KeyTiming::default() };
-        let verifier = Verifier::<()>::with_timing(vec![settings], &Limits::default(), timing).unwrap();
+        let verifier =
+            Verifier::<()>::start(Trusted { timing, ..Trusted::issuers(vec![settings]) }, &Limits::default())
+                .unwrap();
         verifier.verify(&headers).await.map(drop)
     };
     // By discovery, and by the URL of the key set in the document.
@@ -228,7 +230,9 @@ async fn an_issuers_authority_is_read_again_at_the_next_fetch() {
     let ca = files.write("ca.pem", Authority::new().pem());
     let settings = Issuer { ca: Some(ca), ..issuer.settings() };
     let timing = KeyTiming { retry: Duration::from_millis(20), ..KeyTiming::default() };
-    let verifier = Verifier::<()>::with_timing(vec![settings], &Limits::default(), timing).unwrap();
+    let verifier =
+        Verifier::<()>::start(Trusted { timing, ..Trusted::issuers(vec![settings]) }, &Limits::default())
+            .unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!verifier.ready());
     files.write("ca.pem", ours.pem());

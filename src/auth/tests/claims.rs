@@ -85,7 +85,7 @@ async fn atk_30_azp_counts_only_where_it_is_listed() {
 }
 
 #[tokio::test]
-async fn only_access_tokens_are_taken() {
+async fn atk_30_only_access_tokens_are_taken() {
     assert_eq!(fault(json!({"typ": null})).await, None);
     for typ in [
         json!("ID"),
@@ -105,29 +105,36 @@ async fn only_access_tokens_are_taken() {
 }
 
 #[tokio::test]
-async fn a_token_bound_to_a_key_is_refused() {
+async fn atk_30_a_token_bound_to_a_key_is_refused() {
     for cnf in [json!({"jkt": "x"}), json!({"x5t#S256": "x"}), json!({}), json!(""), Value::Null] {
         assert_eq!(fault_with("cnf", cnf.clone()).await, Some(TokenFault::Kind), "{cnf}");
     }
 }
 
+/// A token that never expires could never be taken back.
 #[tokio::test]
-async fn atk_30_exp_is_required_and_a_date() {
+async fn atk_30_a_token_without_exp_is_refused() {
     assert_eq!(fault(json!({"exp": null})).await, Some(TokenFault::Expired));
-    for exp in [
-        json!("1800000300"),
-        json!(true),
-        json!([NOW + 300]),
-        json!({}),
-        json!(1e300),
-        json!(253_402_300_800_u64),
-        json!(u64::MAX),
-        Value::Null,
-    ] {
-        assert_eq!(fault_with("exp", exp.clone()).await, Some(TokenFault::Claims), "{exp}");
-    }
+}
+
+#[tokio::test]
+async fn atk_30_an_exp_that_is_past_is_refused() {
     for exp in [0, -1, i64::MIN, NOW - 31, NOW - 30] {
         assert_eq!(fault(json!({"exp": exp})).await, Some(TokenFault::Expired), "{exp}");
+    }
+}
+
+#[tokio::test]
+async fn atk_30_an_exp_that_is_no_number_is_refused() {
+    for exp in [json!("1800000300"), json!(true), json!([NOW + 300]), json!({}), Value::Null] {
+        assert_eq!(fault_with("exp", exp.clone()).await, Some(TokenFault::Claims), "{exp}");
+    }
+}
+
+#[tokio::test]
+async fn atk_30_an_exp_beyond_all_time_is_refused() {
+    for exp in [json!(1e300), json!(253_402_300_800_u64), json!(u64::MAX)] {
+        assert_eq!(fault_with("exp", exp.clone()).await, Some(TokenFault::Claims), "{exp}");
     }
     for exp in [json!(NOW + 300), json!(1_800_000_300.5), json!(253_402_300_799_u64)] {
         assert_eq!(fault(json!({"exp": exp})).await, None, "{exp}");
@@ -135,7 +142,7 @@ async fn atk_30_exp_is_required_and_a_date() {
 }
 
 #[tokio::test]
-async fn the_skew_is_exact_to_the_second_after_exp() {
+async fn atk_30_the_skew_is_exact_to_the_second_after_exp() {
     for skew in [0, 30, 120] {
         let issuer = Issuer { skew: Duration::from_secs(skew), ..settings(ISSUER) };
         let door = Door::with(vec![(issuer, jwks([&*KEY]))]).await;
@@ -148,7 +155,7 @@ async fn the_skew_is_exact_to_the_second_after_exp() {
 }
 
 #[tokio::test]
-async fn the_skew_is_exact_to_the_second_before_nbf_and_iat() {
+async fn atk_30_the_skew_is_exact_to_the_second_before_nbf_and_iat() {
     for name in ["nbf", "iat"] {
         assert_eq!(fault(json!({name: NOW + 29})).await, None, "{name}");
         assert_eq!(fault(json!({name: NOW + 30})).await, None, "{name}");
@@ -158,6 +165,54 @@ async fn the_skew_is_exact_to_the_second_before_nbf_and_iat() {
         for date in [json!("0"), json!(false), json!([]), json!(1e300)] {
             assert_eq!(fault(json!({name: date})).await, Some(TokenFault::Claims), "{name} {date}");
         }
+    }
+}
+
+#[tokio::test]
+async fn required_claims_must_be_there_with_just_that_value() {
+    let required = [("acr", json!("2")), ("email_verified", json!(true)), ("level", json!(3))];
+    let required_claims = required.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let strict = Issuer { required_claims, ..settings(ISSUER) };
+    let door = Door::with(vec![(strict, jwks([&*KEY]))]).await;
+    let fault = async |changes: Value| {
+        let mut said = claims(json!({"acr": "2", "email_verified": true, "level": 3}));
+        said.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        door.fault(&KEY.token(&said)).await
+    };
+    assert_eq!(fault(json!({})).await, None);
+    for changes in [
+        json!({"acr": 2}),
+        json!({"acr": "3"}),
+        json!({"acr": ["2"]}),
+        json!({"acr": null}),
+        json!({"email_verified": "true"}),
+        json!({"email_verified": false}),
+        json!({"level": "3"}),
+        json!({"level": 3.5}),
+    ] {
+        assert_eq!(fault(changes.clone()).await, Some(TokenFault::Claims), "{changes}");
+    }
+    assert_eq!(door.fault(&good()).await, Some(TokenFault::Claims));
+}
+
+#[tokio::test]
+async fn validation_rules_must_hold_of_the_claims() {
+    let rule = |text: &str| crate::policy::Condition::compile(text).unwrap();
+    let validation_rules =
+        vec![rule("claims.tenant != 'evil'"), rule("claims.groups.exists(g, g == '/staff')")];
+    let strict = Issuer { validation_rules, ..settings(ISSUER) };
+    let door = Door::with(vec![(strict, jwks([&*KEY]))]).await;
+    let fault = async |changes: Value| door.fault(&KEY.token(&claims(changes))).await;
+    assert_eq!(fault(json!({"groups": ["/a", "/staff"]})).await, None);
+    for changes in [
+        json!({"groups": ["/staff"], "tenant": "evil"}),
+        json!({"groups": ["/staffs"]}),
+        json!({"groups": "/staff"}),
+        // What cannot be evaluated does not hold.
+        json!({}),
+        json!({"groups": ["/staff"], "tenant": null}),
+    ] {
+        assert_eq!(fault(changes.clone()).await, Some(TokenFault::Claims), "{changes}");
     }
 }
 
@@ -172,7 +227,7 @@ async fn a_subject_is_text_or_absent() {
 }
 
 #[tokio::test]
-async fn a_repeated_claim_is_refused() {
+async fn atk_30_a_repeated_claim_is_refused() {
     let door = Door::usual().await;
     let usual = claims(json!({})).to_string();
     let open = usual.trim_end_matches('}');

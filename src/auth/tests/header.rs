@@ -87,7 +87,7 @@ async fn atk_30_only_the_listed_algorithms_are_taken() {
 }
 
 #[tokio::test]
-async fn a_key_serves_only_the_algorithms_of_its_type() {
+async fn atk_30_a_key_serves_only_the_algorithms_of_its_type() {
     let (p256, ed) = (SigningKey::p256("p256"), SigningKey::ed25519("ed"));
     let door = Door::with(vec![(settings(ISSUER), jwks([&p256, &ed, &KEY]))]).await;
     for (key, alg) in [(&p256, "RS256"), (&p256, "ES384"), (&p256, "EdDSA"), (&ed, "ES256"), (&*KEY, "ES256")]
@@ -104,7 +104,7 @@ async fn a_key_serves_only_the_algorithms_of_its_type() {
 }
 
 #[tokio::test]
-async fn alg_must_be_text() {
+async fn atk_30_alg_must_be_text() {
     let door = Door::usual().await;
     for alg in [json!(null), json!(256), json!(["RS256"]), json!({"alg": "RS256"})] {
         // `header` takes null for removal, so null is written here by hand.
@@ -117,7 +117,7 @@ async fn alg_must_be_text() {
 }
 
 #[tokio::test]
-async fn keys_that_a_token_brings_are_never_used() {
+async fn atk_30_keys_that_a_token_brings_are_never_used() {
     let door = Door::usual().await;
     let theirs = SigningKey::p256("k1");
     for (name, value) in [
@@ -137,7 +137,7 @@ async fn keys_that_a_token_brings_are_never_used() {
 }
 
 #[tokio::test]
-async fn a_kid_is_compared_and_nothing_else() {
+async fn atk_30_a_kid_is_compared_and_nothing_else() {
     let door = Door::usual().await;
     let long = "k".repeat(40_000);
     for kid in [
@@ -168,7 +168,7 @@ async fn a_kid_is_compared_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn without_a_kid_one_fitting_key_must_be_the_only_one() {
+async fn atk_30_without_a_kid_one_fitting_key_must_be_the_only_one() {
     let unnamed = KEY.mint(&header(json!({"kid": null})), &claims(json!({})));
     assert_eq!(Door::usual().await.fault(&unnamed).await, None);
     let other = SigningKey::rsa("k2");
@@ -178,7 +178,7 @@ async fn without_a_kid_one_fitting_key_must_be_the_only_one() {
 }
 
 #[tokio::test]
-async fn whatever_is_critical_is_refused() {
+async fn atk_30_whatever_is_critical_is_refused() {
     let door = Door::usual().await;
     for changes in [
         json!({"crit": []}),
@@ -198,7 +198,7 @@ async fn whatever_is_critical_is_refused() {
 }
 
 #[tokio::test]
-async fn typ_is_that_of_an_access_token() {
+async fn atk_30_typ_is_that_of_an_access_token() {
     let door = Door::usual().await;
     for typ in ["JWT", "jwt", "at+jwt", "AT+JWT", "application/jwt", "Application/AT+jwt"] {
         let token = KEY.mint(&header(json!({"typ": typ})), &claims(json!({})));
@@ -224,7 +224,7 @@ async fn typ_is_that_of_an_access_token() {
 }
 
 #[tokio::test]
-async fn a_repeated_header_parameter_is_refused() {
+async fn atk_30_a_repeated_header_parameter_is_refused() {
     let door = Door::usual().await;
     let claims = claims(json!({})).to_string();
     for header in [

@@ -17,7 +17,7 @@ async fn a_good_token_is_taken() {
 }
 
 #[tokio::test]
-async fn the_scheme_is_read_in_any_case() {
+async fn atk_30_the_scheme_is_read_in_any_case_and_is_no_other() {
     for scheme in ["bearer", "BEARER", "bEaReR"] {
         assert_eq!(fault(authorization(&[&format!("{scheme} {}", good())])).await, None, "{scheme}");
     }
@@ -32,7 +32,7 @@ async fn without_a_bearer_token_the_fault_is_its_absence() {
 }
 
 #[tokio::test]
-async fn no_other_header_is_an_identity() {
+async fn atk_39_no_other_header_is_an_identity() {
     for name in [
         "x-id-token",
         "x-ds-authorization",
@@ -48,7 +48,7 @@ async fn no_other_header_is_an_identity() {
 }
 
 #[tokio::test]
-async fn two_authorization_headers_are_refused_even_if_equal() {
+async fn atk_39_two_authorization_headers_are_refused_even_if_equal() {
     let (good, other) = (format!("Bearer {}", good()), "Basic dTpw".to_owned());
     for pair in [[&good, &good], [&good, &other], [&other, &good]] {
         let headers = authorization(&pair.map(String::as_str));
@@ -57,7 +57,7 @@ async fn two_authorization_headers_are_refused_even_if_equal() {
 }
 
 #[tokio::test]
-async fn bytes_around_the_token_are_refused() {
+async fn atk_30_bytes_around_the_token_are_refused() {
     let good = good();
     for value in [
         "Bearer".to_owned(),
@@ -79,7 +79,7 @@ async fn bytes_around_the_token_are_refused() {
 }
 
 #[tokio::test]
-async fn a_token_has_exactly_three_parts() {
+async fn atk_30_a_token_has_exactly_three_parts() {
     let door = Door::usual().await;
     let good = good();
     let parts: Vec<&str> = good.split('.').collect();
@@ -100,7 +100,7 @@ async fn a_token_has_exactly_three_parts() {
 
 /// The same bytes said by another text: a second text for one token would pass a list of revoked ones.
 #[tokio::test]
-async fn base64_is_canonical_in_every_part() {
+async fn atk_30_base64_is_canonical_in_every_part() {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let door = Door::usual().await;
     // Each part's length leaves trailing bits: 256 bytes of signature do, for the others the padding claim sees to it.
@@ -135,7 +135,7 @@ async fn base64_is_canonical_in_every_part() {
 }
 
 #[tokio::test]
-async fn a_token_of_64_kib_is_taken_and_one_byte_more_is_not() {
+async fn atk_30_a_token_of_64_kib_is_taken_and_one_byte_more_is_not() {
     let door = Door::usual().await;
     let sized = |size: usize| {
         // The header's padding finds the lengths that the claims' padding alone cannot make.
@@ -161,7 +161,7 @@ async fn a_token_of_64_kib_is_taken_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn encrypted_and_nested_tokens_are_refused() {
+async fn atk_30_encrypted_and_nested_tokens_are_refused() {
     let door = Door::usual().await;
     let nested = KEY.mint_text(&header(json!({})).to_string(), &good());
     assert_eq!(door.fault(&nested).await, Some(TokenFault::Malformed));

@@ -36,7 +36,7 @@ async fn atk_32_each_issuer_has_its_own_algorithms() {
 }
 
 #[tokio::test]
-async fn a_changed_byte_anywhere_breaks_the_signature() {
+async fn atk_30_a_changed_byte_anywhere_breaks_the_signature() {
     let door = Door::usual().await;
     let good = good();
     door.take(&good).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_changed_byte_anywhere_breaks_the_signature() {
 
 /// Two zeros once passed for an ECDSA signature over anything.
 #[tokio::test]
-async fn an_ecdsa_signature_of_zeros_is_refused() {
+async fn atk_30_an_ecdsa_signature_of_zeros_is_refused() {
     let key = SigningKey::p256("p");
     let door = Door::with(vec![(settings(ISSUER), jwks([&key]))]).await;
     let token = key.token(&claims(json!({})));

@@ -63,8 +63,7 @@ async fn the_cache_is_bounded_by_what_it_holds() {
         Arc::new(Verified {
             caller: Arc::new(caller),
             decision: ArcSwapOption::empty(),
-            trust: 0,
-            keys: 1,
+            voucher: Voucher::Issuer { place: 0, keys: 1 },
             fresh_for: Duration::from_secs(300),
             weight: 1024 * 1024,
             used: AtomicBool::new(false),

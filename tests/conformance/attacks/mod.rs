@@ -155,7 +155,7 @@ impl Attack {
 }
 
 /// The first canary in an answer that its caller may not see.
-fn leaked(answer: &Answer, caller: &str) -> Option<String> {
+pub fn leaked(answer: &Answer, caller: &str) -> Option<String> {
     let own: &[&str] = match caller {
         "alice" => &["acme-books"],
         "bob" => &["globex-lit", "forged", "span-attribute"],
@@ -187,7 +187,7 @@ fn leaked(answer: &Answer, caller: &str) -> Option<String> {
 
 /// Whether `text` holds `mark` as a whole word: `canary-acme-books-eu` is not
 /// `canary-acme-books`.
-fn holds(text: &str, mark: &str) -> bool {
+pub fn holds(text: &str, mark: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| {
         let next = text[at + mark.len()..].chars().next();
         !next.is_some_and(|c| c.is_ascii_alphanumeric() || "-._".contains(c))

@@ -11,8 +11,9 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use palisade::auth::config::{Algorithm, Issuer, KeySource};
+use palisade::auth::config::{Algorithm, Issuer, KeySource, TokenHeader};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -101,7 +102,10 @@ impl FakeIssuer {
             url: self.url.clone(),
             keys: KeySource::Discovery,
             audiences: vec!["palisade".to_owned()],
+            header: TokenHeader::default(),
             authorized_parties: Vec::new(),
+            required_claims: BTreeMap::new(),
+            validation_rules: Vec::new(),
             algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
             skew: Duration::from_secs(30),
             insecure_http: false,

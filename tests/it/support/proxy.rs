@@ -97,11 +97,20 @@ impl Proxy {
 
     /// Starts all of it with `more` at the end of the configuration.
     pub async fn start_with(more: &str) -> Self {
-        Self::start_of("labels: { tenant: tenant }", more).await
+        Self::start_as("labels: { tenant: tenant }", "", more).await
     }
 
     /// Starts all of it with `loki_has` in what is configured of Loki, and `more` at the end.
     pub async fn start_of(loki_has: &str, more: &str) -> Self {
+        Self::start_as(loki_has, "", more).await
+    }
+
+    /// Starts all of it with one issuer more, a line of its own.
+    pub async fn start_trusting(issuer: &str) -> Self {
+        Self::start_as("labels: { tenant: tenant }", issuer, "").await
+    }
+
+    async fn start_as(loki_has: &str, second_issuer: &str, more: &str) -> Self {
         let issuer = FakeIssuer::start().await;
         let (prometheus, loki, tempo) =
             (FakeUpstream::start().await, FakeUpstream::start().await, FakeUpstream::start().await);
@@ -109,7 +118,9 @@ impl Proxy {
         let text = format!(
             "listen: [{{ address: 127.0.0.1:0 }}, {{ address: 127.0.0.1:0, backend: tempo }}]
 admin: {{ address: 127.0.0.1:0 }}
-issuers: [{{ url: \"{}\", jwks_url: \"{}\", audiences: [palisade], algorithms: [RS256] }}]
+issuers:
+  - {{ url: \"{}\", jwks_url: \"{}\", audiences: [palisade], algorithms: [RS256] }}
+{second_issuer}
 backends:
   prometheus: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }}, timeout: 1s }}
   loki: {{ url: \"{}/prefix\", {loki_has} }}
