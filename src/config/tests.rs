@@ -410,7 +410,7 @@ fn how_a_backend_is_reached_is_said_whole_or_not_at_all() {
             "auth: { bearer_file: a, basic: { username: b, password_file: c } }",
             "c.yaml:4:78: `backends.loki.auth`: give one of",
         ),
-        ("auth: { basic: { username: u } }", "c.yaml:4:87: missing field `password_file`"),
+        ("auth: { basic: { username: u } }", "c.yaml:4:89: missing field `password_file`"),
         ("auth: { basic: { username: u, password: p } }", "c.yaml:4:102: unknown field `password`"),
         (
             "auth: { basic: { username: '', password_file: c } }",

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::tests::{Door, KEY, NOW, at, claims, good};
+use proptest::prelude::*;
 use serde_json::{Map, json};
 
 fn remembered(door: &Door) -> u64 {
@@ -106,4 +107,47 @@ async fn the_first_use_of_a_token_is_told_once() {
     let door = Door::usual().await;
     assert!(door.take(&good()).await.unwrap().first_use());
     assert!(!door.take(&good()).await.unwrap().first_use());
+}
+
+/// Credentials of all sorts: good for long, for a short time, later, and never.
+fn tokens() -> Vec<String> {
+    let changes = [
+        json!({}),
+        json!({"exp": NOW + 60}),
+        json!({"nbf": NOW + 120, "tenant": ["acme-books", "globex-lit"]}),
+        json!({"aud": "account"}),
+        json!({"exp": NOW - 31}),
+        json!({"iss": "https://elsewhere.example.org"}),
+    ];
+    changes.into_iter().map(|changes| KEY.token(&claims(changes))).collect()
+}
+
+/// What a caller is told: the decision of these policies, or the fault.
+async fn told(door: &Door, token: &str, seconds: i64, policies: u64) -> Result<String, TokenFault> {
+    let verified = door.at(token, seconds).await?;
+    let decide = |caller: &Caller| format!("{policies} {} {:?}", caller.claims()["tenant"], caller.expires());
+    Ok(verified.decision(policies, decide).to_string())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whoever asks what in whatever order and under whichever policies, as time goes by: a door that remembers says
+    /// what a door says that has never been asked.
+    #[test]
+    fn caching_never_changes_a_decision(
+        steps in prop::collection::vec((0_usize..6, 0_i64..90, 1_u64..3), 1..12),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (door, tokens, mut seconds) = (Door::usual().await, tokens(), -60);
+            for (token, pause, policies) in steps {
+                seconds += pause;
+                let fresh = Door::usual().await;
+                let expected = told(&fresh, &tokens[token], seconds, policies).await;
+                prop_assert_eq!(told(&door, &tokens[token], seconds, policies).await, expected);
+            }
+            Ok(())
+        })?;
+    }
 }

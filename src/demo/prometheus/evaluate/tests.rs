@@ -3,7 +3,13 @@
 use crate::demo::data::{Bookstore, SCRAPE};
 use crate::demo::http::{Request, Service};
 use crate::demo::prometheus::Prometheus;
+use crate::lang::Features;
+use crate::lang::promql::{self, Entry};
+use crate::limits::QueryLimits;
+use crate::tenant::{Scope, ScopeValue, Values};
+use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const NOW: i64 = 1_700_000_100;
 
@@ -141,4 +147,51 @@ fn metadata_is_the_union_of_the_selectors() {
     let (_, series) = ask("/api/v1/series", &[("match[]", "books_in_stock"), ("end", "1600000000")]);
     assert_eq!(series["data"], json!([]), "before the data");
     assert_eq!(ask("/api/v1/targets", &[]).0, 404);
+}
+
+/// What a caller of these tenants is answered, entry by entry.
+fn scoped(tenants: &[&str], query: &str) -> BTreeSet<String> {
+    let values = tenants.iter().map(|tenant| ScopeValue::parse(tenant).unwrap()).collect();
+    let scope = Scope::new([("tenant".to_owned(), Values::new(values).unwrap())].into()).unwrap();
+    let matchers = scope.in_labels(|_| Some("tenant")).unwrap();
+    let limits = QueryLimits::default();
+    let text = promql::scope(query, Entry::Expression, Features::NONE, &limits, &matchers).unwrap();
+    let pairs = [("query", text.as_str()), ("time", &NOW.to_string())];
+    let (status, body) = ask("/api/v1/query", &pairs);
+    assert_eq!(status, 200, "{query}: {body}");
+    body["data"]["result"].as_array().unwrap().iter().map(Value::to_string).collect()
+}
+
+/// Expressions that tell each series, or each tenant's, on its own: what they answer grows with what they read.
+fn queries() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec!["books_in_stock", "http_requests_total"]);
+    let label = prop::sample::select(vec!["tenant", "region", "title", "code", "absent"]);
+    let op = prop::sample::select(vec!["=", "!=", "=~", "!~"]);
+    let value =
+        prop::sample::select(vec!["acme-books", "globex-lit", ".*", ".+", "", "eu-west", "Emma", "5.."]);
+    let shape = prop::sample::select(vec![
+        "S",
+        "S > 10",
+        "-S",
+        "sum by (tenant, title) (S)",
+        "S and S",
+        "S or http_requests_total",
+    ]);
+    (name, prop::collection::vec((label, op, value), 0..3), shape).prop_map(|(name, matchers, shape)| {
+        let matcher = |(label, op, value): &(&str, &str, &str)| format!("{label}{op}\"{value}\"");
+        let matchers: Vec<String> = matchers.iter().map(matcher).collect();
+        shape.replace('S', &format!("{name}{{{}}}", matchers.join(",")))
+    })
+}
+
+proptest! {
+    /// The answer to a caller who may see two tenants is what each of them is answered, and nothing else; so who
+    /// may see fewer is answered less.
+    #[test]
+    fn less_grant_never_means_more_answer(query in queries()) {
+        let (acme, globex) = (scoped(&["acme-books"], &query), scoped(&["globex-lit"], &query));
+        let both = scoped(&["acme-books", "globex-lit"], &query);
+        prop_assert_eq!(&both, &acme.union(&globex).cloned().collect::<BTreeSet<_>>());
+        prop_assert!(acme.is_disjoint(&globex) && scoped(&["nobody"], &query).is_empty());
+    }
 }
