@@ -1,7 +1,7 @@
 //! What must hold for every text: for property tests and fuzzing.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
-use super::{Entry, lex, parse, scope};
+use super::{Entry, hint, lex, parse, scope};
 use crate::lang::{Feature, Features, QueryErrorKind};
 use crate::limits::QueryLimits;
 use crate::span::Span;
@@ -31,12 +31,27 @@ pub fn check_invariants(text: &str) {
         }
         assert!(text.get(at..).unwrap().trim_ascii().is_empty(), "text after the tokens");
     }
+    check_hints(text, &limits);
     let all = Features::NONE.with(Feature::Tempo3).with(Feature::TracesNeverMixTenants);
     for entry in [Entry::Query, Entry::Metrics] {
         for features in [Features::NONE, all] {
             for scope_of in [tenants(&["acme"]), tenants(&["acme.books", "globex"])] {
                 check(text, entry, features, &limits, &scope_of);
             }
+        }
+    }
+}
+
+/// Whatever a caller's hint is, one is made that both of its readers find to have the scope.
+fn check_hints(text: &str, limits: &QueryLimits) {
+    for (of, condition) in [
+        (tenants(&["acme"]), r#"resource.tenant = "acme""#),
+        (tenants(&["acme.books", "globex"]), r#"resource.tenant =~ "^(?:acme\\.books|globex)$""#),
+    ] {
+        for salt in [None, Some("0f0f0f0f")] {
+            let hint = hint(text, limits, &of, salt).expect("a hint");
+            let picked = super::extract::conditions(hint.as_str()).expect("a single filter");
+            assert_eq!(picked.iter().filter(|picked| **picked == condition).count(), 1, "{text}");
         }
     }
 }

@@ -102,6 +102,7 @@ pub(super) fn cut(marks: &[Mark], mixed: bool, spans: bool, body: &[u8]) -> Resu
         let found = trace.spans().next().is_some();
         if !spans {
             (trace.span_set, trace.span_sets) = (None, Vec::new());
+            trace.service_stats.clear();
         }
         found
     });

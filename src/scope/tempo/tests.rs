@@ -409,3 +409,16 @@ fn atk_48_an_instant_query_is_asked_by_one_name() {
     let missing = ask(&[], &matchers(ONE), "/api/metrics/query");
     assert!(matches!(missing, Err(Rejection::Parameter { .. })));
 }
+
+#[test]
+fn atk_47_no_kept_condition_is_on_a_dimension_of_the_scope() {
+    let scope = matchers(&[("region", &["eu"]), ("tenant", &["a"])]);
+    let q =
+        "q=%7B+resource.region+%3D+%22us%22+%26%26+span.a+%3D+1+%26%26+resource.tenant+%21%3D+%22a%22+%7D";
+    for path in ["/api/v2/search/tags", "/api/v2/search/tag/span.note/values"] {
+        let (found, _) = calls(&[], &scope, &format!("{path}?{q}"));
+        let sent = found[0].split_once('?').unwrap().1;
+        let hint = form_urlencoded::parse(sent.as_bytes()).next().unwrap().1.into_owned();
+        assert_eq!(hint, r#"{ resource.region = "eu" && resource.tenant = "a" && span.a = 1 }"#);
+    }
+}

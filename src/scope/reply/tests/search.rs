@@ -264,3 +264,26 @@ proptest! {
         check_invariants(parts.join("\"").as_bytes());
     }
 }
+
+#[test]
+fn atk_49_a_search_in_the_older_way_shows_traces_without_spans() {
+    let span = |value: &str| {
+        json!({"spanID": "1", "startTimeUnixNano": "5000000", "durationNanos": "3000000",
+            "attributes": [{"key": "tenant", "value": {"stringValue": value}}]})
+    };
+    let trace = |id: &str, value: &str| {
+        json!({"traceID": id, "rootServiceName": "r", "rootTraceName": "n", "startTimeUnixNano": "1", "durationMs": 9,
+            "spanSets": [{"spans": [span(value)], "matched": 1}], "serviceStats": {"r": {"spanCount": 2}}})
+    };
+    let body = json!({"traces": [trace("a1", "a"), trace("b1", "b")]}).to_string();
+    let cut = |mixed| {
+        let cut = Cut::Search { marks: tenant("a"), mixed, spans: false };
+        json_of(cut.apply(&[json_answer(body.clone())]))["traces"].clone()
+    };
+    let own = json!([{"traceID": "a1", "rootServiceName": "r", "rootTraceName": "n", "startTimeUnixNano": "1", "durationMs": 9}]);
+    assert_eq!(cut(false), own);
+    let unknown = "<root span not yet received>";
+    let mixed = json!([{"traceID": "a1", "rootServiceName": unknown, "rootTraceName": unknown,
+        "startTimeUnixNano": "5000000", "durationMs": 3}]);
+    assert_eq!(cut(true), mixed);
+}
