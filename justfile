@@ -36,6 +36,10 @@ conformance:
 oracle:
     PALISADE_ORACLE=200000 bash .ci/steps oracle
 
+# The page that explains requests, in a real browser; installs chromium if it is missing.
+browser:
+    bash .ci/steps browser
+
 # CPU time per request beside nginx; installs nginx if it is missing.
 bench:
     bash bench/run

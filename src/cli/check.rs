@@ -20,7 +20,7 @@ pub struct CheckArguments {
 /// Checks, and prints what was found: 0 fine, 1 a case failed (with `--strict`: or there are warnings), 2 a
 /// file cannot be used.
 pub fn check(arguments: &CheckArguments) -> ExitCode {
-    let Snapshot { config, policies, report } = match Snapshot::load(&arguments.config) {
+    let Snapshot { config, policies, report, .. } = match Snapshot::load(&arguments.config) {
         Ok(checked) => checked,
         Err(fault) => {
             eprintln!("{fault}");

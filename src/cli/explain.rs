@@ -1,17 +1,11 @@
 //! `palisade explain`.
 
-use crate::auth::{Caller, Verifier};
-use crate::cases::{Asking, Request, explain};
-use crate::config::{Config, Snapshot};
-use crate::rejection::Rejection;
-use crate::respond;
+use crate::auth::Verifier;
+use crate::config::{Backend, Snapshot};
+use crate::server::explain::{Judges, Question};
 use clap::{ArgGroup, Args};
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
-use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// What to explain.
 #[derive(Debug, Args)]
@@ -57,56 +51,31 @@ pub async fn explain_request(arguments: ExplainArguments) -> ExitCode {
 
 async fn explained(arguments: &ExplainArguments) -> Result<String, String> {
     let snapshot = Snapshot::load(&arguments.config).map_err(|fault| fault.to_string())?;
-    let Snapshot { config, policies, report } = snapshot;
-    let names = || config.backends.iter().map(|b| format!("`{}`", b.name)).collect::<Vec<_>>().join(", ");
-    let backend = config.backend(&arguments.backend);
-    let backend = backend
-        .ok_or_else(|| format!("no backend `{}`, the configuration has {}", arguments.backend, names()))?
-        .scoped();
-    let request = request(arguments)?;
-    let asking = Asking { policies: &policies, backend: &backend, limits: &config.limits };
+    let Snapshot { config, policies, report, .. } = snapshot;
+    let backends: Vec<_> = config.backends.iter().map(Backend::scoped).collect();
+    let claims = arguments.claims.as_deref().map(serde_json::from_str).transpose();
+    let question = Question {
+        token: arguments.token.as_deref().map(token).transpose()?,
+        claims: claims.map_err(|e| format!("--claims: {e}"))?,
+        backend: arguments.backend.clone(),
+        request: arguments.request.clone(),
+        headers: arguments.headers.clone(),
+        form: arguments.form.clone(),
+    };
+    let verifier = Verifier::<()>::new(config.issuers.clone(), &config.limits).map_err(|e| e.to_string())?;
+    let judges = Judges { policies: &policies, backends: &backends, limits: &config.limits };
+    let explained = question.answer(judges, &verifier).await?;
     let mut text = String::new();
     if !report.failures.is_empty() {
         text.push_str("cases of these policies fail, so they would not be served: run `palisade check`\n\n");
     }
-    let claims: Map<String, Value> = match (&arguments.token, &arguments.claims) {
-        (Some(token), _) => match verified(&config, token).await? {
-            Ok(caller) => {
-                text.push_str(&format!("caller\n  issued by {}\n\n", caller.issuer()));
-                caller.claims().clone()
-            }
-            Err(rejection) => {
-                let status = respond::status(&rejection).as_u16();
-                return Ok(format!("refused\n  {status} {}: {rejection}\n", rejection.kind()));
-            }
-        },
-        (None, Some(claims)) => serde_json::from_str(claims).map_err(|e| format!("--claims: {e}"))?,
-        (None, None) => return Err("a token or claims are needed".to_owned()),
-    };
-    text.push_str(&explain(&asking, &claims, &request).to_string());
+    text.push_str(&explained.to_string());
     Ok(text)
 }
 
-fn request(arguments: &ExplainArguments) -> Result<Request, String> {
-    let mut request = Request::parse(&arguments.request)?;
-    for header in &arguments.headers {
-        let (name, value) = header.split_once(':').ok_or("a header is written as `Name: value`")?;
-        request.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+fn token(given: &str) -> Result<String, String> {
+    match given {
+        "-" => std::io::read_to_string(std::io::stdin()).map_err(|e| format!("--token: {e}")),
+        given => Ok(given.to_owned()),
     }
-    request.form.clone_from(&arguments.form);
-    Ok(request)
-}
-
-/// The caller, verified by the issuers of the configuration.
-async fn verified(config: &Config, token: &str) -> Result<Result<Arc<Caller>, Rejection>, String> {
-    let token = match token {
-        "-" => std::io::read_to_string(std::io::stdin()).map_err(|e| format!("--token: {e}"))?,
-        given => given.to_owned(),
-    };
-    let token = token.trim();
-    let value = format!("Bearer {}", token.strip_prefix("Bearer ").unwrap_or(token));
-    let value = value.parse().map_err(|_| "--token: has characters that no header can have".to_owned())?;
-    let verifier = Verifier::<()>::new(config.issuers.clone(), &config.limits).map_err(|e| e.to_string())?;
-    let verified = verifier.verify(&HeaderMap::from_iter([(AUTHORIZATION, value)])).await;
-    Ok(verified.map(|verified| Arc::clone(verified.caller())).map_err(Rejection::from))
 }

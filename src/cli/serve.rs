@@ -30,6 +30,9 @@ pub async fn serve(arguments: ServeArguments) -> ExitCode {
                 tracing::info!(%address, "serving");
             }
             tracing::info!(address = %serving.running.admin, "serving health and metrics");
+            if let Some(control) = &serving.snapshot.config.admin.control {
+                tracing::info!(?control, "serving the control");
+            }
             tokio::select! {
                 () = asked_to_stop() => {}
                 () = serving.watch() => {}
@@ -71,22 +74,29 @@ impl Serving {
         let mut hangup = signal(SignalKind::hangup()).ok();
         let mut ticks = tokio::time::interval(WATCH_INTERVAL);
         loop {
-            let asked = tokio::select! {
-                _ = ticks.tick() => false,
-                () = hung_up(&mut hangup) => true,
+            let (asked, wish) = tokio::select! {
+                _ = ticks.tick() => (false, None),
+                () = hung_up(&mut hangup) => (true, None),
+                wish = self.running.asked_to_reload() => (true, Some(wish)),
             };
             let fingerprint = fingerprint(&self.path, &self.snapshot.config);
             if asked || fingerprint != self.fingerprint {
                 // Known from now on, so that what is broken is told once.
                 self.fingerprint = fingerprint;
-                if let Err(fault) = self.reload().await {
-                    tracing::error!(%fault, "not reloaded, what was served before still is");
+                let reloaded = self.reload().await.map_err(|fault| fault.to_string());
+                match &reloaded {
+                    Ok(changes) => tracing::info!(changes = changes.join("; "), "reloaded"),
+                    Err(fault) => tracing::error!(fault, "not reloaded, what was served before still is"),
+                }
+                if let Some(wish) = wish {
+                    wish.tell(reloaded);
                 }
             }
         }
     }
 
-    async fn reload(&mut self) -> Result<(), Box<dyn Error>> {
+    /// Serves what the files say now; gives what changed.
+    async fn reload(&mut self) -> Result<Vec<String>, Box<dyn Error>> {
         let snapshot = Snapshot::load(&self.path).map_err(Box::<dyn Error>::from);
         let snapshot = snapshot
             .and_then(|snapshot| Ok(snapshot.usable()?))
@@ -96,8 +106,7 @@ impl Serving {
         self.snapshot = snapshot;
         // Its policies and certificates may stand elsewhere now.
         self.fingerprint = fingerprint(&self.path, &self.snapshot.config);
-        tracing::info!(changes = changes.join("; "), "reloaded");
-        Ok(())
+        Ok(changes)
     }
 }
 

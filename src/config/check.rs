@@ -1,13 +1,13 @@
 //! From the file's shape to a [`Config`]: every rule that a type cannot hold.
 
-use super::file::{AuditFile, BackendFile, ConfigFile, LimitsFile, ListenFile, QueryLimitsFile};
+use super::file::{AdminFile, AuditFile, BackendFile, ConfigFile, LimitsFile, ListenFile, QueryLimitsFile};
 use super::value::{backend_name, base_url, check_label, fits, version};
-use super::{Admin, AuditLog, Backend, Config, ConfigError, Labels, Listener};
+use super::{Admin, AuditLog, AuditSink, Backend, Config, ConfigError, ControlAt, Labels, Listener};
 use crate::api::Kind;
 use crate::lang::{Feature, Features};
 use crate::limits::{Limits, QueryLimits};
 use crate::policy::is_dimension;
-use crate::trust::KeyPair;
+use crate::trust::{ClientTls, KeyPair};
 use crate::yaml::duration;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,9 +66,9 @@ impl Check<'_> {
         let backends = file.backends.value.into_iter();
         let backends = backends.map(|(name, backend)| self.backend(name, backend, request_timeout));
         let backends = backends.collect::<Result<Vec<_>, _>>()?;
-        let admin = Admin { address: self.address("admin.address", &file.admin.address)? };
+        let admin = self.admin(&file.admin)?;
         Ok(Config {
-            listen: self.listen(file.listen, &backends, admin.address)?,
+            listen: self.listen(file.listen, &backends, &admin)?,
             admin,
             issuers: self.issuers(file.issuers)?,
             service_accounts: self.service_accounts(file.service_accounts)?,
@@ -83,7 +83,6 @@ impl Check<'_> {
     }
 
     fn audit(&self, file: &AuditFile) -> Result<AuditLog, ConfigError> {
-        let path = file.file.as_ref().map(|path| self.path("audit.file", path)).transpose()?;
         let blocks = file.when_full.as_ref().map(|text| {
             self.read("audit.when_full", text, |text| match text {
                 "block" => Ok(true),
@@ -98,7 +97,48 @@ impl Check<'_> {
                 _ => return Err(self.fault(value.referenced, "`audit.queue`: must be 1 to 1048576")),
             },
         };
-        Ok(AuditLog { file: path, blocks: blocks.transpose()?.unwrap_or(true), queue })
+        Ok(AuditLog { sink: self.audit_sink(file)?, blocks: blocks.transpose()?.unwrap_or(true), queue })
+    }
+
+    fn audit_sink(&self, file: &AuditFile) -> Result<AuditSink, ConfigError> {
+        match (&file.file, &file.otlp) {
+            (None, None) => Ok(AuditSink::Stdout),
+            (Some(path), None) => Ok(AuditSink::File(self.path("audit.file", path)?)),
+            (None, Some(otlp)) => {
+                let insecure = otlp.insecure_http;
+                let url = self.read("audit.otlp.url", &otlp.url, |text| base_url(text, insecure))?;
+                let ca = otlp.ca.as_ref().map(|path| self.path("audit.otlp.ca", path)).transpose()?;
+                Ok(AuditSink::Otlp { url, tls: ClientTls { ca, ..ClientTls::default() } })
+            }
+            (Some(path), Some(_)) => {
+                Err(self.fault(path.referenced, "`audit.file`: `otlp` is given too, only one can be"))
+            }
+        }
+    }
+
+    fn admin(&self, file: &AdminFile) -> Result<Admin, ConfigError> {
+        let address = self.address("admin.address", &file.address)?;
+        let control = file.control.as_ref().map(|text| self.control(text, address)).transpose()?;
+        let token_file =
+            file.token_file.as_ref().map(|path| self.path("admin.token_file", path)).transpose()?;
+        Ok(Admin { address, control, token_file })
+    }
+
+    /// Whatever has a slash is a path.
+    fn control(&self, text: &Spanned<String>, admin: SocketAddr) -> Result<ControlAt, ConfigError> {
+        let key = "admin.control";
+        if text.value.contains('/') {
+            return Ok(ControlAt::Socket(self.path(key, text)?));
+        }
+        let address = self.address(key, text)?;
+        let fault = |why: &str| Err(self.fault(text.referenced, format!("`{key}`: `{address}` {why}")));
+        match address {
+            other if !other.ip().is_loopback() => {
+                fault("is no loopback address, use one, or the path of a socket")
+            }
+            same if same == admin && same.port() != 0 => fault("is taken by `admin.address`"),
+            fine => Ok(ControlAt::Loopback(fine)),
+        }
     }
 
     fn address(&self, key: &str, text: &Spanned<String>) -> Result<SocketAddr, ConfigError> {
@@ -111,12 +151,15 @@ impl Check<'_> {
         &self,
         listen: Spanned<Vec<ListenFile>>,
         backends: &[Backend],
-        admin: SocketAddr,
+        admin: &Admin,
     ) -> Result<Vec<Listener>, ConfigError> {
         if listen.value.is_empty() {
             return Err(self.fault(listen.referenced, "`listen`: at least one address is needed"));
         }
-        let mut taken = BTreeSet::from([admin]);
+        let mut taken = BTreeSet::from([admin.address]);
+        if let Some(ControlAt::Loopback(control)) = admin.control {
+            taken.insert(control);
+        }
         listen.value.into_iter().map(|one| self.listener(one, backends, &mut taken)).collect()
     }
 

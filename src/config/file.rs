@@ -38,10 +38,25 @@ pub(super) struct ConfigFile {
 pub(super) struct AuditFile {
     /// The file that lines are appended to; without it, standard output.
     pub file: Option<Spanned<String>>,
+    /// The collector that lines are sent to, instead of a file.
+    pub otlp: Option<OtlpFile>,
     /// What is done while lines cannot be written as fast as they come.
     pub when_full: Option<Spanned<String>>,
     /// Lines that may wait.
     pub queue: Option<Spanned<u64>>,
+}
+
+/// `audit.otlp`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OtlpFile {
+    /// Where logs are posted.
+    pub url: Spanned<String>,
+    /// PEM file of the authorities that are trusted, relative to the configuration file.
+    pub ca: Option<Spanned<String>>,
+    /// Use plain HTTP to a host that is not loopback.
+    #[serde(default)]
+    pub insecure_http: bool,
 }
 
 /// One entry of `listen`.
@@ -72,6 +87,10 @@ pub(super) struct TlsFile {
 pub(super) struct AdminFile {
     /// IP address and port of `/healthz`, `/readyz` and `/metrics`.
     pub address: Spanned<String>,
+    /// Where `/-/` is served: a loopback address, or the path of a socket.
+    pub control: Option<Spanned<String>>,
+    /// The file with the token that requests below `/-/` need.
+    pub token_file: Option<Spanned<String>>,
 }
 
 /// One entry of `issuers`.

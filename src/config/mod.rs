@@ -41,7 +41,7 @@ use std::time::Duration;
 pub struct Config {
     /// Where callers are served; at least one.
     pub listen: Vec<Listener>,
-    /// Health and metrics.
+    /// Health, metrics and control.
     pub admin: Admin,
     /// Whose tokens are taken; at least one, each checked.
     pub issuers: Vec<Issuer>,
@@ -66,12 +66,28 @@ pub struct Config {
 /// The audit log: a line for each request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditLog {
-    /// The file that lines are appended to; `None`: standard output.
-    pub file: Option<PathBuf>,
+    /// Where lines go.
+    pub sink: AuditSink,
     /// Whether requests wait while the queue is full; else lines are dropped, and counted.
     pub blocks: bool,
     /// Lines that may wait to be written.
     pub queue: usize,
+}
+
+/// Where lines of the audit log go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditSink {
+    /// Standard output.
+    Stdout,
+    /// Appended to a file.
+    File(PathBuf),
+    /// To a collector, as OTLP over HTTP.
+    Otlp {
+        /// Where logs are posted.
+        url: http::Uri,
+        /// Whom we trust to be it; matters where the URL has `https`.
+        tls: ClientTls,
+    },
 }
 
 /// One address on which callers are served.
@@ -86,11 +102,25 @@ pub struct Listener {
     pub tls: Option<KeyPair>,
 }
 
-/// The listener for health and metrics.
+/// The listener for health and metrics, and what an operator may ask of a running server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// The address; port 0 lets the system choose.
     pub address: SocketAddr,
+    /// Where `/-/` is served, if it is and not at `address`.
+    pub control: Option<ControlAt>,
+    /// The file with the token that requests below `/-/` need; with it and without `control` they are served at
+    /// `address`.
+    pub token_file: Option<PathBuf>,
+}
+
+/// A place that only programs of the same machine reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlAt {
+    /// A loopback address.
+    Loopback(SocketAddr),
+    /// The path of a unix socket.
+    Socket(PathBuf),
 }
 
 /// One backend.

@@ -18,6 +18,18 @@ pub const KEYS: &[Key] = &[
     ("listen[].tls.key", "required", "PEM file of the private key, relative to this file"),
     ("admin", "required", "the listener for `/healthz`, `/readyz` and `/metrics`"),
     ("admin.address", "required", "IP address and port"),
+    (
+        "admin.control",
+        "none",
+        "where reload and explanations (`/-/`) are served: a loopback address and port, or the path of a unix \
+         socket, relative to this file, which only programs of the same user and of root may use",
+    ),
+    (
+        "admin.token_file",
+        "none",
+        "file with a token of 32 to 1024 bytes that requests below `/-/` must have as `admin_token`, relative to this \
+         file; without `admin.control`, `/-/` is served on `admin.address`",
+    ),
     ("issuers", "required", "whose tokens are taken"),
     (
         "issuers[].url",
@@ -189,6 +201,18 @@ pub const KEYS: &[Key] = &[
         "none",
         "the file that lines are appended to, relative to this file; without it, standard output",
     ),
+    (
+        "audit.otlp",
+        "none",
+        "a collector that lines are sent to, as logs of OTLP over HTTP, instead of a file",
+    ),
+    ("audit.otlp.url", "required", "where logs are posted, such as `http://127.0.0.1:4318/v1/logs`"),
+    (
+        "audit.otlp.ca",
+        "none",
+        "PEM file of the authorities that are trusted, relative to this file; without it, the platform's",
+    ),
+    ("audit.otlp.insecure_http", "`false`", "use plain HTTP to a host that is not loopback"),
     (
         "audit.when_full",
         "`block`",

@@ -3,7 +3,8 @@
 use super::{Backend, Config, ConfigError};
 use crate::cases::{self, Report};
 use crate::policy::Policies;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A configuration with its policies, and what came of their cases. Never changed: what is read later is
@@ -16,6 +17,8 @@ pub struct Snapshot {
     pub policies: Arc<Policies>,
     /// What came of the cases.
     pub report: Report,
+    /// A digest of each certificate, key and secret.
+    files: BTreeMap<PathBuf, Box<[u8]>>,
 }
 
 impl Snapshot {
@@ -28,7 +31,8 @@ impl Snapshot {
         let policies = Policies::load(&config.policies, &config.limits)?;
         let backends: Vec<_> = config.backends.iter().map(Backend::scoped).collect();
         let report = cases::run_folder(&config.policies, &policies, &backends, &config.limits)?;
-        Ok(Self { config, policies: Arc::new(policies), report })
+        let files = super::watch::digests(&config);
+        Ok(Self { config, policies: Arc::new(policies), report, files })
     }
 
     /// The snapshot, if every case of its policies holds.
@@ -71,6 +75,12 @@ impl Snapshot {
         let removed = old.backends.iter().filter(|backend| new.backend(&backend.name).is_none());
         changes.extend(removed.map(|backend| format!("backend `{}` removed", backend.name)));
         changes.extend(self.policies.changes_since(&before.policies));
+        for (file, digest) in &self.files {
+            // One that is named anew is a change of what names it.
+            if before.files.get(file).is_some_and(|earlier| earlier != digest) {
+                changes.push(format!("file `{}` changed", file.display()));
+            }
+        }
         changes
     }
 }
@@ -145,6 +155,23 @@ policies: policies
             changes(CONFIG, &RULES.replace("name: a", "name: c")),
             ["rule `c` added", "rule `a` removed"]
         );
+    }
+
+    #[test]
+    fn a_certificate_or_key_that_changed_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("policies")).unwrap();
+        let tls = "address: 127.0.0.1:8080, tls: { cert: cert.pem, key: key.pem }";
+        write("c.yaml", &CONFIG.replace("address: 127.0.0.1:8080", tls));
+        write("policies/p.yaml", RULES);
+        write("cert.pem", "one");
+        let load = || Snapshot::load(&folder.path().join("c.yaml")).unwrap();
+        let before = load();
+        assert_eq!(load().changes_since(&before), [""; 0]);
+        write("cert.pem", "two");
+        let changes = load().changes_since(&before);
+        assert!(matches!(changes.as_slice(), [one] if one.ends_with("/cert.pem` changed")), "{changes:?}");
     }
 
     #[test]

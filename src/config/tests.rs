@@ -534,6 +534,7 @@ fn the_table_of_keys_is_that_of_the_file() {
     add("limits.", fields::<file::LimitsFile>());
     add("limits.query.", fields::<file::QueryLimitsFile>());
     add("audit.", fields::<file::AuditFile>());
+    add("audit.otlp.", fields::<file::OtlpFile>());
     expected.sort();
     let mut listed: Vec<_> = reference::KEYS.iter().map(|(key, ..)| (*key).to_owned()).collect();
     listed.sort();
@@ -575,16 +576,4 @@ fn service_accounts_have_names_of_their_own_and_hashes() {
     assert!(!told.contains("secret-password"), "{told}");
 }
 
-#[test]
-fn an_audit_log_blocks_unless_it_may_drop() {
-    let audit = |text: &str| parse(&with("limits", text)).map(|config| config.audit);
-    assert_eq!(audit(""), Ok(None));
-    assert_eq!(audit("audit: {}"), Ok(Some(AuditLog { file: None, blocks: true, queue: 8192 })));
-    let file = Some("/etc/palisade/audit.jsonl".into());
-    let all = "audit: { file: audit.jsonl, when_full: drop, queue: 1 }";
-    assert_eq!(audit(all), Ok(Some(AuditLog { file, blocks: false, queue: 1 })));
-    assert!(audit("audit: { queue: 1048576 }").is_ok());
-    for bad in ["{ queue: 0 }", "{ queue: 1048577 }", "{ when_full: wait }", "{ file: '' }", "{ sink: x }"] {
-        assert!(audit(&format!("audit: {bad}")).is_err(), "{bad}");
-    }
-}
+mod operator;

@@ -3,6 +3,7 @@
 use super::Config;
 use crate::auth::config::KeySource;
 use aws_lc_rs::digest::{Context, SHA256};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,33 @@ pub fn fingerprint(path: &Path, config: &Config) -> Box<[u8]> {
         .unwrap_or_default();
     folder.sort();
     files.extend(folder);
+    files.extend(beside(config));
+    let mut context = Context::new(&SHA256);
+    for file in files {
+        add(&mut context, &file);
+    }
+    context.finish().as_ref().into()
+}
+
+fn add(context: &mut Context, file: &Path) {
+    let content = fs::read(file).unwrap_or_default();
+    context.update(file.as_os_str().as_encoded_bytes());
+    context.update(&(content.len() as u64).to_le_bytes());
+    context.update(&content);
+}
+
+/// A digest of each file that stands beside the configuration and its policies: certificates, keys, secrets.
+pub(super) fn digests(config: &Config) -> BTreeMap<PathBuf, Box<[u8]>> {
+    let digested = |file: PathBuf| {
+        let mut context = Context::new(&SHA256);
+        add(&mut context, &file);
+        (file, context.finish().as_ref().into())
+    };
+    beside(config).into_iter().map(digested).collect()
+}
+
+fn beside(config: &Config) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     for tls in config.listen.iter().filter_map(|listen| listen.tls.as_ref()) {
         files.extend([tls.cert.clone(), tls.key.clone()]);
     }
@@ -30,14 +58,8 @@ pub fn fingerprint(path: &Path, config: &Config) -> Box<[u8]> {
         KeySource::JwksFile(file) => Some(file.clone()),
         _ => None,
     }));
-    let mut context = Context::new(&SHA256);
-    for file in files {
-        let content = fs::read(&file).unwrap_or_default();
-        context.update(file.as_os_str().as_encoded_bytes());
-        context.update(&(content.len() as u64).to_le_bytes());
-        context.update(&content);
-    }
-    context.finish().as_ref().into()
+    files.extend(config.admin.token_file.clone());
+    files
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //! A line never holds a token, a body or a query: those are told by their digests only. Lines are written by
 //! one thread; what happens when it cannot keep up is the operator's choice.
 
+mod otlp;
+
+pub use otlp::OtlpSettings;
+
 use crate::policy::Grant;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -18,15 +22,25 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc::{self, OwnedPermit};
 
 /// Where lines go, and what becomes of requests when they cannot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct AuditSettings {
-    /// The file that is appended to; `None`: standard output. It is opened once: rotate it by copying and
-    /// truncating.
-    pub file: Option<PathBuf>,
+    /// Where lines go.
+    pub sink: Sink,
     /// What is done while the queue is full.
     pub when_full: WhenFull,
     /// Lines that may wait to be written.
     pub queue: usize,
+}
+
+/// Where lines go.
+#[derive(Clone, Debug)]
+pub enum Sink {
+    /// Standard output.
+    Stdout,
+    /// The file that is appended to. It is opened once: rotate it by copying and truncating.
+    File(PathBuf),
+    /// A collector of logs.
+    Otlp(Box<OtlpSettings>),
 }
 
 /// What is done while the queue of lines is full.
@@ -41,14 +55,14 @@ pub enum WhenFull {
 /// Takes the lines of one server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    queue: mpsc::Sender<String>,
+    queue: mpsc::Sender<Box<Record>>,
     when_full: WhenFull,
     dropped: Counter,
 }
 
 /// A place in the queue, to be filled when the request has ended.
 #[derive(Debug)]
-pub struct Place(OwnedPermit<String>);
+pub struct Place(OwnedPermit<Box<Record>>);
 
 /// The thread that writes; it ends when every [`Audit`] and [`Place`] is gone.
 pub type Writer = std::thread::JoinHandle<()>;
@@ -89,6 +103,8 @@ pub struct Record {
     pub sent_sha256: Option<Box<str>>,
     /// Bytes of the answer's body that were sent.
     pub bytes: u64,
+    /// Whether the whole of it was; else the caller went away, or it broke off.
+    pub complete: bool,
     /// To the head of the answer, in seconds.
     pub duration: f64,
     /// The trace it belongs to, if the caller said one.
@@ -121,9 +137,16 @@ impl Record {
             asked_sha256: None,
             sent_sha256: None,
             bytes: 0,
+            complete: false,
             duration: 0.0,
             trace_id: None,
         }
+    }
+
+    /// The line, without its end.
+    fn line(&self) -> String {
+        // Strings and numbers: nothing in it can fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
@@ -144,14 +167,21 @@ impl Audit {
     /// # Errors
     /// If the file cannot be opened, or there is no thread.
     pub fn start(settings: &AuditSettings, dropped: Counter) -> std::io::Result<(Self, Writer)> {
-        let sink: Box<dyn Write + Send> = match &settings.file {
-            Some(path) => Box::new(std::fs::OpenOptions::new().append(true).create(true).open(path)?),
-            None => Box::new(std::io::stdout()),
-        };
-        let (queue, lines) = mpsc::channel(settings.queue.max(1));
+        let (queue, records) = mpsc::channel(settings.queue.max(1));
         let lost = dropped.clone();
-        let writer = std::thread::Builder::new().name("audit".to_owned());
-        let writer = writer.spawn(move || write(lines, sink, &lost))?;
+        let thread = std::thread::Builder::new().name("audit".to_owned());
+        let writer = match &settings.sink {
+            Sink::Stdout => thread.spawn(move || write(records, std::io::stdout(), &lost))?,
+            Sink::File(path) => {
+                let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+                thread.spawn(move || write(records, file, &lost))?
+            }
+            Sink::Otlp(collector) => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let collector = (**collector).clone();
+                thread.spawn(move || runtime.block_on(otlp::send(collector, records, lost)))?
+            }
+        };
         Ok((Self { queue, when_full: settings.when_full, dropped }, writer))
     }
 
@@ -169,18 +199,10 @@ impl Audit {
     }
 }
 
-impl Place {
-    fn fill(self, record: &Record) {
-        // Strings and numbers: nothing in it can fail to be written.
-        if let Ok(line) = serde_json::to_string(record) {
-            self.0.send(line);
-        }
-    }
-}
-
-/// Writes whole lines, and flushes when nothing waits.
-fn write(mut lines: mpsc::Receiver<String>, mut sink: Box<dyn Write + Send>, lost: &Counter) {
-    while let Some(mut line) = lines.blocking_recv() {
+/// Writes whole lines, and flushes each.
+fn write(mut records: mpsc::Receiver<Box<Record>>, mut sink: impl Write, lost: &Counter) {
+    while let Some(record) = records.blocking_recv() {
+        let mut line = record.line();
         line.push('\n');
         if let Err(error) = sink.write_all(line.as_bytes()).and_then(|()| sink.flush()) {
             lost.increment(1);
@@ -194,13 +216,16 @@ fn write(mut lines: mpsc::Receiver<String>, mut sink: Box<dyn Write + Send>, los
 pub struct Audited<B> {
     body: B,
     sent: u64,
+    ended: bool,
     pending: Option<(Place, Box<Record>)>,
 }
 
-impl<B> Audited<B> {
+impl<B: Body> Audited<B> {
     /// `record` is written to `place` when `body` has ended.
     pub fn new(body: B, place: Place, record: Box<Record>) -> Self {
-        Self { body, sent: 0, pending: Some((place, record)) }
+        // A body of nothing is never asked for anything.
+        let ended = body.is_end_stream();
+        Self { body, sent: 0, ended, pending: Some((place, record)) }
     }
 }
 
@@ -213,10 +238,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Audited<B> {
         cx: &mut Polling<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            self.sent = self.sent.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.sent = self.sent.saturating_add(bytes);
+                self.ended = self.body.is_end_stream();
+            }
+            Poll::Ready(None) => self.ended = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         polled
     }
@@ -234,7 +263,8 @@ impl<B> Drop for Audited<B> {
     fn drop(&mut self) {
         if let Some((place, mut record)) = self.pending.take() {
             record.bytes = self.sent;
-            place.fill(&record);
+            record.complete = self.ended;
+            place.0.send(record);
         }
     }
 }
@@ -255,7 +285,7 @@ mod tests {
 
     fn settings(when_full: WhenFull, queue: usize) -> (AuditSettings, tempfile::NamedTempFile) {
         let file = tempfile::NamedTempFile::new().unwrap();
-        (AuditSettings { file: Some(file.path().to_owned()), when_full, queue }, file)
+        (AuditSettings { sink: Sink::File(file.path().to_owned()), when_full, queue }, file)
     }
 
     fn lines(file: &tempfile::NamedTempFile) -> Vec<Value> {
@@ -269,7 +299,8 @@ mod tests {
         let (audit, writer) = Audit::start(&settings, Counter::noop()).unwrap();
         for bytes in 0..5 {
             let record = Box::new(Record { bytes, outcome: "passed\n", ..Record::of(None, None, None) });
-            let mut body = Audited::new((), audit.place().await.unwrap(), record);
+            let none = http_body_util::Empty::<Bytes>::new();
+            let mut body = Audited::new(none, audit.place().await.unwrap(), record);
             body.sent = bytes;
         }
         drop(audit);

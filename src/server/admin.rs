@@ -1,48 +1,66 @@
-//! Health and metrics, on a listener of their own.
+//! Health and metrics, on a listener of their own, and the control where that is served.
 
-use crate::auth::Verifier;
+use super::control::{self, Control, Standing};
 use crate::events::Metrics;
 use crate::respond::{Body, full};
-use crate::stages::Decision;
 use arc_swap::ArcSwap;
+use futures_util::future::Either;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::Service;
 
-/// `/healthz`: the process serves. `/readyz`: tokens can be verified. `/metrics`: for Prometheus.
+/// `/healthz`: the process serves. `/readyz`: tokens can be verified. `/metrics`: for Prometheus. `/-/`: for the
+/// operator.
 #[derive(Clone)]
-pub struct Admin {
+pub(super) struct Admin {
     /// Tells whether tokens can be verified.
-    pub verifier: Arc<ArcSwap<Verifier<Decision>>>,
+    pub standing: Arc<ArcSwap<Standing>>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// What answers below `/-/`, where that is served.
+    pub control: Option<Control>,
 }
+
+type Answered = Result<Response<Body>, Infallible>;
 
 impl Service<Request<Incoming>> for Admin {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
+    type Future = Either<Ready<Answered>, Pin<Box<dyn Future<Output = Answered> + Send>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        match &self.control {
+            Some(control) if request.uri().path().starts_with(control::ROOT) => {
+                let answering = control.clone().answer(request);
+                Either::Right(Box::pin(async { Ok(answering.await) }))
+            }
+            _ => Either::Left(ready(Ok(self.told(&request)))),
+        }
+    }
+}
+
+impl Admin {
+    fn told(&self, request: &Request<Incoming>) -> Response<Body> {
         let (status, body) = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => (StatusCode::OK, "ok\n".to_owned()),
-            (&Method::GET, "/readyz") if self.verifier.load().ready() => {
+            (&Method::GET, "/readyz") if self.standing.load().verifier.ready() => {
                 (StatusCode::OK, "ready\n".to_owned())
             }
             (&Method::GET, "/readyz") => {
                 (StatusCode::SERVICE_UNAVAILABLE, "waiting for an issuer's keys\n".to_owned())
             }
             (&Method::GET, "/metrics") => {
-                for (issuer, age) in self.verifier.load().ages() {
+                for (issuer, age) in self.standing.load().verifier.ages() {
                     self.metrics.keys_age(issuer, age);
                 }
                 (StatusCode::OK, self.metrics.render())
@@ -56,6 +74,6 @@ impl Service<Request<Incoming>> for Admin {
         *response.status_mut() = status;
         let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, text);
-        ready(Ok(response))
+        response
     }
 }

@@ -1,5 +1,7 @@
 //! What a server is made of: built from one snapshot, never changed, replaced as a whole.
 
+use super::control::Standing;
+use super::control::guard::AdminToken;
 use super::stack::{Answered, Stages, stack};
 use super::tls;
 use super::workers::Door;
@@ -42,6 +44,8 @@ pub(super) struct Built {
     audit: Option<Audit>,
     /// How each backend is reached.
     reach: Vec<Reach>,
+    /// What requests to the control must have, if they must.
+    admin_token: Option<AdminToken>,
     /// The certificate of each listener that has one.
     tls: Vec<Option<Arc<rustls::ServerConfig>>>,
 }
@@ -66,6 +70,7 @@ impl Built {
             backends: scoped(config),
             gates: Gates::new(),
             audit,
+            admin_token: admin_token(config)?,
             reach: reach(config)?,
             tls: certificates(config)?,
             config: config.clone(),
@@ -103,10 +108,22 @@ impl Built {
             gates: self.gates.clone(),
             queries,
             audit: self.audit.clone(),
+            admin_token: admin_token(config)?,
             reach: reach(config)?,
             tls: certificates(config)?,
             config: config.clone(),
         })
+    }
+
+    /// What an operator sees of it.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            verifier: Arc::clone(&self.verifier),
+            policies: Arc::clone(&self.policies),
+            backends: self.backends.clone(),
+            limits: self.config.limits.clone(),
+            token: self.admin_token.clone(),
+        }
     }
 
     /// For each of `workers` a door for each listener.
@@ -224,6 +241,11 @@ fn reach(config: &Config) -> Result<Vec<Reach>, StartFault> {
         Ok(Reach { tls, authorization })
     };
     config.backends.iter().map(reach).collect()
+}
+
+fn admin_token(config: &Config) -> Result<Option<AdminToken>, StartFault> {
+    let token = config.admin.token_file.as_deref().map(AdminToken::load);
+    token.transpose().map_err(StartFault::AdminToken)
 }
 
 fn certificates(config: &Config) -> Result<Vec<Option<Arc<rustls::ServerConfig>>>, StartFault> {

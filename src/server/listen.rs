@@ -11,6 +11,7 @@ use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -107,6 +108,25 @@ impl Connections {
         });
     }
 
+    /// Serves `stream`, which is no network's, with `service` in a task of its own, over HTTP/1.1.
+    pub fn serve_http1<T, S, B>(&self, stream: T, service: S)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (http1, watcher) = (self.http1.clone(), self.draining.watcher());
+        let stream = TokioIo::new(Unstalled::new(stream, WRITE_TIMEOUT));
+        let served = http1.serve_connection(stream, TowerToHyperService::new(service));
+        tokio::spawn(async move {
+            if let Err(error) = watcher.watch(served).await {
+                tracing::debug!(error = %error, "connection ended");
+            }
+        });
+    }
+
     /// Lets requests in flight end.
     pub async fn drain(self) {
         if tokio::time::timeout(DRAIN_TIMEOUT, self.draining.shutdown()).await.is_err() {
@@ -159,7 +179,7 @@ async fn opening(stream: &TcpStream, within: Duration) -> Option<Protocol> {
 }
 
 /// Returns when a shutdown is asked for, or nobody is left to ask.
-async fn asked(shutdown: &mut watch::Receiver<bool>) {
+pub async fn asked(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|down| *down).await;
 }
 

@@ -2,30 +2,35 @@
 
 mod admin;
 mod built;
+mod control;
+pub mod explain;
 mod listen;
 pub mod stack;
 mod stall;
 mod tls;
 mod workers;
 
-use crate::auth::{Verifier, VerifierFault};
-use crate::config::{self, Config};
+pub use control::{Reload, Reloaded};
+
+use crate::auth::VerifierFault;
+use crate::config::{self, AuditSink, Config};
 use crate::events::Metrics;
-use crate::events::audit::{Audit, AuditSettings, WhenFull, Writer};
+use crate::events::audit::{Audit, AuditSettings, OtlpSettings, Sink, WhenFull, Writer};
 use crate::policy::Policies;
 use crate::scope::Backend;
-use crate::stages::Decision;
 use crate::trust::TrustFault;
 use admin::Admin;
 use arc_swap::ArcSwap;
 use built::Built;
+use control::listen::Bound;
+use control::{Control, Standing};
 use listen::{Connections, accept};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use workers::Workers;
 
@@ -59,6 +64,17 @@ pub enum StartFault {
     /// A backend's URL names no server.
     #[error("`{0}` is no url of a backend")]
     Url(http::Uri),
+    /// The socket of the control cannot be bound.
+    #[error("cannot listen at {}: {error}", path.display())]
+    Socket {
+        /// Its path.
+        path: std::path::PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The token for the control cannot be read.
+    #[error("cannot read the admin token: {0}")]
+    AdminToken(String),
     /// The metrics cannot be set up.
     #[error("cannot set up metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -82,12 +98,15 @@ pub struct Running {
     pub addresses: Vec<SocketAddr>,
     /// Where health and metrics are.
     pub admin: SocketAddr,
+    /// Where the control is, if at an address of its own.
+    pub control: Option<SocketAddr>,
+    reloads: mpsc::Receiver<Reload>,
     shutdown: watch::Sender<bool>,
     serving: JoinSet<()>,
     ended: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
     audit: Option<Writer>,
     built: Built,
-    verifier: Arc<ArcSwap<Verifier<Decision>>>,
+    standing: Arc<ArcSwap<Standing>>,
     renew: Renew,
 }
 
@@ -110,7 +129,7 @@ impl Running {
         let renewed = self.renewed(config, policies).await;
         self.built.metrics.reloaded(renewed.is_ok());
         self.built = renewed?;
-        self.verifier.store(Arc::clone(&self.built.verifier));
+        self.standing.store(Arc::new(self.built.standing()));
         Ok(())
     }
 
@@ -135,6 +154,14 @@ impl Running {
         tokio::time::timeout(KEYS_TIMEOUT, ready).await.map_err(|_| StartFault::NoKeys)?;
         (self.renew)(&built)?;
         Ok(built)
+    }
+
+    /// Waits until an operator wishes for a reload, through the control. Wishes wait to be taken here.
+    pub async fn asked_to_reload(&mut self) -> Reload {
+        match self.reloads.recv().await {
+            Some(wish) => wish,
+            None => std::future::pending().await,
+        }
     }
 
     /// A snapshot to replace the one that is served could not be read.
@@ -165,7 +192,7 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
     let (audit, writer) = match &config.audit {
         Some(audit) => {
             let settings = AuditSettings {
-                file: audit.file.clone(),
+                sink: sink(&audit.sink)?,
                 when_full: if audit.blocks { WhenFull::Block } else { WhenFull::Drop },
                 queue: audit.queue,
             };
@@ -186,6 +213,10 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
     }
     let mut admin = Vec::new();
     let admin_listener = bind(config.admin.address, &mut admin).await?;
+    let bound = match &config.admin.control {
+        Some(at) => Some(control::listen::bind(at).await?),
+        None => None,
+    };
 
     let (shutdown, down) = watch::channel(false);
     let running = Workers::start(doors, &down).map_err(StartFault::Worker)?;
@@ -194,8 +225,19 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
         serving.spawn(accept(listener, down.clone(), running.giving(door)));
     }
     serving.spawn(upkeep(Arc::clone(&metrics), down.clone()));
-    let verifier = Arc::new(ArcSwap::new(Arc::clone(&built.verifier)));
-    let service = Admin { verifier: Arc::clone(&verifier), metrics };
+    let standing = Arc::new(ArcSwap::from_pointee(built.standing()));
+    let (wishes, reloads) = mpsc::channel(1);
+    let of_control = Control::new(Arc::clone(&standing), wishes);
+    let bare = Admin { standing: Arc::clone(&standing), metrics, control: None };
+    let with_control = Admin { control: Some(of_control), ..bare.clone() };
+    let service = match (&bound, &config.admin.token_file) {
+        (None, Some(_)) => with_control.clone(),
+        _ => bare,
+    };
+    let control = bound.as_ref().and_then(Bound::address);
+    if let Some(bound) = bound {
+        serving.spawn(control::listen::serve(bound, with_control, down.clone()));
+    }
     serving.spawn(async move {
         let connections = Connections::new(down.clone());
         accept(admin_listener, down, |stream| connections.serve(stream, None, service.clone())).await;
@@ -205,7 +247,32 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
     let renewing = running.renewing();
     let renew = Box::new(move |built: &Built| built.doors(workers).map(&renewing));
     let ended = Box::pin(running.ended());
-    Ok(Running { addresses, admin, shutdown, serving, ended, audit: writer, built, verifier, renew })
+    Ok(Running {
+        addresses,
+        admin,
+        control,
+        reloads,
+        shutdown,
+        serving,
+        ended,
+        audit: writer,
+        built,
+        standing,
+        renew,
+    })
+}
+
+/// Where the lines of the audit log go, with the files that say whom to trust as they are now.
+fn sink(configured: &AuditSink) -> Result<Sink, StartFault> {
+    Ok(match configured {
+        AuditSink::Stdout => Sink::Stdout,
+        AuditSink::File(path) => Sink::File(path.clone()),
+        AuditSink::Otlp { url, tls } => {
+            let encrypted = url.scheme_str() == Some("https");
+            let tls = encrypted.then(|| tls.settings()).transpose()?;
+            Sink::Otlp(Box::new(OtlpSettings { url: url.clone(), tls }))
+        }
+    })
 }
 
 async fn bind(address: SocketAddr, bound: &mut Vec<SocketAddr>) -> Result<TcpListener, StartFault> {

@@ -63,12 +63,39 @@ fn the_scope_examples_of_the_readme_print_what_follows_them() {
     assert_eq!(run, 2);
 }
 
+/// What a newcomer does first, as it is written: each block of shell in one empty folder, and what it prints.
+#[test]
+fn the_first_policy_of_the_policies_readme_works_as_it_is_written() {
+    let readme = read("policies/README.md");
+    let from = readme.find("## The first policy").unwrap();
+    let section = &readme[from..from + readme[from + 3..].find("\n## ").unwrap()];
+    let blocks: Vec<&str> = section.split("```").skip(1).step_by(2).collect();
+    let binary = Path::new(env!("CARGO_BIN_EXE_palisade")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = 0;
+    for pair in blocks.windows(2) {
+        let Some(script) = pair[0].strip_prefix("sh\n") else { continue };
+        let expected =
+            pair[1].strip_prefix("text\n").expect("each block of shell is followed by what it prints");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-ec", script]).env("PATH", &path).current_dir(folder.path());
+        let output = shell.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && told.is_empty(), "{script}\n{told}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{script}");
+        run += 1;
+    }
+    assert_eq!(run, 3);
+}
+
 #[test]
 fn every_link_of_the_documents_leads_to_a_file() {
     for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"] {
         let text = read(name);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let local = !target.starts_with("https://") && !target.starts_with('#');
+            let target = target.split('#').next().unwrap();
             assert!(
                 !local || Path::new(env!("CARGO_MANIFEST_DIR")).join(target).exists(),
                 "{name}: {target}"

@@ -4,12 +4,15 @@
 
 mod alertmanager;
 mod answers;
+mod audit;
 mod auth;
+mod control;
 mod demo;
 mod deploy;
 mod docs;
 mod identity;
 mod loki;
+mod mounted;
 mod policies;
 mod reach;
 mod refusals;

@@ -1,0 +1,148 @@
+//! What becomes of one request, asked by whoever operates the server: by a command, a call or a page.
+
+use crate::auth::Verifier;
+use crate::cases::{Asking, Explanation, Request, explain};
+use crate::limits::Limits;
+use crate::policy::Policies;
+use crate::rejection::{Rejection, TokenFault};
+use crate::respond;
+use crate::scope::Backend;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// A request to be explained, and whose it is: one of `token` and `claims` is needed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// A token; it is verified as a request's would be.
+    pub token: Option<String>,
+    /// Claims, instead of a token.
+    pub claims: Option<Map<String, Value>>,
+    /// The name of the backend that is asked.
+    pub backend: String,
+    /// `METHOD /path?query`, below the backend's mount.
+    pub request: String,
+    /// Headers of the request, each as `Name: value`.
+    #[serde(default)]
+    pub headers: Vec<String>,
+    /// The form of a POST, or its JSON where the endpoint takes that.
+    pub form: Option<String>,
+}
+
+/// What requests are judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Judges<'a> {
+    /// The rules.
+    pub policies: &'a Policies,
+    /// The backends.
+    pub backends: &'a [Backend],
+    /// The caps.
+    pub limits: &'a Limits,
+}
+
+/// What becomes of a request. Displayed as text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Explained {
+    /// The token is not taken.
+    Token(TokenFault),
+    /// Its claims were judged.
+    Judged {
+        /// Who issued the token, if there was one.
+        issuer: Option<String>,
+        /// What came of it.
+        explanation: Box<Explanation>,
+    },
+}
+
+impl Question {
+    /// What becomes of the request; a token is verified by `verifier`.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub async fn answer<D: Send + Sync + 'static>(
+        &self,
+        judges: Judges<'_>,
+        verifier: &Verifier<D>,
+    ) -> Result<Explained, String> {
+        let backend = judges.backends.iter().find(|backend| backend.name == self.backend);
+        let names = || judges.backends.iter().map(|b| format!("`{}`", b.name)).collect::<Vec<_>>().join(", ");
+        let backend = backend
+            .ok_or_else(|| format!("no backend `{}`, the configuration has {}", self.backend, names()))?;
+        let request = self.request()?;
+        let asking = Asking { policies: judges.policies, backend, limits: judges.limits };
+        let judged = |issuer, claims: &Map<String, Value>| Explained::Judged {
+            issuer,
+            explanation: Box::new(explain(&asking, claims, &request)),
+        };
+        match (&self.token, &self.claims) {
+            (Some(token), None) => match verifier.verify(&headers(token)?).await {
+                Ok(verified) => {
+                    let caller = verified.caller();
+                    Ok(judged(Some(caller.issuer().to_owned()), caller.claims()))
+                }
+                Err(fault) => Ok(Explained::Token(fault)),
+            },
+            (None, Some(claims)) => Ok(judged(None, claims)),
+            _ => Err("either a token or claims are needed".to_owned()),
+        }
+    }
+
+    fn request(&self) -> Result<Request, String> {
+        let mut request = Request::parse(&self.request)?;
+        for header in &self.headers {
+            let (name, value) = header.split_once(':').ok_or("a header is written as `Name: value`")?;
+            request.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+        request.form.clone_from(&self.form);
+        Ok(request)
+    }
+}
+
+/// The headers of a request with this token, `Bearer` before it or not.
+fn headers(token: &str) -> Result<HeaderMap, String> {
+    let token = token.trim();
+    let value = format!("Bearer {}", token.strip_prefix("Bearer ").unwrap_or(token));
+    let value: HeaderValue =
+        value.parse().map_err(|_| "the token has characters that no header can have".to_owned())?;
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+}
+
+impl Explained {
+    /// As JSON: the fields of an [`Explanation`], with `issuer`; of a token that is not taken, its `outcome` alone.
+    pub fn json(&self) -> Value {
+        match self {
+            Self::Token(fault) => {
+                let text = Rejection::from(*fault).to_string();
+                json!({ "outcome": { "outcome": "refused", "kind": fault.name(), "text": text } })
+            }
+            Self::Judged { issuer, explanation } => {
+                let mut fields = json!(explanation);
+                if let Some(fields) = fields.as_object_mut() {
+                    fields.insert("issuer".to_owned(), json!(issuer));
+                }
+                fields
+            }
+        }
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(fault) => {
+                let rejection = Rejection::from(*fault);
+                let status = respond::status(&rejection).as_u16();
+                writeln!(f, "refused\n  {status} {}: {rejection}", rejection.kind())
+            }
+            Self::Judged { issuer, explanation } => {
+                if let Some(issuer) = issuer {
+                    write!(f, "caller\n  issued by {issuer}\n\n")?;
+                }
+                write!(f, "{explanation}")
+            }
+        }
+    }
+}
