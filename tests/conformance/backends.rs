@@ -288,9 +288,11 @@ inhibit_rules:
 "#;
 
 /// One process that takes hour-old spans, keeps them in its ingester and
-/// answers TraceQL metrics for them from the generator's local blocks.
+/// answers TraceQL metrics for them from the generator's local blocks. It streams on the
+/// port of HTTP.
 const TEMPO: &str = r#"
 target: all
+stream_over_http_enabled: true
 usage_report: { reporting_enabled: false }
 server:
   http_listen_address: 127.0.0.1

@@ -16,6 +16,7 @@ mod attacks;
 mod backends;
 mod compare;
 mod counting;
+mod grpc;
 mod http;
 mod kept;
 mod keycloak;
@@ -73,6 +74,7 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     let cases = queries::load(&only)?;
     queries::run(&world, &rules, &cases, only.is_empty(), report);
     attacks::run(&world, &rules, &only, report);
+    grpc::attacks(&world, &only, report);
     // The last, because it changes the realm's keys and ends Keycloak.
     sessions::run(&mut world, dir.path(), &only, report);
     Ok(())

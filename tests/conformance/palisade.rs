@@ -13,6 +13,8 @@ pub struct Palisade {
     pub base: Base,
     /// A second listener with Tempo at its root.
     pub tempo: Base,
+    /// A third with the one whose traces may mix tenants.
+    pub mixed: Base,
     /// Health, readiness and metrics.
     pub admin: Base,
     server: Server,
@@ -28,10 +30,12 @@ impl Palisade {
 
     /// Starts it with an issuer of these settings, beside its audience, and the policies of this folder.
     pub fn start_with(dir: &Path, full: &Backends, issuer: &str, policies: &str) -> Result<Self, String> {
-        let [main, second, admin] = free_ports()?;
+        let [main, second, third, admin] = free_ports()?;
         // Not where only some of the backends run.
         let at_root = match full.at.contains_key("tempo") {
-            true => format!("  - address: 127.0.0.1:{second}\n    backend: tempo\n"),
+            true => format!(
+                "  - {{ address: \"127.0.0.1:{second}\", backend: tempo }}\n  - {{ address: \"127.0.0.1:{third}\", backend: tempo-mixed }}\n"
+            ),
             false => String::new(),
         };
         let mut config = format!(
@@ -65,8 +69,13 @@ backends:
         let program = Path::new(env!("CARGO_BIN_EXE_palisade"));
         let args = ["serve".to_owned(), "--config".into(), path.display().to_string()];
         let server = Server::start("palisade", dir, program, &args, &[])?;
-        let palisade =
-            Self { base: Base::local(main), tempo: Base::local(second), admin: Base::local(admin), server };
+        let palisade = Self {
+            base: Base::local(main),
+            tempo: Base::local(second),
+            mixed: Base::local(third),
+            admin: Base::local(admin),
+            server,
+        };
         let patience = Duration::from_secs(30);
         palisade.server.ready(&palisade.admin, "/readyz", patience)?;
         Ok(palisade)

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::compare::Rules;
+use crate::grpc::Call;
 use crate::http::{Answer, Base, Request};
 use crate::report::Report;
 use crate::seed::{SPAN, tempo};
@@ -129,12 +130,28 @@ impl Case {
 
     /// The request for a seed that starts at `start`.
     fn request(&self, start: i64, params: &[(String, String)]) -> Result<Request, String> {
+        let path = self.endpoint()?.path.replace("{}", &self.of());
+        let params = self.parameters(start, params)?;
+        let request =
+            if self.method == "POST" { Request::form(&path, &params) } else { Request::get(&path, &params) };
+        Ok(self.headers.iter().fold(request, |request, (k, v)| request.header(k, v)))
+    }
+
+    /// The same as a call of gRPC; `None` if it is none.
+    fn call(&self, start: i64, params: &[(String, String)]) -> Result<Option<Call>, String> {
+        if self.method != "GET" || !self.headers.is_empty() {
+            return Ok(None);
+        }
+        Ok(Call::of(&self.endpoint, &self.of(), &self.parameters(start, params)?))
+    }
+
+    /// The parameters, those of time among them.
+    fn parameters(&self, start: i64, params: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
         let endpoint = self.endpoint()?;
         let unit = match endpoint.time {
             Time::Instant(unit) | Time::Steps(unit) | Time::Range(unit) => unit,
             Time::None => SECONDS,
         };
-        let path = endpoint.path.replace("{}", &self.of());
         let mut params: Vec<(String, String)> =
             params.iter().map(|(k, v)| (k.clone(), instants(v, start, unit))).collect();
         let has = |name: &str| params.iter().any(|(k, _)| k == name);
@@ -154,9 +171,7 @@ impl Case {
             more.push(("step", "60".into()));
         }
         params.extend(more.into_iter().map(|(k, v)| (k.to_owned(), v)));
-        let request =
-            if self.method == "POST" { Request::form(&path, &params) } else { Request::get(&path, &params) };
-        Ok(self.headers.iter().fold(request, |request, (k, v)| request.header(k, v)))
+        Ok(params)
     }
 
     fn of(&self) -> String {
@@ -263,8 +278,17 @@ pub fn run(world: &World, rules: &Rules, cases: &[Case], whole: bool, report: &m
             else {
                 continue;
             };
-            let outcome = one(world, rules, case, caller, full, twin, &mut unequal);
-            report.case(&name, outcome);
+            match asking(world, case, caller, [full, twin]) {
+                Ok(asking) => report.case(&name, one(rules, case, &asking, &mut unequal)),
+                Err(why) => report.case(&name, Err(why)),
+            }
+            match calling(world, case, caller, [full, twin]) {
+                Ok(None) => {}
+                Ok(Some(calling)) => {
+                    report.case(&format!("{name} / gRPC"), one(rules, case, &calling, &mut unequal));
+                }
+                Err(why) => report.case(&name, Err(why)),
+            }
         }
     }
     for (family, differs) in unequal {
@@ -278,23 +302,81 @@ pub fn run(world: &World, rules: &Rules, cases: &[Case], whole: bool, report: &m
     }
 }
 
+/// Asks one of those that can be asked.
+type Ask<'a> = Box<dyn Fn() -> Result<Answer, String> + 'a>;
+
+/// How one question is asked.
+struct Asking<'a> {
+    /// What stands in the name of its family of answers.
+    family: String,
+    /// Of Palisade, if it runs.
+    ours: Option<Ask<'a>>,
+    /// Of TWIN.
+    twin: Ask<'a>,
+    /// Of FULL, without Palisade.
+    full: Ask<'a>,
+}
+
+/// A case over HTTP.
+fn asking<'a>(
+    world: &'a World,
+    case: &Case,
+    caller: &'a Caller,
+    [full, twin]: [&'a Base; 2],
+) -> Result<Asking<'a>, String> {
+    let request = case.request(world.start, &case.params)?.bearer(Some(&caller.token));
+    let twins = case.request(world.start, case.twin.as_ref().unwrap_or(&case.params))?;
+    let (again, mount) = (twins.clone(), case.mount().to_owned());
+    let ours = world.palisade.as_ref().map(|palisade| -> Ask<'a> {
+        let mount = palisade.base.under(&format!("/{mount}"));
+        Box::new(move || request.send(&mount))
+    });
+    Ok(Asking {
+        family: case.endpoint.clone(),
+        ours,
+        twin: Box::new(move || twins.send(twin)),
+        full: Box::new(move || again.send(full)),
+    })
+}
+
+/// A case as a call of gRPC, if it is one.
+fn calling<'a>(
+    world: &'a World,
+    case: &Case,
+    caller: &'a Caller,
+    [full, twin]: [&'a Base; 2],
+) -> Result<Option<Asking<'a>>, String> {
+    let theirs = case.twin.as_ref().unwrap_or(&case.params);
+    let call = |params| case.call(world.start, params);
+    let (Some(request), Some(twins), Some(again)) = (call(&case.params)?, call(theirs)?, call(theirs)?)
+    else {
+        return Ok(None);
+    };
+    let mixed = case.mount() == "tempo-mixed";
+    let ours = world.palisade.as_ref().map(|palisade| -> Ask<'a> {
+        let root = if mixed { &palisade.mixed } else { &palisade.tempo };
+        Box::new(move || request.send(root, Some(&caller.token)))
+    });
+    Ok(Some(Asking {
+        family: format!("{} / gRPC", case.endpoint),
+        ours,
+        twin: Box::new(move || twins.send(twin, None)),
+        full: Box::new(move || again.send(full, None)),
+    }))
+}
+
 /// One case; notes whether FULL without Palisade answers otherwise than TWIN.
 fn one(
-    world: &World,
     rules: &Rules,
     case: &Case,
-    caller: &Caller,
-    full: &Base,
-    twin: &Base,
+    asking: &Asking<'_>,
     unequal: &mut BTreeMap<String, bool>,
 ) -> Result<(), String> {
-    let request = case.request(world.start, &case.params)?;
-    let twins = case.request(world.start, case.twin.as_ref().unwrap_or(&case.params))?;
     let fixed = ["buildinfo", "echo"].iter().any(|n| case.endpoint.ends_with(n));
     let differ = |ours: &Answer, theirs: &Answer, control: bool| {
         rules.differ((&case.endpoint, &case.name), case.mount(), ours, theirs, control)
     };
-    let expected = twins.send(twin)?;
+    let expected = (asking.twin)()?;
     if !case.empty_ok && !fixed && empty(&expected) {
         return Err(format!(
             "TWIN's answer holds nothing: {} {}",
@@ -302,15 +384,14 @@ fn one(
             expected.text().chars().take(300).collect::<String>()
         ));
     }
-    if let Some(where_) = differ(&twins.send(twin)?, &expected, true) {
+    if let Some(where_) = differ(&(asking.twin)()?, &expected, true) {
         return Err(format!("TWIN differs from itself {where_}"));
     }
-    let unscoped = twins.send(full)?;
+    let unscoped = (asking.full)()?;
     let differs = differ(&unscoped, &expected, true).is_some();
-    *unequal.entry(case.endpoint.clone()).or_default() |= differs;
-    if let Some(palisade) = &world.palisade {
-        let mount = palisade.base.under(&format!("/{}", case.mount()));
-        let answer = request.bearer(Some(&caller.token)).send(&mount)?;
+    *unequal.entry(asking.family.clone()).or_default() |= differs;
+    if let Some(ours) = &asking.ours {
+        let answer = ours()?;
         if let Some(where_) = differ(&answer, &expected, false) {
             let text = answer.text();
             return Err(format!(
