@@ -21,7 +21,7 @@ use std::sync::Once;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its folder in `fuzz/`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("promql", promql),
     ("logql", logql),
     ("traceql", traceql),
@@ -32,6 +32,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("traceql_chunks", traceql_chunks),
     ("matchers", matchers),
     ("tempo_answers", tempo_answers),
+    ("grpc", grpc),
     ("requests", requests),
     ("policies", policies),
 ];
@@ -179,6 +180,11 @@ pub fn matchers(bytes: &[u8]) {
 /// The cuts of Tempo's answers.
 pub fn tempo_answers(bytes: &[u8]) {
     reply::check_invariants(bytes);
+}
+
+/// Calls of gRPC: streams of messages, and the messages of each.
+pub fn grpc(bytes: &[u8]) {
+    crate::scope::grpc::check_invariants(bytes);
 }
 
 /// Paths and parameters: `PATH?QUERY`, and the query once more as a body.

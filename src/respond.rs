@@ -1,6 +1,8 @@
 //! From a refusal to an answer: the only place that knows status codes, in each backend's own shape of
 //! errors, so that Grafana shows the text.
 
+pub mod grpc;
+
 use crate::api::Kind;
 use crate::lang::QueryErrorKind;
 use crate::rejection::{Rejection, TokenFault, UpstreamFault};

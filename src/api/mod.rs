@@ -11,9 +11,11 @@ pub mod parameters;
 pub mod path;
 pub mod prometheus;
 pub mod reference;
+mod rpc;
 pub mod tempo;
 
 pub use class::{Class, Classes, UnknownClass};
+pub use rpc::Rpc;
 
 use crate::lang::{Feature, Language, logql, promql, traceql};
 use std::fmt;
@@ -109,6 +111,8 @@ pub enum Methods {
     PostJson,
     /// DELETE.
     Delete,
+    /// POST of one message of gRPC, answered by a stream of messages.
+    Grpc(Rpc),
 }
 
 impl Methods {
@@ -117,7 +121,7 @@ impl Methods {
         match self {
             Self::Get => "GET",
             Self::GetPost => "GET, POST",
-            Self::PostJson => "POST",
+            Self::PostJson | Self::Grpc(_) => "POST",
             Self::Delete => "DELETE",
         }
     }
@@ -127,7 +131,7 @@ impl Methods {
         matches!(
             (self, method),
             (Self::Get | Self::GetPost, Method::Get)
-                | (Self::GetPost | Self::PostJson, Method::Post)
+                | (Self::GetPost | Self::PostJson | Self::Grpc(_), Method::Post)
                 | (Self::Delete, Method::Delete)
         )
     }
@@ -204,6 +208,8 @@ pub enum Form {
     Time,
     /// Concerns only data that is scoped already: forwarded.
     Plain,
+    /// What the variable of a path is in other rows: read from the message, and sent as it was checked.
+    Variable,
     /// Refused when it is there, for the reason given.
     Refused(&'static str),
 }

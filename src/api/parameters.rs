@@ -64,6 +64,31 @@ impl Parameters {
         Ok(parameters)
     }
 
+    /// The parameters of a message, each given once under its name in the row; empty texts are none,
+    /// and what the row drops.
+    ///
+    /// # Errors
+    /// [`Rejection::Parameter`] for what the row refuses, [`Rejection::Malformed`] for a control character,
+    /// [`Rejection::Defect`] for a name that it does not list.
+    pub fn of_message(
+        endpoint: &'static Endpoint,
+        fields: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<Self, Rejection> {
+        let mut given = Vec::with_capacity(4);
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+            match listed(endpoint, name) {
+                Some((name, Form::Refused(why))) => return Err(Rejection::parameter(name, why)),
+                Some((_, Form::Dropped)) => {}
+                Some((name, _)) if is_text(&value) => given.push(Given { name, value, place: Place::Body }),
+                Some(_) => return Err(Rejection::Malformed("a field has a control character")),
+                None => {
+                    return Err(Rejection::Defect(format!("`{}` has no `{name}`", endpoint.name)));
+                }
+            }
+        }
+        Ok(Self { given, dropped: 0 })
+    }
+
     /// The value of a scalar.
     pub fn scalar(&self, name: &str) -> Option<&str> {
         self.given.iter().find(|g| g.name == name).map(|g| g.value.as_str())
@@ -138,14 +163,18 @@ fn decoded(raw: &str) -> Result<Cow<'_, str>, Rejection> {
     }
     let text =
         String::from_utf8(bytes).map_err(|_| Rejection::Malformed("a parameter is not valid UTF-8"))?;
-    // Those beyond ASCII are two bytes in UTF-8, the first of them this one.
-    let may_be_control = |b: u8| b.is_ascii_control() || b == 0xc2;
-    if text.bytes().any(may_be_control)
-        && text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
-    {
+    if !is_text(&text) {
         return Err(Rejection::Malformed("a parameter has a control character"));
     }
     Ok(Cow::Owned(text))
+}
+
+/// Whether `text` has no control characters but those of white space.
+fn is_text(text: &str) -> bool {
+    // Those beyond ASCII are two bytes in UTF-8, the first of them this one.
+    let may_be_control = |b: u8| b.is_ascii_control() || b == 0xc2;
+    !text.bytes().any(may_be_control)
+        || !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
 }
 
 /// What a hexadecimal digit stands for.

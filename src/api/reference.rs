@@ -1,6 +1,6 @@
 //! The endpoint tables as text, for the README.
 
-use super::{Endpoint, Filter, Form, Kind, Treatment};
+use super::{Endpoint, Filter, Form, Kind, Methods, Treatment};
 use std::fmt::Write as _;
 
 /// Every row of every backend as one Markdown table.
@@ -8,7 +8,11 @@ pub fn markdown() -> String {
     let mut table = String::from("| Backend | Endpoint | Methods | Treatment |\n|---|---|---|---|\n");
     for kind in Kind::ALL {
         for endpoint in kind.endpoints() {
-            let (methods, path) = (endpoint.methods.allow(), endpoint.path);
+            let methods = match endpoint.methods {
+                Methods::Grpc(_) => "gRPC",
+                methods => methods.allow(),
+            };
+            let path = endpoint.path;
             let _ = writeln!(table, "| {kind} | `{path}` | {methods} | {} |", treatment(endpoint));
         }
     }

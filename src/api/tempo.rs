@@ -1,6 +1,6 @@
 //! Tempo (`pkg/api/http.go`, `modules/frontend` of its source).
 
-use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Static, Text, Treatment, json};
+use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Rpc, Static, Text, Treatment, json};
 use crate::lang::traceql::Entry;
 
 const fn parameter(name: &'static str, form: Form) -> Parameter {
@@ -11,6 +11,8 @@ const START: Parameter = parameter("start", Form::Time);
 const END: Parameter = parameter("end", Form::Time);
 const LIMIT: Parameter = parameter("limit", Form::Plain);
 const STALE: Parameter = parameter("maxStaleValues", Form::Plain);
+/// Tempo's own older tag methods do not read it.
+const UNREAD: Parameter = parameter("q", Form::Dropped);
 /// The legacy search matches over whole traces, where a tenant cannot be required of each span.
 const LEGACY: Form = Form::Translated("q");
 /// Tempo's validator and handler differ on which of the two spellings wins: one is sent.
@@ -118,6 +120,72 @@ pub static ENDPOINTS: &[Endpoint] = &[
         treatment: Treatment::Static(json(
             r#"{"version":"2.9.0","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":""}"#,
         )),
+    },
+    // The fields of a message have the names that they have in URLs, so that all are treated alike.
+    Endpoint {
+        name: "grpc_search",
+        methods: Methods::Grpc(Rpc::Search),
+        path: Rpc::Search.path(),
+        parameters: &[
+            parameter("q", Form::OptionalQuery(Text::TraceQl(Entry::Query))),
+            LIMIT,
+            parameter("spss", Form::Plain),
+            START,
+            END,
+            parameter("tags", LEGACY),
+            parameter("minDuration", LEGACY),
+            parameter("maxDuration", LEGACY),
+        ],
+        treatment: Treatment::Filter(Filter::Search),
+    },
+    Endpoint {
+        name: "grpc_tags",
+        methods: Methods::Grpc(Rpc::SearchTags),
+        path: Rpc::SearchTags.path(),
+        parameters: &[parameter("scope", Form::Plain), UNREAD, LIMIT, START, END, STALE],
+        treatment: Treatment::Filter(Filter::TagNamesV1),
+    },
+    Endpoint {
+        name: "grpc_tags_v2",
+        methods: Methods::Grpc(Rpc::SearchTagsV2),
+        path: Rpc::SearchTagsV2.path(),
+        parameters: &[parameter("scope", Form::Plain), parameter("q", Form::Hint), LIMIT, START, END, STALE],
+        treatment: Treatment::Filter(Filter::TagNames),
+    },
+    Endpoint {
+        name: "grpc_tag_values",
+        methods: Methods::Grpc(Rpc::SearchTagValues),
+        path: Rpc::SearchTagValues.path(),
+        parameters: &[parameter("tag", Form::Variable), UNREAD, LIMIT, START, END, STALE],
+        treatment: Treatment::Filter(Filter::TagValuesV1),
+    },
+    Endpoint {
+        name: "grpc_tag_values_v2",
+        methods: Methods::Grpc(Rpc::SearchTagValuesV2),
+        path: Rpc::SearchTagValuesV2.path(),
+        parameters: &[parameter("tag", Form::Variable), parameter("q", Form::Hint), LIMIT, START, END, STALE],
+        treatment: Treatment::Filter(Filter::TagValues),
+    },
+    Endpoint {
+        name: "grpc_metrics_query_range",
+        methods: Methods::Grpc(Rpc::MetricsQueryRange),
+        path: Rpc::MetricsQueryRange.path(),
+        parameters: &[
+            parameter("q", Form::Query(Text::TraceQl(Entry::Metrics))),
+            START,
+            END,
+            parameter("step", Form::Time),
+            parameter("exemplars", Form::Plain),
+            parameter("maxSeries", Form::Plain),
+        ],
+        treatment: Treatment::Filter(Filter::Metrics),
+    },
+    Endpoint {
+        name: "grpc_metrics_query",
+        methods: Methods::Grpc(Rpc::MetricsQueryInstant),
+        path: Rpc::MetricsQueryInstant.path(),
+        parameters: &[parameter("q", Form::Query(Text::TraceQl(Entry::Metrics))), START, END],
+        treatment: Treatment::Filter(Filter::Metrics),
     },
 ];
 

@@ -122,7 +122,8 @@ impl Asking<'_> {
         let (url, given) = (request.query.as_deref(), request.form.as_deref());
         let (form, body) = match matched.endpoint.methods {
             Methods::PostJson => (None, given.map(|body| body.as_bytes().to_vec())),
-            Methods::Get | Methods::GetPost | Methods::Delete => (given, None),
+            // A message's fields are written as a form: there is no wire here.
+            Methods::Get | Methods::GetPost | Methods::Delete | Methods::Grpc(_) => (given, None),
         };
         let parameters = Parameters::read(matched.endpoint, url, form, self.limits)?;
         let asked = Asked { matched, parameters, body, accept: Accept::Json, carried: Carried::default() };

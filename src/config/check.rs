@@ -222,12 +222,22 @@ impl Check<'_> {
             return Err(self.fault(redacted.referenced, message));
         }
         let url = self.read(&key("url"), &file.url, |text| base_url(text, file.insecure_http))?;
-        let encrypted = url.scheme_str() == Some("https");
+        let grpc_url = file.grpc_url.as_ref().map(|text| {
+            self.read(&key("grpc_url"), text, |text| match base_url(text, file.insecure_http)? {
+                _ if kind != Kind::Tempo => Err("only Tempo is called by gRPC".to_owned()),
+                url if url.path() != "/" => Err("gRPC has no path prefix".to_owned()),
+                url => Ok(url),
+            })
+        });
+        let grpc_url = grpc_url.transpose()?.or_else(|| (kind == Kind::Tempo).then(|| url.clone()));
+        let urls = [Some(&url), grpc_url.as_ref()];
+        let encrypted = urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"));
         Ok(Backend {
             redacts_traces: redacted.is_some(),
             tls: self.client_tls(&key("tls"), encrypted, file.tls.as_ref())?,
             credentials: file.auth.map(|auth| self.credentials(&key("auth"), &auth)).transpose()?,
             url,
+            grpc_url,
             labels: self.labels(&key("labels"), kind, &file.labels)?,
             features: self.features(&key("features"), kind, &file.features)?,
             version: file

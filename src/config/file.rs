@@ -151,6 +151,8 @@ pub(super) struct BackendFile {
     pub kind: Option<Spanned<String>>,
     /// Its base URL; a path prefix is kept.
     pub url: Spanned<String>,
+    /// Where Tempo serves gRPC, if not at `url`.
+    pub grpc_url: Option<Spanned<String>>,
     /// For each dimension of a scope the label in which this backend says it.
     pub labels: Spanned<BTreeMap<String, Spanned<String>>>,
     /// What the operator declares of it.

@@ -133,6 +133,8 @@ pub struct Backend {
     /// Its base URL: scheme, authority and a path prefix without a slash at its end (`/` if there is no
     /// prefix). Plain HTTP only to loopback or by explicit choice.
     pub url: http::Uri,
+    /// Where it serves gRPC, if it is Tempo: a base URL without a path prefix.
+    pub grpc_url: Option<http::Uri>,
     /// How it says each dimension of a scope; at least one.
     pub labels: Labels,
     /// What the operator declares of it.

@@ -100,6 +100,11 @@ pub const KEYS: &[Key] = &[
     ),
     ("backends.NAME.url", "required", "base URL; a path prefix is kept"),
     (
+        "backends.NAME.grpc_url",
+        "`url`",
+        "where Tempo serves gRPC, for streaming: its gRPC port, or its HTTP port with `stream_over_http_enabled`; no path",
+    ),
+    (
         "backends.NAME.labels",
         "required",
         "for each dimension of a scope the label that says it: an identifier, in Tempo `resource.NAME`; \

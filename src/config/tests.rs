@@ -577,3 +577,4 @@ fn service_accounts_have_names_of_their_own_and_hashes() {
 }
 
 mod operator;
+mod streaming;

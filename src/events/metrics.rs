@@ -1,7 +1,7 @@
 //! The metrics, registered once; on the hot path only handles are touched.
 
 use super::{Outcome, TokenOutcome};
-use crate::api::Endpoint;
+use crate::api::{Endpoint, Methods};
 use crate::rejection::TokenFault;
 use crate::scope::Backend;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
@@ -45,6 +45,7 @@ pub struct EndpointMetrics {
     duration: Histogram,
     upstream: Histogram,
     dropped: Counter,
+    broken: Option<Counter>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -193,8 +194,10 @@ impl Metrics {
 impl BackendMetrics {
     fn register(backend: &Backend) -> Self {
         let endpoints = backend.kind.endpoints();
-        let names = endpoints.iter().map(|e| e.name).chain(["unknown"]);
-        let by_endpoint = names.map(|name| EndpointMetrics::register(&backend.name, name)).collect();
+        let streams = |e: &Endpoint| matches!(e.methods, Methods::Grpc(_));
+        let rows = endpoints.iter().map(|e| (e.name, streams(e))).chain([("unknown", false)]);
+        let register = |(name, streams)| EndpointMetrics::register(&backend.name, name, streams);
+        let by_endpoint = rows.map(register).collect();
         Self { endpoints, by_endpoint }
     }
 
@@ -206,7 +209,8 @@ impl BackendMetrics {
 }
 
 impl EndpointMetrics {
-    fn register(backend: &str, endpoint: &'static str) -> Self {
+    /// `streams`: whether its answers are streams of messages.
+    fn register(backend: &str, endpoint: &'static str, streams: bool) -> Self {
         let backend = backend.to_owned();
         let outcome = |o: Outcome| counter!("palisade_requests_total", "backend" => backend.clone(), "endpoint" => endpoint, "outcome" => o.name());
         Self {
@@ -214,6 +218,7 @@ impl EndpointMetrics {
             duration: histogram!("palisade_request_duration_seconds", "backend" => backend.clone(), "endpoint" => endpoint),
             upstream: histogram!("palisade_upstream_duration_seconds", "backend" => backend.clone(), "endpoint" => endpoint),
             dropped: counter!("palisade_parameters_dropped_total", "backend" => backend.clone(), "endpoint" => endpoint),
+            broken: streams.then(|| counter!("palisade_streams_broken_total", "backend" => backend.clone(), "endpoint" => endpoint)),
         }
     }
 
@@ -230,6 +235,13 @@ impl EndpointMetrics {
         self.upstream.record(duration);
     }
 
+    /// A stream of messages ended before its end.
+    pub(super) fn broken(&self) {
+        if let Some(counter) = &self.broken {
+            counter.increment(1);
+        }
+    }
+
     /// Parameters that the endpoint does not list were dropped.
     pub fn dropped(&self, pairs: usize) {
         if pairs > 0 {
@@ -244,6 +256,10 @@ fn describe(recorder: &PrometheusRecorder) {
         metrics::describe_counter!(
             "palisade_parameters_dropped_total",
             "Parameters that no endpoint lists, not forwarded."
+        );
+        metrics::describe_counter!(
+            "palisade_streams_broken_total",
+            "Streams of messages that ended before their end; they began, and are counted as requests by that."
         );
         metrics::describe_counter!("palisade_token_total", "Bearer tokens by what became of them.");
         metrics::describe_counter!(

@@ -133,7 +133,7 @@ pub struct RequestFinished<'a> {
     pub endpoint: Option<&'static Endpoint>,
     /// How it ended.
     pub outcome: Outcome,
-    /// The status sent.
+    /// The status sent; of a call of gRPC that is refused, the status that it would be over HTTP.
     pub status: StatusCode,
     /// From the head of the request to the head of the answer.
     pub duration: Duration,
@@ -188,6 +188,38 @@ impl RequestFinished<'_> {
                     backend, endpoint, status, outcome, micros, subject, trace_id, reason, "refused"
                 );
             }
+        }
+    }
+}
+
+/// A streamed answer ended before its end. It was answered: its request is counted by how it began.
+#[derive(Debug)]
+pub struct StreamBroken<'a> {
+    /// The backend's name.
+    pub backend: &'a str,
+    /// The endpoint.
+    pub endpoint: &'static Endpoint,
+    /// Who asked: the token's subject.
+    pub subject: Option<&'a str>,
+    /// The trace it belongs to, if the caller said one.
+    pub trace_id: Option<&'a str>,
+    /// Why.
+    pub rejection: &'a Rejection,
+}
+
+impl StreamBroken<'_> {
+    /// Counts and logs it.
+    pub fn emit(&self, metrics: Option<&EndpointMetrics>) {
+        if let Some(metrics) = metrics {
+            metrics.broken();
+        }
+        let (backend, endpoint) = (self.backend, self.endpoint.name);
+        let (subject, trace_id) = (self.subject.unwrap_or("-"), self.trace_id.unwrap_or("-"));
+        if let Rejection::Defect(detail) = self.rejection {
+            tracing::error!(backend, endpoint, subject, trace_id, detail, "defect");
+        } else {
+            let reason = reason(self.rejection);
+            tracing::info!(backend, endpoint, subject, trace_id, reason, "stream broken");
         }
     }
 }

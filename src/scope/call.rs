@@ -1,12 +1,15 @@
 //! One call to a backend, built from typed parts.
 
-use crate::api::{Endpoint, Form, Methods};
+use super::grpc;
+use crate::api::{Endpoint, Form, Methods, Rpc};
 use crate::lang::ScopedText;
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use std::sync::Arc;
 
 const FORM: &str = "application/x-www-form-urlencoded";
+/// The content type of gRPC with messages in protobuf.
+pub const GRPC: &str = "application/grpc";
 
 /// One parameter of a call.
 #[derive(Debug)]
@@ -64,6 +67,8 @@ pub enum Sending {
     Get,
     /// A DELETE.
     Delete,
+    /// Another call of gRPC than the row's.
+    Rpc(Rpc),
     /// A POST of this.
     Post(ScopedBody),
 }
@@ -124,25 +129,10 @@ impl Draft {
     /// [`Rejection::TooLarge`] over the caps, [`Rejection::Defect`] for an unscoped text in the place
     /// of a scoped one, and for a method that is not the row's.
     pub(super) fn encode(self, endpoint: &Endpoint, limits: &Limits) -> Result<Call, Rejection> {
-        // Twice the text holds what most texts become; longer ones grow.
-        let length = |argument: &Argument| match argument {
-            Argument::Scoped(name, text) => name.len() + 2 * text.as_str().len(),
-            Argument::Plain(name, value) => name.len() + 2 * value.len(),
-        };
-        let room = self.arguments.iter().map(|argument| length(argument) + 2).sum();
-        let mut encoded = Vec::with_capacity(room);
-        for argument in &self.arguments {
-            match argument {
-                Argument::Scoped(name, text) => push_pair(&mut encoded, name, text.as_str()),
-                Argument::Plain(name, value) if is_plain(endpoint, name) => {
-                    push_pair(&mut encoded, name, value);
-                }
-                Argument::Plain(name, _) => {
-                    return Err(Rejection::Defect(format!("`{name}` of `{}` is not scoped", endpoint.name)));
-                }
-            }
+        if let Methods::Grpc(rpc) = endpoint.methods {
+            return self.message(endpoint, rpc)?.within(limits);
         }
-        let encoded = String::from_utf8(encoded).map_err(|_| Rejection::Defect("a form is text".into()))?;
+        let encoded = self.form(endpoint)?;
         if let (Sending::AsRow, Methods::GetPost) = (&self.sending, endpoint.methods) {
             let outgoing = Outgoing::Post { content_type: FORM, body: encoded.into_bytes() };
             return Call { target: self.path, outgoing, accept: self.accept }.within(limits);
@@ -160,6 +150,49 @@ impl Draft {
             false => format!("{}?{encoded}", self.path),
         };
         Call { target, outgoing, accept: self.accept }.within(limits)
+    }
+
+    /// The parameters as a message of gRPC.
+    fn message(self, endpoint: &Endpoint, rpc: Rpc) -> Result<Call, Rejection> {
+        let rpc = match self.sending {
+            Sending::AsRow => rpc,
+            Sending::Rpc(other) => other,
+            _ => return Err(Rejection::Defect(format!("`{}` is not sent like that", endpoint.name))),
+        };
+        for argument in &self.arguments {
+            passes(endpoint, argument)?;
+        }
+        let outgoing = Outgoing::Post { content_type: GRPC, body: grpc::write(rpc, &self.arguments)? };
+        Ok(Call { target: rpc.path().to_owned(), outgoing, accept: Accept::Protobuf })
+    }
+
+    /// The parameters as a form.
+    fn form(&self, endpoint: &Endpoint) -> Result<String, Rejection> {
+        // Twice the text holds what most texts become; longer ones grow.
+        let length = |argument: &Argument| match argument {
+            Argument::Scoped(name, text) => name.len() + 2 * text.as_str().len(),
+            Argument::Plain(name, value) => name.len() + 2 * value.len(),
+        };
+        let room = self.arguments.iter().map(|argument| length(argument) + 2).sum();
+        let mut encoded = Vec::with_capacity(room);
+        for argument in &self.arguments {
+            passes(endpoint, argument)?;
+            match argument {
+                Argument::Scoped(name, text) => push_pair(&mut encoded, name, text.as_str()),
+                Argument::Plain(name, value) => push_pair(&mut encoded, name, value),
+            }
+        }
+        String::from_utf8(encoded).map_err(|_| Rejection::Defect("a form is text".into()))
+    }
+}
+
+/// Only a scoped text stands in the place of one.
+fn passes(endpoint: &Endpoint, argument: &Argument) -> Result<(), Rejection> {
+    match argument {
+        Argument::Plain(name, _) if !is_plain(endpoint, name) => {
+            Err(Rejection::Defect(format!("`{name}` of `{}` is not scoped", endpoint.name)))
+        }
+        Argument::Plain(..) | Argument::Scoped(..) => Ok(()),
     }
 }
 
@@ -228,7 +261,13 @@ fn push_encoded(form: &mut Vec<u8>, text: &str) {
 fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
     let row = endpoint.parameters.iter().find(|p| p.name == name);
     row.is_some_and(|p| match p.form {
-        Form::Plain | Form::Time | Form::Matchers | Form::List | Form::TargetLabels | Form::Shards => true,
+        Form::Plain
+        | Form::Time
+        | Form::Matchers
+        | Form::List
+        | Form::TargetLabels
+        | Form::Shards
+        | Form::Variable => true,
         Form::Query(_)
         | Form::OptionalQuery(_)
         | Form::SelectorOrAll(_)

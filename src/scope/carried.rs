@@ -1,5 +1,7 @@
 //! The headers of a request that reach a backend, as typed parts. All others are dropped.
 
+use std::time::Duration;
+
 /// What is carried from a caller's headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
@@ -10,6 +12,24 @@ pub struct Carried {
     /// Loki's `X-Loki-Response-Encoding-Flags: categorize-labels`: entries tell structured metadata and
     /// parsed labels apart. The only value that is passed.
     pub categorize_labels: bool,
+    /// How long the caller of gRPC waits.
+    pub patience: Option<Duration>,
+}
+
+/// What `grpc-timeout` says: up to eight digits and a unit (`PROTOCOL-HTTP2.md` of gRPC).
+pub fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let plain = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let count: u64 = digits.parse().ok().filter(|_| plain)?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
 }
 
 /// A `traceparent` of version 00 (W3C Trace Context, section 3.2).
@@ -41,6 +61,16 @@ impl Traceparent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_grpc_timeout_has_eight_digits_and_not_nine() {
+        assert_eq!(grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(grpc_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(grpc_timeout("0n"), Some(Duration::ZERO));
+        for bad in ["", "S", "999999999H", "1", "1s", "-1S", "+1S", "1.5S", "1\u{b5}", "\u{b5}"] {
+            assert_eq!(grpc_timeout(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn only_a_well_formed_traceparent_is_carried() {

@@ -4,6 +4,7 @@ mod alertmanager;
 mod allowed;
 pub mod call;
 pub mod carried;
+pub mod grpc;
 mod loki;
 mod memory;
 pub mod preview;
@@ -85,6 +86,15 @@ pub struct Asked {
     pub accept: Accept,
     /// What else of the request reaches the backend.
     pub carried: Carried,
+}
+
+impl Asked {
+    /// The variable of the path, or what a message has in its place; not validated yet.
+    fn variable(&self) -> &str {
+        let named = self.matched.endpoint.parameters.iter().find(|p| p.form == Form::Variable);
+        let given = named.map(|p| self.parameters.scalar(p.name).unwrap_or(""));
+        given.unwrap_or(&self.matched.variable)
+    }
 }
 
 /// What becomes of a request.
@@ -285,6 +295,7 @@ fn draft(
                 | Form::Translated(_)
                 | Form::Applied
                 | Form::Dropped
+                | Form::Variable
                 | Form::Refused(_),
                 _,
             ) => {}

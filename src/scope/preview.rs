@@ -74,8 +74,12 @@ fn shown(methods: Methods, draft: &Draft) -> ShownCall {
     let (method, body) = match (&draft.sending, methods) {
         (Sending::Get, _) | (Sending::AsRow, Methods::Get) => ("GET", None),
         (Sending::Delete, _) | (Sending::AsRow, Methods::Delete) => ("DELETE", None),
-        (Sending::AsRow, Methods::GetPost | Methods::PostJson) => ("POST", None),
+        (Sending::AsRow | Sending::Rpc(_), _) => ("POST", None),
         (Sending::Post(body), _) => ("POST", Some(body.shown())),
+    };
+    let path = match &draft.sending {
+        Sending::Rpc(rpc) => rpc.path().to_owned(),
+        _ => draft.path.clone(),
     };
     let argument = |argument: &Argument| match argument {
         Argument::Scoped(name, text) => {
@@ -84,7 +88,7 @@ fn shown(methods: Methods, draft: &Draft) -> ShownCall {
         Argument::Plain(name, value) => ShownArgument { name, value: value.clone(), insertions: Vec::new() },
     };
     let arguments = draft.arguments.iter().map(argument).collect();
-    ShownCall { method, path: draft.path.clone(), arguments, body }
+    ShownCall { method, path, arguments, body }
 }
 
 impl fmt::Display for ShownCall {

@@ -58,13 +58,8 @@ pub(super) fn seal(
     let (has_scope, needs_cut) = match endpoint.treatment {
         Treatment::Scope | Treatment::ScopeUnless(_) => (all, false),
         Treatment::Filter(filter) => match filter {
-            Filter::Search
-            | Filter::TagNames
-            | Filter::TagNamesV1
-            | Filter::TagValues
-            | Filter::TagValuesV1
-            | Filter::Metrics
-            | Filter::Receivers => (all, true),
+            Filter::Search | Filter::Metrics | Filter::Receivers => (all, true),
+            Filter::TagNames | Filter::TagNamesV1 | Filter::TagValues | Filter::TagValuesV1 => (all, true),
             // Beside the alerts, silences are asked, which no query narrows.
             Filter::Alerts | Filter::AlertGroups => (first, true),
             // No query narrows these: their cut does.

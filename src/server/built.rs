@@ -18,7 +18,7 @@ use crate::stages::{
     Served,
 };
 use crate::trust::Credentials;
-use crate::upstream::{Reach, Room, Upstream};
+use crate::upstream::{GrpcUpstream, Reach, Room, Upstream};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -181,7 +181,11 @@ impl Built {
             let (configured, reach): (&config::Backend, &Reach) = (configured, reach);
             let upstream = Upstream::new(&configured.url, reach, configured.timeout);
             let upstream = upstream.ok_or_else(|| StartFault::Url(configured.url.clone()))?;
-            Ok(Arc::new(Mount { backend: backend.clone(), upstream, index }))
+            let grpc = configured.grpc_url.as_ref().map(|url| {
+                let grpc = GrpcUpstream::new(url, reach, configured.timeout);
+                grpc.ok_or_else(|| StartFault::Url(url.clone()))
+            });
+            Ok(Arc::new(Mount { backend: backend.clone(), upstream, grpc: grpc.transpose()?, index }))
         };
         self.backends.iter().zip(reached).enumerate().map(mount).collect()
     }
@@ -235,7 +239,8 @@ fn salt() -> Arc<str> {
 /// What is trusted of each backend, and shown to it: out of the files as they are now.
 fn reach(config: &Config) -> Result<Vec<Reach>, StartFault> {
     let reach = |backend: &config::Backend| {
-        let encrypted = backend.url.scheme_str() == Some("https");
+        let urls = [Some(&backend.url), backend.grpc_url.as_ref()];
+        let encrypted = urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"));
         let tls = encrypted.then(|| backend.tls.settings()).transpose()?;
         let authorization = backend.credentials.as_ref().map(Credentials::header).transpose()?;
         Ok(Reach { tls, authorization })

@@ -6,7 +6,7 @@ use crate::auth::Caller;
 use crate::events::audit::{Audit, Audited, Place, Record};
 use crate::events::{Metrics, Outcome, RequestFinished};
 use crate::rejection::Rejection;
-use crate::respond::{Body, refuse};
+use crate::respond::{self, Body, grpc, refuse};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -61,6 +61,7 @@ where
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let started = Instant::now();
         let stage = Arc::clone(&self.stage);
+        let is_call = grpc::is_call(request.version(), request.headers());
         let permit = stage.permits.clone().try_acquire_owned().ok();
         let answering = permit.is_some().then(|| self.next.call(request));
         Box::pin(async move {
@@ -73,7 +74,7 @@ where
                 Some(audit) => audit.place().await,
                 None => None,
             };
-            Ok(stage.conclude(result, started, place))
+            Ok(stage.conclude(result, is_call, started, place))
         })
     }
 }
@@ -82,6 +83,7 @@ impl Conclude {
     fn conclude(
         &self,
         result: Result<Reply, Refused>,
+        is_call: bool,
         started: Instant,
         place: Option<Place>,
     ) -> Response<Body> {
@@ -89,7 +91,8 @@ impl Conclude {
             Ok(Reply { response, outcome, told }) => (response, outcome, told, None),
             Err(Refused { rejection, told }) => {
                 let kind = told.mount.as_ref().map(|m| m.backend.kind);
-                (refuse(kind, &rejection), Outcome::of(&rejection), told, Some(rejection))
+                let refused = if is_call { grpc::refuse(&rejection) } else { refuse(kind, &rejection) };
+                (refused, Outcome::of(&rejection), told, Some(rejection))
             }
         };
         let mount = told.mount.as_deref();
@@ -102,7 +105,7 @@ impl Conclude {
             backend: mount.map(|m| m.backend.name.as_str()),
             endpoint: told.endpoint,
             outcome,
-            status: response.status(),
+            status: rejection.as_deref().map_or(response.status(), respond::status),
             duration: started.elapsed(),
             subject: told.caller.as_ref().and_then(|c| c.subject()),
             trace_id: told.trace_id.as_deref().unwrap_or("-"),

@@ -1,7 +1,7 @@
 //! Sending what is sealed, and passing or cutting what comes back.
 
 use super::{Answering, Mount, Refused, Reply, Told};
-use crate::api::Kind;
+use crate::api::{Kind, Methods};
 use crate::events::{Metrics, Outcome};
 use crate::limits::Limits;
 use crate::rejection::{Rejection, UpstreamFault};
@@ -23,7 +23,7 @@ use tower::Service;
 const ERROR_BYTES: usize = 64 * 1024;
 
 /// Bytes of answers that take a while to cut: a millisecond or so.
-const LARGE_BYTES: usize = 128 * 1024;
+pub(super) const LARGE_BYTES: usize = 128 * 1024;
 
 /// A sealed request on its way.
 #[derive(Debug)]
@@ -67,6 +67,13 @@ impl Service<Sealed> for Forward {
     fn call(&mut self, sealed: Sealed) -> Answering {
         let stage = Arc::clone(&self.0);
         Box::pin(async move {
+            if let Methods::Grpc(_) = sealed.scoped.endpoint().methods {
+                let told = sealed.told.clone();
+                return match super::streamed::forward(stage, sealed).await {
+                    Ok((response, outcome)) => Ok(Reply { response, outcome, told }),
+                    Err(rejection) => Err(told.refuse(rejection)),
+                };
+            }
             let Sealed { mount, scoped, answer_bytes, told } = sealed;
             match stage.forward(&mount, scoped, answer_bytes).await {
                 Ok((response, outcome)) => Ok(Reply { response, outcome, told }),
@@ -274,7 +281,7 @@ impl Exchange<'_> {
 }
 
 /// The refusal of an answer over a limit of the policy.
-fn answer_too_large(most: u64) -> Rejection {
+pub(super) fn answer_too_large(most: u64) -> Rejection {
     Rejection::TooLarge { what: "bytes of the answer", max: usize::try_from(most).unwrap_or(usize::MAX) }
 }
 

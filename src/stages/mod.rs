@@ -5,12 +5,14 @@
 
 mod authenticate;
 mod authorize;
+mod call;
 mod conclude;
 mod forward;
 mod gates;
 mod mount;
 mod scope;
 mod scoped_queries;
+mod streamed;
 
 pub use authenticate::Authenticate;
 pub use authorize::Authorize;

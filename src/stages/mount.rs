@@ -2,9 +2,10 @@
 
 use super::{Refused, Reply, Told};
 use crate::rejection::Rejection;
+use crate::respond::grpc;
 use crate::scope::Backend;
 use crate::scope::carried::Traceparent;
-use crate::upstream::{TRACEPARENT, Upstream};
+use crate::upstream::{GrpcUpstream, TRACEPARENT, Upstream};
 use futures_util::future::{self, Either, Ready};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
@@ -22,6 +23,8 @@ pub struct Mount {
     pub backend: Backend,
     /// How it is reached.
     pub upstream: Upstream,
+    /// How it is called by gRPC, if it is.
+    pub grpc: Option<GrpcUpstream>,
     /// Its place among the metrics.
     pub index: usize,
 }
@@ -36,6 +39,8 @@ pub struct Raw {
     /// The path below the mount, as it was sent.
     pub(super) path: String,
     pub(super) query: Option<String>,
+    /// Whether it is a call of gRPC.
+    pub(super) is_call: bool,
     pub(super) headers: HeaderMap,
     pub(super) body: Incoming,
     pub(super) told: Told,
@@ -60,6 +65,10 @@ pub enum Served {
 }
 
 impl Served {
+    fn is_root(&self) -> bool {
+        matches!(self, Self::Root(_))
+    }
+
     /// The mount of `path`, with the path below it.
     fn find<'p>(&self, path: &'p str) -> Option<(Arc<Mount>, &'p str)> {
         match self {
@@ -115,7 +124,11 @@ where
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let (tenant, path) = per_tenant(request.uri().path());
         let tenant = tenant.map(str::to_owned);
-        let Some((mount, path)) = self.mounts.served.find(path) else {
+        let is_call = grpc::is_call(request.version(), request.headers());
+        // The paths of gRPC are the root's: below another, no client would ask for them.
+        let found = self.mounts.served.find(path);
+        let found = found.filter(|_| !is_call || (tenant.is_none() && self.mounts.served.is_root()));
+        let Some((mount, path)) = found else {
             return Either::Left(future::ready(Err(Told::default().refuse(Rejection::UnknownMount))));
         };
         let (path, query) = (path.to_owned(), request.uri().query().map(str::to_owned));
@@ -123,7 +136,8 @@ where
         let told = Told { mount: Some(mount.clone()), trace_id, ..Told::default() };
         let late = told.clone();
         let (head, body) = request.into_parts();
-        let raw = Raw { mount, tenant, method: head.method, path, query, headers: head.headers, body, told };
+        let method = head.method;
+        let raw = Raw { mount, tenant, method, path, query, is_call, headers: head.headers, body, told };
         let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
         Either::Right(Bounded { answering, late: Some(late) })
     }

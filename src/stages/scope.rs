@@ -1,6 +1,6 @@
 //! Reading the request, and the scope into it.
 
-use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Told};
+use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Told, call};
 use crate::api::parameters::Parameters;
 use crate::api::path::{Matched, route};
 use crate::api::{self, Endpoint, Methods};
@@ -10,8 +10,11 @@ use crate::lang::QueryErrorKind;
 use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::Rejection;
-use crate::respond::{answer, full};
-use crate::scope::{Accept, Asked, Carried, Memory, Plan, carried::Traceparent, scope};
+use crate::respond::{answer, full, grpc};
+use crate::scope::carried::Traceparent;
+use crate::scope::grpc::frame::{PREFIX_BYTES, framed};
+use crate::scope::reply::known;
+use crate::scope::{Accept, Asked, Carried, Memory, Plan, scope};
 use crate::upstream::{LOKI_FLAGS, TRACEPARENT};
 use futures_util::future::{Either, Ready, ready};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
@@ -108,6 +111,7 @@ where
         let asked =
             || digest([begun.query.as_deref().unwrap_or("").as_bytes(), body.as_deref().unwrap_or_default()]);
         let asked = self.stage.audited.then(asked);
+        let is_rpc = matches!(begun.matched.endpoint.methods, Methods::Grpc(_));
         let (plan, mut told) = self.stage.plan(begun, body);
         told.digests.asked = asked;
         if let (true, Ok(Plan::Send(scoped))) = (self.stage.audited, &plan) {
@@ -118,6 +122,12 @@ where
             Ok(Plan::Send(scoped)) => {
                 return Either::Right(self.next.call(Sealed { mount, scoped, answer_bytes, told }));
             }
+            Ok(Plan::Answer(fixed)) if is_rpc => match known(&fixed) {
+                Ok(message) => {
+                    Ok(Reply { response: grpc::one(framed(&message)), outcome: Outcome::Static, told })
+                }
+                Err(rejection) => Err(told.refuse(rejection)),
+            },
             Ok(Plan::Answer(fixed)) => {
                 let content_type = HeaderValue::from_static(fixed.content_type);
                 let response = answer(StatusCode::OK, content_type, full(fixed.body));
@@ -133,11 +143,15 @@ impl Scope {
     /// parameters. The body is given where it is to be read.
     fn begin(&self, request: Authorized) -> Result<(Begun, Option<Incoming>), Refused> {
         let Authorized { raw, grant } = request;
-        let Raw { mount, method: given, path, query, headers, body, mut told, .. } = raw;
+        let Raw { mount, method: given, path, query, is_call, headers, body, mut told, .. } = raw;
         let matched = match route(mount.backend.kind, &path) {
             Ok(matched) => matched,
             Err(rejection) => return Err(told.refuse(rejection)),
         };
+        let is_rpc = matches!(matched.endpoint.methods, Methods::Grpc(_));
+        if is_call && !is_rpc {
+            return Err(told.refuse(Rejection::UnknownEndpoint));
+        }
         told.endpoint = Some(matched.endpoint);
         let method = method(&given);
         let matched = match matched.by(mount.backend.kind, method) {
@@ -145,6 +159,11 @@ impl Scope {
             Err(rejection) => return Err(told.refuse(rejection)),
         };
         told.endpoint = Some(matched.endpoint);
+        if is_call != is_rpc || (!is_rpc && grpc::is_named(&headers)) {
+            return Err(told.refuse(Rejection::ContentType(
+                "gRPC is spoken over HTTP/2, with `Content-Type: application/grpc`, on its own paths",
+            )));
+        }
         let body = match method {
             Some(api::Method::Post) => Some(body),
             _ if body.is_end_stream() => None,
@@ -163,13 +182,23 @@ impl Scope {
             Ok(read) => read,
             Err(rejection) => return (Err(rejection), told),
         };
-        let plan = Parameters::read(endpoint, query.as_deref(), form.as_deref(), &self.limits);
-        let plan = plan.and_then(|parameters| {
+        let (parameters, body, message) = match endpoint.methods {
+            Methods::Grpc(rpc) => {
+                let message = body.unwrap_or_default();
+                let read = call::parameters(endpoint, rpc, query.as_deref(), &message, &self.limits);
+                (read, None, message)
+            }
+            _ => {
+                let read = Parameters::read(endpoint, query.as_deref(), form.as_deref(), &self.limits);
+                (read, body, Vec::new())
+            }
+        };
+        let plan = parameters.and_then(|parameters| {
             if let Some(metrics) = self.metrics.backend(mount.index).and_then(|b| b.endpoint(Some(endpoint)))
             {
                 metrics.dropped(parameters.dropped);
             }
-            let (accept, carried) = (accept(&headers), carried(&headers));
+            let (accept, carried) = (accept(&headers), carried(&headers)?);
             let asked = Asked { matched, parameters, body, accept, carried };
             let memory = self.queries.as_deref().map(|queries| queries as &dyn Memory);
             scope(&grant, &mount.backend, &asked, &self.limits, memory)
@@ -179,7 +208,8 @@ impl Scope {
         {
             self.metrics.disagreement();
             // The query itself is the caller's; its digest tells who reports it that it is the same.
-            let asked = [query.as_deref().unwrap_or(""), form.as_deref().unwrap_or("")];
+            let form = form.as_deref().unwrap_or("").as_bytes();
+            let asked = [query.as_deref().unwrap_or("").as_bytes(), form, &message];
             let (backend, endpoint) = (mount.backend.name.as_str(), endpoint.name);
             tracing::error!(backend, endpoint, asked_sha256 = &*digest(asked), %error, "a scoped query failed its proof");
         }
@@ -193,16 +223,23 @@ impl Scope {
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Vec<u8>, Rejection> {
-        body_type(headers, if methods == Methods::PostJson { JSON } else { FORM })?;
-        let max = self.limits.body_bytes;
-        let too_large = || Rejection::TooLarge { what: "bytes of the body", max };
+        let mut max = self.limits.body_bytes;
+        let mut too_large = Rejection::TooLarge { what: "bytes of the body", max };
+        match methods {
+            Methods::Grpc(_) => {
+                call::check_type(headers)?;
+                (max, too_large) = (max.saturating_add(PREFIX_BYTES), call::too_large(&self.limits));
+            }
+            Methods::PostJson => body_type(headers, JSON)?,
+            Methods::Get | Methods::GetPost | Methods::Delete => body_type(headers, FORM)?,
+        }
         if body.size_hint().lower() > max as u64 {
-            return Err(too_large());
+            return Err(too_large);
         }
         let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await;
         let bytes = read.map_err(|_| Rejection::Timeout)?.map_err(|error| {
             let over = error.is::<LengthLimitError>();
-            if over { too_large() } else { Rejection::Malformed("the body is broken") }
+            if over { too_large } else { Rejection::Malformed("the body is broken") }
         })?;
         Ok(bytes.to_bytes().into())
     }
@@ -255,13 +292,14 @@ fn body_type(headers: &HeaderMap, (accepted, why): Accepted) -> Result<(), Rejec
     }
 }
 
-fn carried(headers: &HeaderMap) -> Carried {
+fn carried(headers: &HeaderMap) -> Result<Carried, Rejection> {
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    Carried {
+    Ok(Carried {
         traceparent: text(TRACEPARENT).and_then(Traceparent::parse),
         gzip: accepts_gzip(headers),
         categorize_labels: text(LOKI_FLAGS) == Some("categorize-labels"),
-    }
+        patience: if grpc::is_named(headers) { call::patience(headers)? } else { None },
+    })
 }
 
 /// Whether `Accept-Encoding` lists gzip without `q=0` (RFC 9110, section 12.5.3).

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
 
-const AGENT: &str = concat!("palisade/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("palisade/", env!("CARGO_PKG_VERSION"));
 /// The trace context of W3C.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How Loki is asked for categorized labels (`pkg/util/httpreq/encoding_flags.go`).
@@ -35,6 +35,15 @@ impl Reach {
     }
 }
 
+/// How a connection to a backend is made.
+pub(super) fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(Duration::from_secs(5)));
+    tcp
+}
+
 /// One backend, as one worker reaches it.
 #[derive(Clone, Debug)]
 pub struct Upstream {
@@ -50,15 +59,11 @@ impl Upstream {
     /// The backend at `base`, without a connection yet; `timeout` bounds the wait for the head of an answer.
     /// `None` if `base` is no URL of a server.
     pub fn new(base: &Uri, reach: &Reach, timeout: Duration) -> Option<Self> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(Duration::from_secs(5)));
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(reach.tls())
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(tcp());
         let authority = base.authority()?;
         let origin = Uri::builder().scheme(base.scheme()?.clone()).authority(authority.clone());
         let origin = origin.path_and_query("/").build().ok()?;
@@ -149,7 +154,7 @@ fn head(authority: &str, reach: &Reach) -> SecretString {
 }
 
 /// An error with its causes: hyper's own text leaves them out.
-struct ErrorChain<'a>(&'a (dyn std::error::Error + 'static));
+pub(super) struct ErrorChain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl std::fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

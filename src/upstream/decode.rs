@@ -54,7 +54,7 @@ pub struct Place {
 
 impl Place {
     /// Grows to at least `bytes`. Never waits: two that wait for each other would do so for ever.
-    fn hold(&mut self, bytes: usize) -> Result<(), DecodeFault> {
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), DecodeFault> {
         let units = bytes.div_ceil(UNIT);
         let more = units.saturating_sub(self.units);
         if more > 0 {

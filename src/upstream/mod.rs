@@ -2,9 +2,11 @@
 
 mod client;
 mod decode;
+mod grpc;
 mod http1;
 mod pool;
 
 pub use client::{LOKI_FLAGS, Reach, TRACEPARENT, Upstream};
 pub use decode::{DecodeFault, Place, Room, collect};
+pub use grpc::{GrpcUpstream, Stream, StreamFault};
 pub use pool::Answer;

@@ -10,6 +10,7 @@ mod control;
 mod demo;
 mod deploy;
 mod docs;
+mod grpc;
 mod identity;
 mod loki;
 mod mounted;

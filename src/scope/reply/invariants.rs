@@ -2,10 +2,13 @@
 
 use super::mark::Named;
 use super::otlp::{Span, Trace};
-use super::{Answer, Cut, Envelope, Filtered, Mark, TagScope};
+use super::tempopb::{QueryRangeResponse, SearchResponse};
+use super::{Answer, Cut, Envelope, Filtered, Mark, Streamed, TagScope, mark};
+use crate::api::Rpc;
 use crate::scope::Accept;
 use crate::tenant::{Scope, ScopeValue, Values};
 use prost::Message;
+use prost::bytes::Bytes;
 use serde_json::Value;
 
 /// Cuts `body` in every way and checks what is left.
@@ -49,12 +52,50 @@ pub fn check(body: &[u8]) {
     // As if the caller had named the attribute: it stays, and can be checked.
     let mut shown = marks;
     shown.iter_mut().for_each(|mark| mark.named = Named { on_resource: true, elsewhere: false });
+    check_messages(&shown, body);
     for mixed in [true, false] {
         let cut = Cut::Search { marks: shown.clone(), mixed, spans: true };
         if let Ok(Filtered::Found { body, .. }) = cut.apply(&[Some(json.clone())]) {
             check_search(&body, mixed);
         }
     }
+}
+
+/// Takes `bytes` for a message of each streamed answer: what is left of it is the scope's.
+fn check_messages(shown: &[Mark], bytes: &[u8]) {
+    let message = Bytes::copy_from_slice(bytes);
+    let cut = |cut, rpc| Streamed::new(cut, rpc, 1024).message(0, &message);
+    let search = |mixed| Cut::Search { marks: shown.to_vec(), mixed, spans: true };
+    for mixed in [true, false] {
+        let Ok(left) = cut(search(mixed), Rpc::Search) else { continue };
+        for trace in SearchResponse::decode(&*left).expect("a message").traces {
+            let sets: Vec<_> = trace.span_set.iter().chain(&trace.span_sets).collect();
+            assert!(!sets.is_empty() && sets.iter().all(|set| !set.spans.is_empty()));
+            for span in sets.iter().flat_map(|set| &set.spans) {
+                assert!(shown.iter().all(|mark| is_of(mark, mark.key(), &span.attributes)), "{span:?}");
+            }
+            assert!(!mixed || trace.service_stats.is_empty());
+        }
+    }
+    let metrics = || Cut::Metrics { marks: shown.to_vec() };
+    if let Ok(left) = cut(metrics(), Rpc::MetricsQueryRange) {
+        let left = QueryRangeResponse::decode(&*left).expect("a message");
+        for exemplar in left.series.iter().flat_map(|series| &series.exemplars) {
+            assert!(shown.iter().all(|mark| is_of(mark, mark.label(), &exemplar.labels)), "{exemplar:?}");
+        }
+    }
+    drop(cut(metrics(), Rpc::MetricsQueryInstant));
+    drop(cut(Cut::TagValues(vec![None, None]), Rpc::SearchTagValuesV2));
+    drop(cut(Cut::FlatTagValues(vec![None]), Rpc::SearchTagValues));
+    for (flat, rpc) in [(true, Rpc::SearchTags), (false, Rpc::SearchTagsV2)] {
+        drop(cut(Cut::TagNames { scope: TagScope::Any, fixed: true, flat }, rpc));
+    }
+}
+
+/// Whether there is one attribute under `key`, a value of the mark's.
+fn is_of<A: mark::Attribute>(mark: &Mark, key: &str, attributes: &[A]) -> bool {
+    let under: Vec<_> = attributes.iter().filter(|a| a.has_key(key)).map(A::string).collect();
+    matches!(under.as_slice(), [Some(value)] if mark.values().contains(value))
 }
 
 /// Each span has exactly one `tenant`, the plain string of the scope; each trace has a span.

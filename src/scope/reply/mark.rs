@@ -1,5 +1,6 @@
 //! What tells the caller's own in an answer.
 
+use super::{json, otlp};
 use crate::tenant::{ScopeMatcher, Values};
 
 /// The resource attribute that one dimension of the scope requires.
@@ -59,5 +60,94 @@ impl Mark {
     pub(super) fn shows<'a>(&self, mut found: impl Iterator<Item = Option<&'a str>>) -> bool {
         let first = found.next().flatten();
         first.is_some_and(|value| self.values.contains(value)) && found.next().is_none()
+    }
+
+    /// Whether a span of a search shows the mark. Takes the attribute away that showed it unless the
+    /// caller's query names it.
+    ///
+    /// Where the query names the key elsewhere (`span.tenant`), the span can have an attribute of its
+    /// own under the same key, and one of them must show the mark.
+    pub(super) fn shown_by_span<A: Attribute>(&self, attributes: &mut Vec<A>) -> bool {
+        let under_key = |a: &&A| a.has_key(&self.key);
+        let shows = |a: &A| a.string().is_some_and(|v| self.values.contains(v));
+        let shown = if self.named.elsewhere {
+            attributes.iter().filter(under_key).any(shows)
+        } else {
+            self.shows(attributes.iter().filter(under_key).map(A::string))
+        };
+        // Of several values that could be the scope's, none is known to be: all stay.
+        let mut showing = attributes.iter().filter(under_key).filter(|a| shows(a)).map(A::string);
+        let first = showing.next();
+        let alike = showing.all(|value| Some(value) == first);
+        if shown && alike && !self.named.on_resource {
+            let place = attributes.iter().position(|a| under_key(&a) && shows(a));
+            place.map(|i| attributes.remove(i));
+        }
+        shown
+    }
+
+    /// Whether no label says that a series is of another's spans. `compare` makes series of spans without an
+    /// attribute as well; the scope lets through none that lacks the mark's.
+    pub(super) fn allows_series<A: Attribute>(&self, labels: &[A]) -> bool {
+        let mut said = labels.iter().filter(|label| label.has_key(&self.label) && label.has_value());
+        said.all(|label| label.string().is_some_and(|value| value == NIL || self.values.contains(value)))
+    }
+
+    /// Whether an exemplar's span shows the mark. Takes the label away that showed it unless the caller's
+    /// query names it. Labels carry their scope, so no attribute of a span is mistaken for the
+    /// resource's.
+    pub(super) fn shown_by_exemplar<A: Attribute>(&self, labels: &mut Vec<A>) -> bool {
+        let is_mark = |label: &A| label.has_key(&self.label);
+        let shown = self.shows(labels.iter().filter(|l| is_mark(l)).map(A::string));
+        if shown && !self.named.on_resource {
+            labels.retain(|label| !is_mark(label));
+        }
+        shown
+    }
+}
+
+/// What Tempo writes for an attribute that a span does not have (`Static.EncodeToString` in `pkg/traceql/ast.go`).
+const NIL: &str = "nil";
+
+/// An attribute in whatever form an answer has it.
+pub(super) trait Attribute {
+    /// Whether it is under `key`.
+    fn has_key(&self, key: &str) -> bool;
+
+    /// Whether there is a value.
+    fn has_value(&self) -> bool;
+
+    /// The value, if it is a plain string.
+    fn string(&self) -> Option<&str>;
+}
+
+impl Attribute for json::Attribute<'_> {
+    fn has_key(&self, key: &str) -> bool {
+        self.key.0 == key
+    }
+
+    fn has_value(&self) -> bool {
+        self.value.is_some()
+    }
+
+    fn string(&self) -> Option<&str> {
+        json::Attribute::string(self)
+    }
+}
+
+impl Attribute for otlp::KeyValue {
+    fn has_key(&self, key: &str) -> bool {
+        self.key == key.as_bytes()
+    }
+
+    fn has_value(&self) -> bool {
+        self.value.is_some()
+    }
+
+    fn string(&self) -> Option<&str> {
+        match self.value.as_ref()?.variant.as_ref()? {
+            otlp::Variant::String(text) => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
     }
 }

@@ -78,37 +78,11 @@ struct Exemplar<'a> {
 pub(super) fn cut(marks: &[Mark], body: &[u8]) -> Result<Filtered, Rejection> {
     let answer: MetricsAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
     let mut series = answer.series;
-    series.retain(|one| marks.iter().all(|mark| one.may_show(mark)));
+    series.retain(|one| marks.iter().all(|mark| mark.allows_series(&one.labels)));
     for one in &mut series {
-        one.exemplars
-            .retain_mut(|exemplar| !marks.is_empty() && marks.iter().all(|mark| exemplar.show(mark)));
+        one.exemplars.retain_mut(|exemplar| {
+            !marks.is_empty() && marks.iter().all(|mark| mark.shown_by_exemplar(&mut exemplar.labels))
+        });
     }
     Filtered::json(&MetricsReply { series, metrics: Empty {}, status: answer.status })
-}
-
-/// What Tempo writes for an attribute that a span does not have (`Static.EncodeToString` in `pkg/traceql/ast.go`).
-const NIL: &str = "nil";
-
-impl Series<'_> {
-    /// Whether no label says that the series is of another's spans. `compare` makes series of spans without an
-    /// attribute as well; the scope lets through none that lacks the mark's.
-    fn may_show(&self, mark: &Mark) -> bool {
-        let mut said =
-            self.labels.iter().filter(|label| label.key.0 == mark.label() && label.value.is_some());
-        said.all(|label| label.string().is_some_and(|value| value == NIL || mark.values().contains(value)))
-    }
-}
-
-impl Exemplar<'_> {
-    /// Whether the exemplar's span shows `mark`. Takes the label away that showed it unless the caller's
-    /// query names it. Labels carry their scope, so no attribute of a span is mistaken for the
-    /// resource's.
-    fn show(&mut self, mark: &Mark) -> bool {
-        let is_mark = |label: &Attribute<'_>| label.key.0 == mark.label();
-        let shown = mark.shows(self.labels.iter().filter(|l| is_mark(l)).map(Attribute::string));
-        if shown && !mark.named.on_resource {
-            self.labels.retain(|label| !is_mark(label));
-        }
-        shown
-    }
 }

@@ -16,8 +16,10 @@ mod redact;
 mod rules;
 mod search;
 mod silences;
+mod streamed;
 pub(crate) mod tag_names;
 mod tag_values;
+mod tempopb;
 mod trace;
 
 pub use alerts::Shown;
@@ -26,6 +28,7 @@ pub use invariants::check as check_invariants;
 pub use mark::{Mark, Named};
 pub use rules::Page;
 pub use silences::Silence;
+pub use streamed::{Streamed, known};
 pub use tag_names::TagScope;
 
 use super::Accept;

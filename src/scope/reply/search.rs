@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// What Tempo itself writes for a root it has not seen (`RootSpanNotYetReceivedText` in
 /// `pkg/search/util.go`).
-const UNKNOWN_ROOT: &str = "<root span not yet received>";
+pub(super) const UNKNOWN_ROOT: &str = "<root span not yet received>";
 
 #[derive(Deserialize)]
 struct SearchAnswer<'a> {
@@ -131,7 +131,9 @@ impl SpanSet<'_> {
     /// added. Of the spans that matched and were not returned nothing is known; they stay counted.
     fn keep_own(&mut self, marks: &[Mark]) {
         let returned = self.spans.len();
-        self.spans.retain_mut(|span| !marks.is_empty() && marks.iter().all(|mark| span.show(mark)));
+        self.spans.retain_mut(|span| {
+            !marks.is_empty() && marks.iter().all(|mark| mark.shown_by_span(&mut span.attributes))
+        });
         let dropped = returned.saturating_sub(self.spans.len());
         self.matched = self.matched.saturating_sub(u32::try_from(dropped).unwrap_or(u32::MAX));
     }
@@ -140,30 +142,5 @@ impl SpanSet<'_> {
 impl Span<'_> {
     fn end(&self) -> u64 {
         self.start_time_unix_nano.0.saturating_add(self.duration_nanos.0)
-    }
-
-    /// Whether the span shows `mark`. Takes the attribute away that showed it unless the caller's query
-    /// names it.
-    ///
-    /// Where the query names the key elsewhere (`span.tenant`), the span can have an attribute of its
-    /// own under the same key, and one of them must show the mark.
-    fn show(&mut self, mark: &Mark) -> bool {
-        let under_key = |a: &&Attribute<'_>| a.key.0 == mark.key();
-        let shows = |a: &Attribute<'_>| a.string().is_some_and(|v| mark.values().contains(v));
-        let shown = if mark.named.elsewhere {
-            self.attributes.iter().filter(under_key).any(shows)
-        } else {
-            mark.shows(self.attributes.iter().filter(under_key).map(Attribute::string))
-        };
-        // Of several values that could be the scope's, none is known to be: all stay.
-        let mut showing =
-            self.attributes.iter().filter(under_key).filter(|a| shows(a)).map(Attribute::string);
-        let first = showing.next();
-        let alike = showing.all(|value| Some(value) == first);
-        if shown && alike && !mark.named.on_resource {
-            let place = self.attributes.iter().position(|a| under_key(&a) && shows(a));
-            place.map(|i| self.attributes.remove(i));
-        }
-        shown
     }
 }

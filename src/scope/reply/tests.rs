@@ -7,6 +7,7 @@ mod redact;
 mod rules;
 mod search;
 mod silences;
+mod streamed;
 mod tag_names;
 mod tag_values;
 mod trace;

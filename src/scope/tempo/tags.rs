@@ -4,7 +4,7 @@
 //! are made from the newer ones.
 
 use super::{marks, plain_arguments};
-use crate::api::{Filter, Static, json_answer};
+use crate::api::{Filter, Methods, Rpc, Static, json_answer};
 use crate::lang::traceql::intrinsic::Intrinsic;
 use crate::lang::traceql::tree::AttributeScope;
 use crate::lang::traceql::{Tag, hint, parse_tag};
@@ -60,7 +60,8 @@ pub(super) fn names(
         // No answer is kept under a hash of this hint, so it needs no salt.
         arguments.push(hinted(asked, matchers, limits, None)?);
     }
-    let draft = Draft { path: NAMES.into(), arguments, accept: Accept::Json, sending: Sending::AsRow };
+    let sending = sending(asked, Rpc::SearchTagsV2);
+    let draft = Draft { path: NAMES.into(), arguments, accept: Accept::Json, sending };
     let flat = filter == Filter::TagNamesV1;
     let fixed = !matchers.is_unrestricted();
     Ok(Asking::Calls(vec![draft], Cut::TagNames { scope, fixed, flat }))
@@ -79,7 +80,7 @@ pub(super) fn values(
 ) -> Result<Asking, Rejection> {
     open_to_hints(backend, matchers)?;
     let flat = filter == Filter::TagValuesV1;
-    let text = asked.matched.variable.as_str();
+    let text = asked.variable();
     let tags = match flat {
         true if text == "status.code" => return Ok(Asking::Answer(STATUS_CODES)),
         true => tags_v1(text, backend.features)?,
@@ -97,11 +98,23 @@ pub(super) fn values(
             arguments.push(hinted(asked, matchers, limits, backend.hint_salt.as_deref())?);
         }
         let path = VALUES.replace("{tag}", &utf8_percent_encode(&tag, ENCODED).to_string());
-        drafts.push(Draft { path, arguments, accept: Accept::Json, sending: Sending::AsRow });
         kept.push(marks.iter().find(|mark| mark.label() == tag).map(|mark| mark.values().clone()));
+        let sending = sending(asked, Rpc::SearchTagValuesV2);
+        if let Sending::Rpc(_) = sending {
+            arguments.push(Argument::Plain("tag", tag));
+        }
+        drafts.push(Draft { path, arguments, accept: Accept::Json, sending });
     }
     let cut = if flat { Cut::FlatTagValues(kept) } else { Cut::TagValues(kept) };
     Ok(Asking::Calls(drafts, cut))
+}
+
+/// How the newer of two is asked: by gRPC, who calls by gRPC.
+fn sending(asked: &Asked, newer: Rpc) -> Sending {
+    match asked.matched.endpoint.methods {
+        Methods::Grpc(_) => Sending::Rpc(newer),
+        Methods::Get | Methods::GetPost | Methods::PostJson | Methods::Delete => Sending::AsRow,
+    }
 }
 
 /// Whether a hint can say the scope here for sure.

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod bare;
+pub mod grpc;
 pub mod issuer;
 pub mod proxy;
 // The library's unit tests use it too, and other parts of it.

@@ -1,5 +1,6 @@
 //! Palisade itself, with a fake issuer and fake backends, and a client that sends bytes.
 
+use super::grpc::FakeGrpc;
 use super::issuer::FakeIssuer;
 use super::upstream::FakeUpstream;
 use palisade::config::Config;
@@ -43,6 +44,9 @@ tenant_limits:
   rare-prints: { requests_per_second: 1, burst: 2, entries: 7 }
 ";
 
+/// What is configured of Loki.
+const LOKI: &str = "labels: { tenant: tenant }";
+
 /// A running Palisade.
 pub struct Proxy {
     /// Who issues its tokens.
@@ -53,6 +57,8 @@ pub struct Proxy {
     pub loki: FakeUpstream,
     /// The Tempo behind it, with `traces_never_mix_tenants`.
     pub tempo: FakeUpstream,
+    /// Where that Tempo is called by gRPC.
+    pub grpc: FakeGrpc,
     /// The Alertmanager behind it.
     pub alertmanager: FakeUpstream,
     /// The server. Its second listener has Tempo at the root.
@@ -97,26 +103,32 @@ impl Proxy {
 
     /// Starts all of it with `more` at the end of the configuration.
     pub async fn start_with(more: &str) -> Self {
-        Self::start_as("labels: { tenant: tenant }", "", more).await
+        Self::start_as(LOKI, "", more, true).await
     }
 
     /// Starts all of it with `loki_has` in what is configured of Loki, and `more` at the end.
     pub async fn start_of(loki_has: &str, more: &str) -> Self {
-        Self::start_as(loki_has, "", more).await
+        Self::start_as(loki_has, "", more, true).await
     }
 
     /// Starts all of it with one issuer more, a line of its own.
     pub async fn start_trusting(issuer: &str) -> Self {
-        Self::start_as("labels: { tenant: tenant }", issuer, "").await
+        Self::start_as(LOKI, issuer, "", true).await
     }
 
-    async fn start_as(loki_has: &str, second_issuer: &str, more: &str) -> Self {
+    /// Starts all of it, but calls of gRPC go to a Tempo that serves none.
+    pub async fn start_without_grpc() -> Self {
+        Self::start_as(LOKI, "", "", false).await
+    }
+
+    async fn start_as(loki_has: &str, second_issuer: &str, more: &str, grpc_served: bool) -> Self {
         let issuer = FakeIssuer::start().await;
         let (prometheus, loki, tempo) =
             (FakeUpstream::start().await, FakeUpstream::start().await, FakeUpstream::start().await);
-        let alertmanager = FakeUpstream::start().await;
+        let (alertmanager, grpc) = (FakeUpstream::start().await, FakeGrpc::start().await);
         // One that a test says itself counts.
         let admin = if more.contains("admin:") { "" } else { "admin: { address: 127.0.0.1:0 }" };
+        let grpc_url = if grpc_served { format!(", grpc_url: {}", grpc.url()) } else { String::new() };
         let text = format!(
             "listen: [{{ address: 127.0.0.1:0 }}, {{ address: 127.0.0.1:0, backend: tempo }}]
 {admin}
@@ -127,7 +139,7 @@ backends:
   prometheus: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }}, timeout: 1s }}
   loki: {{ url: \"{}/prefix\", {loki_has} }}
   tempo: {{ url: \"{}\", labels: {{ tenant: resource.tenant }}, features: [traces_never_mix_tenants],
-    redacted_traces: true }}
+    redacted_traces: true{grpc_url} }}
   alertmanager: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }} }}
 policies: policies
 {more}
@@ -143,7 +155,7 @@ policies: policies
         let policy = ("test.yaml".to_owned(), POLICY.to_owned());
         let policies = Policies::compile(&[policy], &config.limits).unwrap_or_else(|e| panic!("{e}"));
         let running = start(&config, policies).await.unwrap();
-        let proxy = Self { issuer, prometheus, loki, tempo, alertmanager, running, config };
+        let proxy = Self { issuer, prometheus, loki, tempo, grpc, alertmanager, running, config };
         proxy.wait_until_ready().await;
         proxy
     }

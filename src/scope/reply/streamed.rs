@@ -1,0 +1,232 @@
+//! Streamed answers: each message is a part of one, and is cut by itself, just as the whole answer over HTTP.
+
+use super::otlp::Empty;
+use super::search::UNKNOWN_ROOT;
+use super::tag_names::{flat, shown};
+use super::tempopb::{
+    QueryInstantResponse, QueryRangeResponse, SearchResponse, Span, SpanSet, TagValue, TagValuesResponse,
+    TagValuesV2Response, TagsResponse, TagsV2Response, TagsV2Scope, TraceSearchMetadata,
+};
+use super::{Cut, Mark, TagScope};
+use crate::api::{Rpc, Static};
+use crate::rejection::{Rejection, UpstreamFault};
+use crate::tenant::Values;
+use prost::Message;
+use prost::bytes::Bytes;
+use std::collections::{BTreeSet, HashSet};
+
+/// The cut of one streamed answer, with what must be known from message to message.
+#[derive(Debug)]
+pub struct Streamed {
+    cut: Cut,
+    rpc: Rpc,
+    /// The values that were sent, where several calls can answer the same.
+    sent: HashSet<TagValue>,
+    /// Bytes that `sent` may still take.
+    room: usize,
+}
+
+impl Streamed {
+    /// The cut of what answers a caller of `rpc`. It remembers at most `bytes`.
+    pub fn new(cut: Cut, rpc: Rpc, bytes: usize) -> Self {
+        Self { cut, rpc, sent: HashSet::new(), room: bytes }
+    }
+
+    /// Cuts one message of the answer to the call of the number `call`.
+    ///
+    /// # Errors
+    /// [`UpstreamFault::Undecodable`] if it does not decode, [`UpstreamFault::TooLarge`] if too much is to be
+    /// remembered, [`Rejection::Defect`] if it is not how answers to the caller are cut.
+    pub fn message(&mut self, call: usize, message: &Bytes) -> Result<Vec<u8>, Rejection> {
+        match (&self.cut, self.rpc) {
+            (Cut::Whole { .. }, _) => Ok(message.to_vec()),
+            (Cut::Search { marks, mixed, spans }, Rpc::Search) => search(marks, *mixed, *spans, message),
+            (Cut::Metrics { marks }, Rpc::MetricsQueryRange) => metrics(marks, message),
+            (Cut::Metrics { marks }, Rpc::MetricsQueryInstant) => instant(marks, message),
+            (Cut::TagValues(kept), Rpc::SearchTagValuesV2) => {
+                let several = kept.len() > 1;
+                let mut tag_values = values(kept, call, message)?;
+                if several {
+                    self.leave_new(&mut tag_values)?;
+                }
+                Ok(TagValuesV2Response { tag_values, metrics: Some(Empty {}) }.encode_to_vec())
+            }
+            (Cut::FlatTagValues(kept), Rpc::SearchTagValues) => {
+                let mut found = values(kept, call, message)?;
+                // A text is one, of whatever type it is.
+                found.iter_mut().for_each(|value| value.kind.clear());
+                self.leave_new(&mut found)?;
+                let tag_values = found.into_iter().map(|value| value.value).collect();
+                Ok(TagValuesResponse { tag_values, metrics: Some(Empty {}) }.encode_to_vec())
+            }
+            (&Cut::TagNames { scope, fixed, flat: false }, Rpc::SearchTagsV2) => {
+                let mut found = names(scope, fixed, false, message)?;
+                self.leave_new(&mut found)?;
+                let mut scopes: Vec<TagsV2Scope> = Vec::new();
+                for TagValue { kind: name, value } in found {
+                    match scopes.last_mut().filter(|last| last.name == name) {
+                        Some(last) => last.tags.push(value),
+                        None => scopes.push(TagsV2Scope { name, tags: vec![value] }),
+                    }
+                }
+                Ok(TagsV2Response { scopes, metrics: Some(Empty {}) }.encode_to_vec())
+            }
+            (&Cut::TagNames { scope, fixed, flat: true }, Rpc::SearchTags) => {
+                let mut found = names(scope, fixed, true, message)?;
+                self.leave_new(&mut found)?;
+                let tag_names = found.into_iter().map(|name| name.value).collect();
+                Ok(TagsResponse { tag_names, metrics: Some(Empty {}) }.encode_to_vec())
+            }
+            _ => Err(Rejection::Defect(format!("no cut of {}", self.rpc.path()))),
+        }
+    }
+
+    /// Leaves of `values` those that were not sent before.
+    fn leave_new(&mut self, values: &mut Vec<TagValue>) -> Result<(), UpstreamFault> {
+        for value in values.iter().filter(|value| !self.sent.contains(*value)) {
+            let bytes = value.value.len().saturating_add(size_of::<TagValue>());
+            self.room = self.room.checked_sub(bytes).ok_or(UpstreamFault::TooLarge)?;
+        }
+        // In a copy of its own: a value must not keep its message.
+        let copied = |value: &TagValue| TagValue {
+            kind: Bytes::copy_from_slice(&value.kind),
+            value: Bytes::copy_from_slice(&value.value),
+        };
+        values.retain(|value| self.sent.insert(copied(value)));
+        Ok(())
+    }
+}
+
+fn decode<M: Message + Default>(message: &Bytes) -> Result<M, UpstreamFault> {
+    M::decode(message.clone()).map_err(|_| UpstreamFault::Undecodable)
+}
+
+fn search(marks: &[Mark], mixed: bool, spans: bool, message: &Bytes) -> Result<Vec<u8>, Rejection> {
+    let mut answer: SearchResponse = decode(message)?;
+    answer.traces.retain_mut(|trace| {
+        let sets = trace.span_set.iter_mut().chain(&mut trace.span_sets);
+        sets.for_each(|set| set.keep_own(marks));
+        trace.span_set.take_if(|set| set.spans.is_empty());
+        trace.span_sets.retain(|set| !set.spans.is_empty());
+        if mixed {
+            trace.forget_the_rest();
+        }
+        let found = trace.spans().next().is_some();
+        if !spans {
+            (trace.span_set, trace.span_sets) = (None, Vec::new());
+            trace.service_stats.clear();
+        }
+        found
+    });
+    answer.metrics = Some(Empty {});
+    Ok(answer.encode_to_vec())
+}
+
+impl TraceSearchMetadata {
+    fn spans(&self) -> impl Iterator<Item = &Span> {
+        self.span_set.iter().chain(&self.span_sets).flat_map(|set| &set.spans)
+    }
+
+    /// Leaves of the trace what its returned spans tell.
+    fn forget_the_rest(&mut self) {
+        let end = |span: &Span| span.start_time_unix_nano.saturating_add(span.duration_nanos);
+        let start = self.spans().map(|span| span.start_time_unix_nano).min().unwrap_or(0);
+        let end = self.spans().map(end).max().unwrap_or(0);
+        self.root_service_name = Bytes::from_static(UNKNOWN_ROOT.as_bytes());
+        self.root_trace_name = Bytes::from_static(UNKNOWN_ROOT.as_bytes());
+        self.start_time_unix_nano = start;
+        self.duration_ms = u32::try_from(end.saturating_sub(start) / 1_000_000).unwrap_or(u32::MAX);
+        self.service_stats.clear();
+    }
+}
+
+impl SpanSet {
+    /// Drops the spans that do not show every mark, and from the others what the scope's condition added.
+    fn keep_own(&mut self, marks: &[Mark]) {
+        let returned = self.spans.len();
+        self.spans.retain_mut(|span| {
+            !marks.is_empty() && marks.iter().all(|mark| mark.shown_by_span(&mut span.attributes))
+        });
+        let dropped = returned.saturating_sub(self.spans.len());
+        self.matched = self.matched.saturating_sub(u32::try_from(dropped).unwrap_or(u32::MAX));
+    }
+}
+
+fn metrics(marks: &[Mark], message: &Bytes) -> Result<Vec<u8>, Rejection> {
+    let mut answer: QueryRangeResponse = decode(message)?;
+    answer.series.retain(|one| marks.iter().all(|mark| mark.allows_series(&one.labels)));
+    for one in &mut answer.series {
+        one.exemplars.retain_mut(|exemplar| {
+            !marks.is_empty() && marks.iter().all(|mark| mark.shown_by_exemplar(&mut exemplar.labels))
+        });
+    }
+    answer.metrics = Some(Empty {});
+    Ok(answer.encode_to_vec())
+}
+
+/// The scoped query limits what is counted, and there are no exemplars.
+fn instant(marks: &[Mark], message: &Bytes) -> Result<Vec<u8>, Rejection> {
+    let mut answer: QueryInstantResponse = decode(message)?;
+    answer.series.retain(|one| marks.iter().all(|mark| mark.allows_series(&one.labels)));
+    answer.metrics = Some(Empty {});
+    Ok(answer.encode_to_vec())
+}
+
+fn values(kept: &[Option<Values>], call: usize, message: &Bytes) -> Result<Vec<TagValue>, UpstreamFault> {
+    let kept = kept.get(call).ok_or(UpstreamFault::Unexpected)?;
+    let mut values = decode::<TagValuesV2Response>(message)?.tag_values;
+    values.retain(|value| value.is_kept(kept.as_ref()));
+    Ok(values)
+}
+
+/// The names of tags as values of their scope, which is none where they are `in_one` list.
+fn names(
+    asked: TagScope,
+    fixed: bool,
+    in_one: bool,
+    message: &Bytes,
+) -> Result<Vec<TagValue>, UpstreamFault> {
+    let answer: TagsV2Response = decode(message)?;
+    let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+    let found = answer.scopes.iter().map(|scope| (text(&scope.name), scope.tags.iter().map(text).collect()));
+    let found: Vec<(String, Vec<String>)> = found.collect();
+    let borrowed = found.iter().map(|(name, tags)| (name.as_str(), tags.iter().map(String::as_str)));
+    let names = shown(asked, fixed, borrowed);
+    let value = |kind: &str, tag: &str| TagValue {
+        kind: Bytes::copy_from_slice(kind.as_bytes()),
+        value: Bytes::copy_from_slice(tag.as_bytes()),
+    };
+    if in_one {
+        return Ok(flat(asked, &names).into_iter().map(|tag| value("", tag)).collect());
+    }
+    let of_scope = |(scope, tags): (&TagScope, &BTreeSet<&str>)| {
+        let name = scope.to_string();
+        tags.iter().map(|tag| value(&name, tag)).collect::<Vec<_>>()
+    };
+    Ok(names.iter().flat_map(of_scope).collect())
+}
+
+/// What is known of a tag's values without the backend, as a message: the texts that the JSON of `answer` lists.
+///
+/// # Errors
+/// [`Rejection::Defect`] if it lists none.
+pub fn known(answer: &Static) -> Result<Vec<u8>, Rejection> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Known {
+        tag_values: Vec<String>,
+    }
+    let known: Known =
+        serde_json::from_str(answer.body).map_err(|_| Rejection::Defect("no list of values".to_owned()))?;
+    let tag_values = known.tag_values.into_iter().map(Bytes::from).collect();
+    Ok(TagValuesResponse { tag_values, metrics: Some(Empty {}) }.encode_to_vec())
+}
+
+impl TagValue {
+    /// As for whole answers: see `tag_values`.
+    fn is_kept(&self, kept: Option<&Values>) -> bool {
+        let text = std::str::from_utf8(&self.value);
+        let allowed = |kept: &Values| self.kind == "string" && text.is_ok_and(|text| kept.contains(text));
+        !self.kind.is_empty() && kept.is_none_or(allowed)
+    }
+}

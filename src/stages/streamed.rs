@@ -1,0 +1,213 @@
+//! A call of gRPC: sent, and each message of what comes back cut before the next is read.
+//!
+//! Nothing is answered before the first message is there, so that a refusal is one. What goes wrong later ends
+//! the answer, in its trailers.
+
+use super::Told;
+use super::forward::{Forwarding, LARGE_BYTES, Sealed, answer_too_large};
+use crate::api::{Endpoint, Methods};
+use crate::events::{Outcome, StreamBroken};
+use crate::rejection::{Rejection, UpstreamFault};
+use crate::respond::{Body, grpc};
+use crate::scope::grpc::frame::{FrameFault, framed};
+use crate::scope::reply::Streamed;
+use crate::scope::{Call, Carried};
+use crate::upstream::{GrpcUpstream, Stream, StreamFault};
+use bytes::Bytes;
+use futures_util::stream;
+use http::Response;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// An answer that streams.
+struct Streaming {
+    stage: Arc<Forwarding>,
+    endpoint: &'static Endpoint,
+    carried: Carried,
+    /// Those that are still to be made.
+    calls: std::vec::IntoIter<Call>,
+    /// The number of the one that is answered.
+    number: usize,
+    open: Option<Stream>,
+    /// Taken out while it works.
+    cut: Option<Streamed>,
+    deadline: tokio::time::Instant,
+    /// Bytes that the answer may have, and that it has.
+    most: Option<u64>,
+    given: u64,
+    /// Its turn among those of its share lasts as long as the stream.
+    told: Told,
+}
+
+/// Calls the backend, and answers with what it streams.
+///
+/// # Errors
+/// What is known before the first message is.
+pub(super) async fn forward(
+    stage: Arc<Forwarding>,
+    sealed: Sealed,
+) -> Result<(Response<Body>, Outcome), Rejection> {
+    let Sealed { mount, scoped, answer_bytes: most, told } = sealed;
+    let endpoint = scoped.endpoint();
+    let (calls, carried, cut) = scoped.into_parts();
+    let (Methods::Grpc(rpc), Some(cut), Some(upstream)) = (endpoint.methods, cut, &mount.grpc) else {
+        return Err(Rejection::Defect(format!("`{}` does not stream", endpoint.name)));
+    };
+    let patience = carried.patience.unwrap_or(upstream.timeout()).min(upstream.timeout());
+    let max = stage.limits.filtered_answer_bytes;
+    let mut streaming = Streaming {
+        endpoint,
+        carried,
+        calls: calls.into_iter(),
+        number: 0,
+        open: None,
+        cut: Some(Streamed::new(cut, rpc, max)),
+        deadline: tokio::time::Instant::now() + patience,
+        most,
+        given: 0,
+        stage,
+        told,
+    };
+    let first = streaming.next().await?;
+    Ok((grpc::stream(body(first, streaming)), Outcome::Filtered))
+}
+
+/// The messages, `first` first, and the outcome after them.
+fn body(first: Option<Bytes>, streaming: Streaming) -> Body {
+    let messages = stream::unfold(Some((Some(first), streaming)), |state| async {
+        let (first, mut streaming) = state?;
+        let message = match first {
+            Some(first) => Ok(first),
+            None => streaming.next().await,
+        };
+        let (frame, state) = match message {
+            Ok(Some(message)) => (Frame::data(message), Some((None, streaming))),
+            Ok(None) => (Frame::trailers(grpc::trailers(None)), None),
+            Err(rejection) => {
+                streaming.broken(&rejection);
+                (Frame::trailers(grpc::trailers(Some(&rejection))), None)
+            }
+        };
+        Some((Ok::<_, Infallible>(frame), state))
+    });
+    StreamBody::new(messages).map_err(|never| match never {}).boxed_unsync()
+}
+
+impl Streaming {
+    /// The next message, cut and framed; `None` when every call is answered.
+    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+        let deadline = self.deadline;
+        let next = tokio::time::timeout_at(deadline, self.step()).await;
+        next.unwrap_or_else(|_| Err(UpstreamFault::Timeout.into()))
+    }
+
+    async fn step(&mut self) -> Result<Option<Bytes>, Rejection> {
+        loop {
+            let Some(open) = &mut self.open else {
+                match self.calls.next() {
+                    Some(call) => self.open = Some(self.call(call).await?),
+                    None => return Ok(None),
+                }
+                continue;
+            };
+            // Held until the message is cut.
+            let mut place = self.stage.room.place();
+            match open.next(&mut place).await.map_err(refusal)? {
+                Some(message) => {
+                    let message = self.cut(message).await?;
+                    return self.measured(framed(&message)).map(Some);
+                }
+                None => (self.open, self.number) = (None, self.number.saturating_add(1)),
+            }
+        }
+    }
+
+    /// Held after the cut: what was cut away is nobody's business.
+    fn measured(&mut self, frame: Vec<u8>) -> Result<Bytes, Rejection> {
+        self.given = self.given.saturating_add(frame.len() as u64);
+        match self.most.filter(|most| self.given > *most) {
+            Some(most) => Err(answer_too_large(most)),
+            None => Ok(frame.into()),
+        }
+    }
+
+    async fn call(&self, call: Call) -> Result<Stream, Rejection> {
+        let started = Instant::now();
+        let within = self.deadline.saturating_duration_since(tokio::time::Instant::now());
+        let stream =
+            self.upstream()?.call(call, &self.carried, within, self.stage.limits.filtered_answer_bytes);
+        let stream = stream.await.map_err(refusal)?;
+        let index = self.told.mount.as_ref().map(|mount| mount.index);
+        let metrics = index.and_then(|index| self.stage.metrics.backend(index));
+        if let Some(metrics) = metrics.and_then(|b| b.endpoint(Some(self.endpoint))) {
+            metrics.upstream(started.elapsed());
+        }
+        Ok(stream)
+    }
+
+    fn upstream(&self) -> Result<&GrpcUpstream, Rejection> {
+        let mount = self.told.mount.as_ref();
+        mount.and_then(|mount| mount.grpc.as_ref()).ok_or_else(|| Rejection::Defect("no gRPC".to_owned()))
+    }
+
+    /// The message, cut; a large one on a thread that serves no other request meanwhile.
+    async fn cut(&mut self, message: Bytes) -> Result<Vec<u8>, Rejection> {
+        let unended = || Rejection::Defect("a cut did not end".to_owned());
+        let (mut cut, number) = (self.cut.take().ok_or_else(unended)?, self.number);
+        let made = if message.len() < LARGE_BYTES {
+            let made = cut.message(number, &message);
+            (cut, made)
+        } else {
+            let made = tokio::task::spawn_blocking(move || {
+                let made = cut.message(number, &message);
+                (cut, made)
+            });
+            made.await.map_err(|_| unended())?
+        };
+        self.cut = Some(made.0);
+        made.1
+    }
+
+    /// Tells that the stream ends in the middle.
+    fn broken(&self, rejection: &Rejection) {
+        let mount = self.told.mount.as_deref();
+        let metrics = mount.and_then(|mount| self.stage.metrics.backend(mount.index));
+        let broken = StreamBroken {
+            backend: mount.map_or("-", |mount| mount.backend.name.as_str()),
+            endpoint: self.endpoint,
+            subject: self.told.caller.as_ref().and_then(|caller| caller.subject()),
+            trace_id: self.told.trace_id.as_deref(),
+            rejection,
+        };
+        broken.emit(metrics.and_then(|b| b.endpoint(Some(self.endpoint))));
+    }
+}
+
+/// What a fault of the backend's stream becomes. Its own words are of data that is not all the caller's: they are
+/// not passed.
+fn refusal(fault: StreamFault) -> Rejection {
+    let refused = |status| Rejection::UpstreamRefused {
+        status,
+        error_type: None,
+        text: "the backend refused the request".to_owned(),
+    };
+    match fault {
+        StreamFault::Upstream(fault) => fault.into(),
+        StreamFault::Frame(FrameFault::TooLarge) => UpstreamFault::TooLarge.into(),
+        StreamFault::Frame(FrameFault::Compressed | FrameFault::Broken) => UpstreamFault::Undecodable.into(),
+        StreamFault::NoRoom => Rejection::Overloaded,
+        StreamFault::Status(code) => match code {
+            // UNKNOWN is how Tempo says 4xx (`modules/frontend/combiner/common.go`), and what its handlers
+            // say of a request that is none.
+            2 | 3 | 5 | 9 | 11 => refused(400),
+            4 => UpstreamFault::Timeout.into(),
+            8 => refused(429),
+            12 => refused(404),
+            14 => UpstreamFault::Unready.into(),
+            _ => UpstreamFault::Unexpected.into(),
+        },
+    }
+}
