@@ -87,6 +87,7 @@ impl Keycloak {
 
     /// Starts it again at the same place, with the realm as it was at first and new keys.
     pub fn restart(&mut self) -> Result<(), String> {
+        self.kill();
         if let Some((server, start)) = &mut self.server {
             *server = start.run()?;
         }
