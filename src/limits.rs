@@ -20,6 +20,8 @@ pub struct Limits {
     pub outbound_body_bytes: usize,
     /// Bytes of the path and query sent to a backend.
     pub outbound_url_bytes: usize,
+    /// Bytes of one header by which a backend is told the tenants.
+    pub outbound_header_bytes: usize,
     /// Caps on one query text.
     pub query: QueryLimits,
 }
@@ -53,6 +55,7 @@ impl Default for Limits {
             filtered_answer_bytes: 64 * 1024 * 1024,
             outbound_body_bytes: 4 * 1024 * 1024,
             outbound_url_bytes: 16 * 1024,
+            outbound_header_bytes: 16 * 1024,
             query: QueryLimits::default(),
         }
     }

@@ -199,9 +199,12 @@ pub enum Forbidden {
     /// Rules grant other endpoints of this backend, and not this kind.
     #[error("no policy rule grants this kind of endpoint")]
     Endpoint,
-    /// The backend has no label for a dimension of the scope.
+    /// The backend has no label for a dimension of the scope, or no tenant of its own for it.
     #[error("this backend cannot be scoped for this caller")]
     ClosedBackend,
+    /// Nothing of the scope is held by the backends of the mount.
+    #[error("your scope is not held here")]
+    NotHeld,
 }
 
 impl Forbidden {
@@ -215,6 +218,7 @@ impl Forbidden {
             Self::Narrowing => "narrowing",
             Self::Endpoint => "endpoint",
             Self::ClosedBackend => "closed_backend",
+            Self::NotHeld => "not_held",
         }
     }
 }

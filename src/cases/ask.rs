@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::policy::{Grant, Judgement, Narrowing, Policies, SCOPE_HEADER, TENANT_HEADER};
 use crate::rejection::{Forbidden, Rejection};
 use crate::scope::preview::{Preview, preview};
-use crate::scope::{Accept, Asked, Backend, Carried};
+use crate::scope::{Accept, Asked, Backend, Carried, Site};
 use serde_json::{Map, Value};
 
 /// A request to a backend, below its mount.
@@ -56,8 +56,8 @@ impl Request {
 pub struct Asking<'a> {
     /// The rules.
     pub policies: &'a Policies,
-    /// The backend that is asked.
-    pub backend: &'a Backend,
+    /// The backends that are asked: one, or all of a mount.
+    pub site: &'a Site<'a>,
     /// The caps.
     pub limits: &'a Limits,
 }
@@ -71,6 +71,8 @@ pub struct Heard {
     pub judgement: Judgement,
     /// What the request runs under, if anything.
     pub grant: Option<Grant>,
+    /// The backend that it goes to, where several share the mount.
+    pub chosen: Option<String>,
     /// What would be sent, or why nothing is.
     pub result: Result<Preview, Rejection>,
 }
@@ -79,38 +81,40 @@ pub struct Heard {
 pub fn ask(asking: &Asking<'_>, claims: &Map<String, Value>, request: &Request) -> Heard {
     let judgement = asking.policies.judge(claims);
     match asking.grant(&judgement, request) {
-        Ok(grant) => {
-            let result = asking.preview(&grant, request);
-            Heard { request: request.clone(), judgement, grant: Some(grant), result }
+        Ok((backend, grant)) => {
+            let result = asking.preview(backend, &grant, request);
+            let chosen = (asking.site.backends.len() > 1).then(|| backend.name.clone());
+            Heard { request: request.clone(), judgement, grant: Some(grant), chosen, result }
         }
         Err(forbidden) => {
-            Heard { request: request.clone(), judgement, grant: None, result: Err(forbidden.into()) }
+            let result = Err(forbidden.into());
+            Heard { request: request.clone(), judgement, grant: None, chosen: None, result }
         }
     }
 }
 
 impl Asking<'_> {
-    fn grant(&self, judgement: &Judgement, request: &Request) -> Result<Grant, Forbidden> {
+    fn grant(&self, judgement: &Judgement, request: &Request) -> Result<(&Backend, Grant), Forbidden> {
         let grants = judgement.grants.as_ref().map_err(|forbidden| *forbidden)?;
         let wish = Narrowing::from_headers(request.header(SCOPE_HEADER), request.header(TENANT_HEADER))?;
         let class = self.class(request);
-        let grant = grants.choose(&self.backend.name, class, wish.as_ref())?;
-        self.backend.open_to(&grant).map(|()| grant)
+        let grant = grants.choose(self.site.mount, class, wish.as_ref())?;
+        self.site.open_to(&grant).map(|backend| (backend, grant))
     }
 
     /// What kind of endpoint is asked; `None` if there is none.
     pub(super) fn class(&self, request: &Request) -> Option<Class> {
-        let matched = self.matched(request).ok()?.by(self.backend.kind, method(request));
+        let matched = self.matched(request).ok()?.by(self.site.kind, method(request));
         matched.ok().map(|matched| matched.endpoint.class())
     }
 
     fn matched(&self, request: &Request) -> Result<Matched, Rejection> {
-        route(self.backend.kind, &request.path)
+        route(self.site.kind, &request.path)
     }
 
     /// Path, method, size, parameters: the order in which a server refuses.
-    fn preview(&self, grant: &Grant, request: &Request) -> Result<Preview, Rejection> {
-        let matched = self.matched(request)?.by(self.backend.kind, method(request))?;
+    fn preview(&self, backend: &Backend, grant: &Grant, request: &Request) -> Result<Preview, Rejection> {
+        let matched = self.matched(request)?.by(backend.kind, method(request))?;
         match request.method.as_str() {
             "GET" if request.form.is_some() => return Err(Rejection::Malformed("a GET has no body")),
             "DELETE" if request.form.is_some() => return Err(Rejection::Malformed("a DELETE has no body")),
@@ -127,7 +131,7 @@ impl Asking<'_> {
         };
         let parameters = Parameters::read(matched.endpoint, url, form, self.limits)?;
         let asked = Asked { matched, parameters, body, accept: Accept::Json, carried: Carried::default() };
-        preview(grant, self.backend, &asked, self.limits)
+        preview(grant, backend, &asked, self.limits)
     }
 }
 

@@ -68,6 +68,8 @@ pub enum ExplainedOutcome {
     },
     /// The backend is asked.
     Sent {
+        /// The backend that is asked, where several share the mount.
+        held_by: Option<String>,
         /// The calls, in order.
         calls: Vec<ExplainedCall>,
         /// What the answer is cut to, if it is.
@@ -82,6 +84,8 @@ pub struct ExplainedCall {
     pub method: &'static str,
     /// The path below the backend's root.
     pub path: String,
+    /// The headers that tell the backend the tenants.
+    pub headers: Vec<(&'static str, String)>,
     /// The parameters, in order.
     pub arguments: Vec<ExplainedArgument>,
     /// The body, where it is no form.
@@ -137,8 +141,8 @@ fn rule(asking: &Asking<'_>, facts: Facts<'_>, verdict: &Verdict, heard: &Heard)
         }
     };
     let mut not_for = Vec::new();
-    if facts.backends().is_some_and(|names| !names.contains(&asking.backend.name)) {
-        not_for.push(format!("backend `{}`", asking.backend.name));
+    if facts.backends().is_some_and(|names| !names.contains(asking.site.mount)) {
+        not_for.push(format!("backend `{}`", asking.site.mount));
     }
     if let Some(class) = asking.class(&heard.request)
         && !facts.endpoints().has(class)
@@ -177,6 +181,7 @@ fn outcome(heard: &Heard) -> ExplainedOutcome {
         Err(rejection) => ExplainedOutcome::Refused { kind: rejection.kind(), text: rejection.to_string() },
         Ok(Preview::Answer(answer)) => ExplainedOutcome::Answered { body: answer.body },
         Ok(Preview::Calls { calls, cut }) => ExplainedOutcome::Sent {
+            held_by: heard.chosen.clone(),
             calls: calls.iter().map(call).collect(),
             cut_to: heard.grant.as_ref().filter(|_| *cut).map(|grant| grant.scope().to_string()),
         },
@@ -189,6 +194,7 @@ fn call(call: &ShownCall) -> ExplainedCall {
     ExplainedCall {
         method: call.method,
         path: call.path.clone(),
+        headers: call.headers.clone(),
         arguments: call.arguments.iter().map(argument).collect(),
         body: call.body.clone(),
     }

@@ -2,7 +2,8 @@
 
 use crate::api::Kind;
 use crate::lang::{Feature, Features};
-use crate::scope::Backend;
+use crate::scope::said::{HoldsFile, OrgIdFile, Said, Written, check_mounts};
+use crate::scope::{Backend, Holds};
 use crate::yaml::FileError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -36,6 +37,14 @@ struct CaseBackend {
     kind: Option<Spanned<String>>,
     /// The label that says each dimension.
     labels: BTreeMap<String, String>,
+    /// The name under which callers find it.
+    mount: Option<Spanned<String>>,
+    /// The part of everyone's data that it holds.
+    holds: Option<HoldsFile>,
+    /// The tenants as it has them itself.
+    org_id: Option<Spanned<OrgIdFile>>,
+    /// It is told the scope as a label policy.
+    label_policy: Option<Spanned<bool>>,
     /// Its features.
     #[serde(default)]
     features: Vec<Spanned<String>>,
@@ -83,10 +92,8 @@ impl CaseFile {
                 return Err(FileError::at(file, name.referenced, message));
             }
         }
-        let backends = read.backends.map(|backends| {
-            backends.into_iter().map(|(name, backend)| backend_of(file, name, backend)).collect()
-        });
-        Ok(Self { file: file.to_owned(), backends: backends.transpose()?, cases: read.cases })
+        let backends = read.backends.map(|backends| backends_of(file, backends)).transpose()?;
+        Ok(Self { file: file.to_owned(), backends, cases: read.cases })
     }
 
     /// The files of cases beside the policy files of `folder`, in the order of their names.
@@ -141,10 +148,34 @@ impl CaseFile {
 /// How the name of a file of cases ends.
 const CASES: &str = ".cases.yaml";
 
+fn backends_of(
+    file: &str,
+    backends: BTreeMap<String, Spanned<CaseBackend>>,
+) -> Result<Vec<Backend>, FileError> {
+    let written = |backend: &Spanned<CaseBackend>| Written {
+        at: backend.referenced,
+        mount: backend.value.mount.as_ref().map(|mount| mount.referenced),
+        holds: backend.value.holds.as_ref().map(|holds| holds.referenced),
+    };
+    let written: Vec<_> = backends.values().map(written).collect();
+    let backends = backends.into_iter().map(|(name, backend)| backend_of(file, name, backend));
+    let backends = backends.collect::<Result<Vec<_>, _>>()?;
+    check_mounts(file, &backends.iter().zip(written).collect::<Vec<_>>())?;
+    Ok(backends)
+}
+
+/// The one of a backend's name and its mount that is a kind.
+fn kind_in<'n>(name: &'n str, mount: &'n str) -> &'n str {
+    if name.parse::<Kind>().is_err() && mount.parse::<Kind>().is_ok() { mount } else { name }
+}
+
 fn backend_of(file: &str, name: String, backend: Spanned<CaseBackend>) -> Result<Backend, FileError> {
     let (place, backend) = (backend.referenced, backend.value);
-    let (kind_text, place) =
-        backend.kind.as_ref().map_or((name.as_str(), place), |kind| (kind.value.as_str(), kind.referenced));
+    let mount = backend.mount.as_ref().map_or_else(|| name.clone(), |mount| mount.value.clone());
+    let (kind_text, place) = backend
+        .kind
+        .as_ref()
+        .map_or((kind_in(&name, &mount), place), |kind| (kind.value.as_str(), kind.referenced));
     let kind: Kind =
         kind_text.parse().map_err(|e: crate::api::UnknownKind| FileError::at(file, place, e.to_string()))?;
     let features: Result<Features, FileError> = backend
@@ -156,13 +187,9 @@ fn backend_of(file: &str, name: String, backend: Spanned<CaseBackend>) -> Result
             text.value.parse::<Feature>().map_err(unknown)
         })
         .collect();
-    Ok(Backend {
-        name,
-        kind,
-        labels: backend.labels,
-        features: features?,
-        narrows_tag_values: true,
-        redacts_traces: false,
-        hint_salt: None,
-    })
+    let (key, labelled) = (format!("backends.{name}"), |d: &str| backend.labels.contains_key(d));
+    let said = Said { file, key: &key, kind };
+    let tenancy = said.tenancy(backend.org_id.as_ref(), backend.label_policy.as_ref(), labelled)?;
+    let holds = backend.holds.as_ref().map_or(Ok(Holds::default()), |holds| said.holds(holds, labelled))?;
+    Ok(Backend { mount, holds, tenancy, features: features?, ..Backend::new(name, kind, backend.labels) })
 }

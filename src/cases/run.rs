@@ -3,10 +3,9 @@
 use super::ask::{Asking, Heard, Request, ask};
 use super::file::{CaseEntry, CaseFile};
 use crate::limits::Limits;
-use crate::policy::{Grant, Outcome, Policies};
-use crate::rejection::Rejection;
-use crate::scope::Backend;
+use crate::policy::{Outcome, Policies};
 use crate::scope::preview::Preview;
+use crate::scope::{Backend, Site};
 use crate::yaml::FileError;
 use serde_saphyr::Spanned;
 use std::collections::BTreeSet;
@@ -86,13 +85,13 @@ fn heard(
     limits: &Limits,
 ) -> Result<Heard, (serde_saphyr::Location, String)> {
     let name = &case.backend.value;
-    let backend = backends.iter().find(|backend| backend.name == *name);
-    let backend = backend.ok_or_else(|| (case.backend.referenced, format!("no backend `{name}`")))?;
+    let site = Site::find(backends, name);
+    let site = site.ok_or_else(|| (case.backend.referenced, format!("no backend `{name}`")))?;
     let mut request =
         Request::parse(&case.request.value).map_err(|fault| (case.request.referenced, fault))?;
     request.headers = case.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     request.form.clone_from(&case.form);
-    Ok(ask(&Asking { policies, backend, limits }, &case.claims, &request))
+    Ok(ask(&Asking { policies, site: &site, limits }, &case.claims, &request))
 }
 
 /// The failure of a case in which something else came than it says.
@@ -104,7 +103,7 @@ fn compared(file: &str, case: &Spanned<CaseEntry>, heard: &Heard) -> Option<Fail
         (None, None, Some(answered)) => (vec![ANSWERED.to_owned()], answered.referenced),
         (None, None, None) => (Vec::new(), case.name.referenced),
     };
-    let got = shown(heard.grant.as_ref(), &heard.result);
+    let got = shown(heard);
     if got == expected {
         return None;
     }
@@ -123,16 +122,16 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 /// What comes of a request, as a case says it.
-pub(super) fn shown(grant: Option<&Grant>, result: &Result<Preview, Rejection>) -> Vec<String> {
-    match result {
+pub(super) fn shown(heard: &Heard) -> Vec<String> {
+    match &heard.result {
         Err(rejection) => vec![format!("refused: {}", rejection.kind())],
         Ok(Preview::Answer(_)) => vec![ANSWERED.to_owned()],
         Ok(Preview::Calls { calls, cut }) => {
-            let mut shown: Vec<String> = Vec::new();
+            let mut shown: Vec<String> = heard.chosen.iter().map(|name| format!("to {name}")).collect();
             for call in calls {
                 shown.extend(lines(&call.to_string()));
             }
-            if let Some(grant) = grant.filter(|_| *cut) {
+            if let Some(grant) = heard.grant.as_ref().filter(|_| *cut) {
                 shown.push(format!("then cut to {}", grant.scope()));
             }
             shown

@@ -157,15 +157,8 @@ fn a_file_of_cases_is_read_as_strictly_as_a_policy() {
 fn cases_ask_the_backends_of_the_configuration_unless_they_bring_their_own() {
     let text = "cases:\n  - name: one\n    claims: { tenant: a }\n    backend: metrics\n    request: GET /api/v1/query?query=up\n    call: |\n      POST /api/v1/query\n      query=up{namespace=\"a\"}\n";
     let file = CaseFile::parse("p.cases.yaml", text).unwrap();
-    let backend = crate::scope::Backend {
-        name: "metrics".into(),
-        kind: crate::api::Kind::Prometheus,
-        labels: [("tenant".to_owned(), "namespace".to_owned())].into(),
-        features: crate::lang::Features::NONE,
-        narrows_tag_values: true,
-        redacts_traces: false,
-        hint_salt: None,
-    };
+    let labels = [("tenant".to_owned(), "namespace".to_owned())].into();
+    let backend = crate::scope::Backend::new("metrics", crate::api::Kind::Prometheus, labels);
     let mut report = Report::default();
     run(&file, &policies(RULES), &[backend], &Limits::default(), &mut report);
     assert!(report.failures.is_empty(), "{}", report.failures[0]);
@@ -187,14 +180,9 @@ fn cases_stand_beside_their_policy_file() {
 }
 
 fn warnings(rules: &str, report: &Report) -> Vec<String> {
-    let backend = |name: &str, labels: &[&str]| crate::scope::Backend {
-        name: name.into(),
-        kind: crate::api::Kind::Prometheus,
-        labels: labels.iter().map(|l| ((*l).to_owned(), (*l).to_owned())).collect(),
-        features: crate::lang::Features::NONE,
-        narrows_tag_values: true,
-        redacts_traces: false,
-        hint_salt: None,
+    let backend = |name: &str, labels: &[&str]| {
+        let labels = labels.iter().map(|l| ((*l).to_owned(), (*l).to_owned())).collect();
+        crate::scope::Backend::new(name, crate::api::Kind::Prometheus, labels)
     };
     let backends = [backend("metrics", &["tenant", "region"]), backend("logs", &["tenant"])];
     lint(&policies(rules), &backends, report).iter().map(ToString::to_string).collect()
@@ -256,4 +244,67 @@ fn the_claims_of_scopes_are_named() {
         scope_claims(&policies).into_iter().collect::<Vec<_>>(),
         ["*", "groups", "odd name", "x", "z"]
     );
+}
+
+const PARTS: &str = "backends:
+  eu: { mount: prometheus, labels: { tenant: tenant }, holds: { tenant: [acme-*] }, org_id: { template: '{tenant}' }, label_policy: true }
+  us: { mount: prometheus, labels: { tenant: tenant }, holds: { tenant: [initech-*] } }
+";
+
+#[test]
+fn cases_know_which_backend_holds_what_and_the_tenants_that_it_is_told() {
+    let policies = policies("rules: [{ name: r, scope: { tenant: claims.tenant } }]");
+    for (tenants, said) in [
+        (
+            "acme-books",
+            "call: |
+      to eu
+      POST /api/v1/query
+      x-scope-orgid: acme-books
+      x-prom-label-policy: acme-books:{tenant=\"acme-books\"}
+      query=up{tenant=\"acme-books\"}",
+        ),
+        (
+            "initech-press",
+            "call: |\n      to us\n      POST /api/v1/query\n      query=up{tenant=\"initech-press\"}",
+        ),
+        ("[acme-books, acme-music]", "refused: narrower_scope"),
+        ("[acme-books, initech-press]", "refused: narrower_scope"),
+        ("umbrella", "refused: not_held"),
+    ] {
+        let text = format!(
+            "{PARTS}cases:\n  - name: one\n    claims: {{ tenant: {tenants} }}\n    backend: prometheus\n    request: GET /api/v1/query?query=up\n    {said}\n"
+        );
+        let mut report = Report::default();
+        run(&CaseFile::parse("p", &text).unwrap(), &policies, &[], &Limits::default(), &mut report);
+        assert!(report.failures.is_empty(), "{}", report.failures[0]);
+    }
+    let overlap = PARTS.replace("initech-*", "acme-books");
+    let fault = CaseFile::parse("p", &format!("{overlap}cases: []\n")).unwrap_err().to_string();
+    assert!(fault.starts_with("p:2:63: `backends.eu.holds`: `us` holds some of that"), "{fault}");
+}
+
+#[test]
+fn lints_know_parts_and_tenants() {
+    let text =
+        format!("{PARTS}cases: []\n").replace("{ tenant: tenant }", "{ tenant: tenant, region: region }");
+    let backends = CaseFile::parse("p", &text).unwrap().backends.unwrap();
+    let applied = Report { applied: ["r".into()].into(), ..Report::default() };
+    let shown = |text: &str| {
+        let warnings = lint(&policies(&rule(text)), &backends, &applied);
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("scope: { tenant: claims.t }\n    backends: [prometheus]"), [""; 0]);
+    for (text, expected) in [
+        ("scope: { region: claims.r }", "is for no request to `eu`, `us`: told apart from others by `holds`"),
+        ("scope: { region: claims.r }", "is for no request to `eu`: no org id for its scope"),
+        ("when: has(claims.x)\n    unrestricted: true", "is for no request to `eu`: no org id"),
+        (
+            "scope: { tenant: claims.t }\n    backends: [eu]",
+            "is for backend `eu`, which rules call by its mount, `prometheus`",
+        ),
+    ] {
+        let shown = shown(text);
+        assert!(shown.iter().any(|warning| warning.contains(expected)), "{text}: {shown:?}");
+    }
 }

@@ -21,7 +21,7 @@ pub struct ExplainArguments {
     /// Claims as a JSON object, instead of a token.
     #[arg(long)]
     claims: Option<String>,
-    /// The name of the backend that is asked.
+    /// The name of the backend that is asked, or of the mount that several share.
     #[arg(long)]
     backend: String,
     /// The request below the backend's mount, such as `GET /api/v1/query?query=up`.

@@ -7,6 +7,8 @@ use crate::api::Kind;
 use crate::lang::{Feature, Features};
 use crate::limits::{Limits, QueryLimits};
 use crate::policy::is_dimension;
+use crate::scope::Holds;
+use crate::scope::said::{Said, Written, check_mounts};
 use crate::trust::{ClientTls, KeyPair};
 use crate::yaml::duration;
 use serde_saphyr::{Location, Spanned};
@@ -63,9 +65,12 @@ impl Check<'_> {
         if file.backends.value.is_empty() {
             return Err(self.fault(file.backends.referenced, "`backends`: at least one is needed"));
         }
+        let written: Vec<_> = file.backends.value.values().map(written).collect();
         let backends = file.backends.value.into_iter();
         let backends = backends.map(|(name, backend)| self.backend(name, backend, request_timeout));
         let backends = backends.collect::<Result<Vec<_>, _>>()?;
+        let scoped: Vec<_> = backends.iter().map(Backend::scoped).collect();
+        check_mounts(self.file, &scoped.iter().zip(written).collect::<Vec<_>>())?;
         let admin = self.admin(&file.admin)?;
         Ok(Config {
             listen: self.listen(file.listen, &backends, &admin)?,
@@ -175,7 +180,7 @@ impl Check<'_> {
             let message = format!("`listen[].address`: `{address}` is taken by another listener");
             return Err(self.fault(file.address.referenced, message));
         }
-        let known = |name: &str| match backends.iter().any(|backend| backend.name == name) {
+        let known = |name: &str| match backends.iter().any(|b| b.name == name || b.mount == name) {
             true => Ok(name.to_owned()),
             false => Err(format!("`{name}` is no backend of this file")),
         };
@@ -200,11 +205,16 @@ impl Check<'_> {
         let file = file.value;
         backend_name(&name).map_err(|fault| self.fault(place, fault))?;
         let key = |key: &str| format!("backends.{name}.{key}");
+        let mount = file
+            .mount
+            .as_ref()
+            .map(|text| self.read(&key("mount"), text, |text| backend_name(text).map(|()| text.to_owned())));
+        let mount = mount.transpose()?.unwrap_or_else(|| name.clone());
         let kind: Kind = match &file.kind {
             Some(kind) => self.read(&key("kind"), kind, |text| {
                 text.parse().map_err(|e: crate::api::UnknownKind| e.to_string())
             })?,
-            None => name.parse().map_err(|_| {
+            None => name.parse().or_else(|_| mount.parse()).map_err(|_: crate::api::UnknownKind| {
                 let message = format!("`{}`: needed, as the name is none of the kinds", key("kind"));
                 self.fault(place, message)
             })?,
@@ -232,8 +242,14 @@ impl Check<'_> {
         let grpc_url = grpc_url.transpose()?.or_else(|| (kind == Kind::Tempo).then(|| url.clone()));
         let urls = [Some(&url), grpc_url.as_ref()];
         let encrypted = urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"));
+        let (whole, labelled) =
+            (key("").trim_end_matches('.').to_owned(), |d: &str| file.labels.value.contains_key(d));
+        let said = Said { file: self.file, key: &whole, kind };
         Ok(Backend {
             redacts_traces: redacted.is_some(),
+            holds: file.holds.as_ref().map_or(Ok(Holds::default()), |holds| said.holds(holds, labelled))?,
+            tenancy: said.tenancy(file.org_id.as_ref(), file.label_policy.as_ref(), labelled)?,
+            mount,
             tls: self.client_tls(&key("tls"), encrypted, file.tls.as_ref())?,
             credentials: file.auth.map(|auth| self.credentials(&key("auth"), &auth)).transpose()?,
             url,
@@ -322,6 +338,12 @@ impl Check<'_> {
                 default.outbound_url_bytes,
                 60 * KIB,
             )?,
+            outbound_header_bytes: take(
+                "outbound_header_bytes",
+                &file.outbound_header_bytes,
+                default.outbound_header_bytes,
+                256 * KIB,
+            )?,
             query: self.query_limits(&file.query)?,
         };
         let request_timeout = file.request_timeout.as_ref().map(|text| {
@@ -388,6 +410,15 @@ impl Check<'_> {
             Ok(fine) if (1..=max).contains(&fine) => Ok(fine),
             _ => Err(self.fault(value.referenced, format!("`limits.{key}`: must be 1 to {max}"))),
         }
+    }
+}
+
+/// Where faults of a backend among the others are told.
+fn written(file: &Spanned<BackendFile>) -> Written {
+    Written {
+        at: file.referenced,
+        mount: file.value.mount.as_ref().map(|mount| mount.referenced),
+        holds: file.value.holds.as_ref().map(|holds| holds.referenced),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The shape of the configuration file. What each key means and what it defaults to is also said in
 //! [`super::reference`], which a test holds against these structs.
 
+use crate::scope::said::{HoldsFile, OrgIdFile};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
@@ -153,6 +154,10 @@ pub(super) struct BackendFile {
     pub url: Spanned<String>,
     /// Where Tempo serves gRPC, if not at `url`.
     pub grpc_url: Option<Spanned<String>>,
+    /// The name under which callers find it.
+    pub mount: Option<Spanned<String>>,
+    /// The part of everyone's data that it holds.
+    pub holds: Option<HoldsFile>,
     /// For each dimension of a scope the label in which this backend says it.
     pub labels: Spanned<BTreeMap<String, Spanned<String>>>,
     /// What the operator declares of it.
@@ -160,6 +165,10 @@ pub(super) struct BackendFile {
     pub features: Vec<Spanned<String>>,
     /// Its version.
     pub version: Option<Spanned<String>>,
+    /// The tenants as it has them itself.
+    pub org_id: Option<Spanned<OrgIdFile>>,
+    /// Tell it the scope as a label policy.
+    pub label_policy: Option<Spanned<bool>>,
     /// Whom we trust to be it, and how we show ourselves.
     pub tls: Option<Spanned<BackendTlsFile>>,
     /// How we say who we are.
@@ -225,6 +234,8 @@ pub(super) struct LimitsFile {
     pub outbound_body_bytes: Option<Spanned<u64>>,
     /// Bytes of a path and query sent to a backend.
     pub outbound_url_bytes: Option<Spanned<u64>>,
+    /// Bytes of one header that tells a backend the tenants.
+    pub outbound_header_bytes: Option<Spanned<u64>>,
     /// Caps on one query text.
     #[serde(default)]
     pub query: QueryLimitsFile,

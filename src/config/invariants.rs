@@ -15,8 +15,13 @@ pub fn check(text: &str) {
         assert!(matches!(backend.url.scheme_str(), Some("http" | "https")));
         assert!(backend.timeout <= config.request_timeout && !backend.timeout.is_zero());
     }
+    for (index, backend) in config.backends.iter().enumerate() {
+        let mut beside = config.backends.iter().skip(index + 1).filter(|other| other.mount == backend.mount);
+        assert!(!beside.any(|other| other.kind != backend.kind || other.holds.meets(&backend.holds)));
+    }
     for listener in &config.listen {
-        assert!(listener.backend.as_ref().is_none_or(|name| config.backend(name).is_some()));
+        let is = |name: &String| config.backends.iter().any(|b| b.name == *name || b.mount == *name);
+        assert!(listener.backend.as_ref().is_none_or(is));
     }
     assert!(config.limits.query.nesting <= 128 && config.limits.body_bytes > 0);
 }

@@ -28,6 +28,7 @@ use crate::auth::ServiceAccount;
 use crate::auth::config::Issuer;
 use crate::lang::Features;
 use crate::limits::Limits;
+use crate::scope::{Holds, Tenancy};
 use crate::trust::{ClientTls, Credentials, KeyPair};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -95,8 +96,8 @@ pub enum AuditSink {
 pub struct Listener {
     /// The address; port 0 lets the system choose.
     pub address: SocketAddr,
-    /// The name of the one backend that is served here at the root; `None` serves every backend below
-    /// its mount.
+    /// The name of the one backend, or of the mount, that is served here at the root; `None` serves every backend
+    /// below its mount.
     pub backend: Option<String>,
     /// Served over TLS.
     pub tls: Option<KeyPair>,
@@ -126,8 +127,14 @@ pub enum ControlAt {
 /// One backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// Its name, also its mount: `/NAME`.
+    /// Its name.
     pub name: String,
+    /// Callers find it below `/MOUNT`; several of one kind may share a mount, each with a part of its own.
+    pub mount: String,
+    /// The part of everyone's data that it holds.
+    pub holds: Holds,
+    /// How it tells tenants apart itself, if it is told.
+    pub tenancy: Option<Tenancy>,
     /// What it is.
     pub kind: Kind,
     /// Its base URL: scheme, authority and a path prefix without a slash at its end (`/` if there is no
@@ -162,6 +169,9 @@ impl Backend {
             narrows_tag_values: self.narrows_tag_values(),
             redacts_traces: self.redacts_traces,
             hint_salt: None,
+            mount: self.mount.clone(),
+            holds: self.holds.clone(),
+            tenancy: self.tenancy.clone(),
         }
     }
 

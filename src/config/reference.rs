@@ -12,7 +12,7 @@ pub const KEYS: &[Key] = &[
         "addresses on which callers are served; without `backend`, every backend below `/NAME`",
     ),
     ("listen[].address", "required", "IP address and port"),
-    ("listen[].backend", "none", "serve this one backend, at the root"),
+    ("listen[].backend", "none", "serve this one backend, or the backends of this mount, at the root"),
     ("listen[].tls", "none", "serve over TLS"),
     ("listen[].tls.cert", "required", "PEM file of the certificate chain, relative to this file"),
     ("listen[].tls.key", "required", "PEM file of the private key, relative to this file"),
@@ -91,7 +91,7 @@ pub const KEYS: &[Key] = &[
     (
         "backends",
         "required",
-        "what is served, by name; NAME matches `[a-z0-9][a-z0-9-]*` and is the mount `/NAME`",
+        "what is served, by name; NAME matches `[a-z0-9][a-z0-9-]*` and is the mount `/NAME` unless `mount` says another",
     ),
     (
         "backends.NAME.kind",
@@ -103,6 +103,16 @@ pub const KEYS: &[Key] = &[
         "backends.NAME.grpc_url",
         "`url`",
         "where Tempo serves gRPC, for streaming: its gRPC port, or its HTTP port with `stream_over_http_enabled`; no path",
+    ),
+    (
+        "backends.NAME.mount",
+        "NAME",
+        "the name under which callers and policy rules find it; several backends of one kind may share one, each with `holds`",
+    ),
+    (
+        "backends.NAME.holds",
+        "everything",
+        "for some dimensions the values whose data it holds, or how they start (`acme-*`); no two backends of a mount may hold the same",
     ),
     (
         "backends.NAME.labels",
@@ -122,6 +132,37 @@ pub const KEYS: &[Key] = &[
         "backends.NAME.version",
         "none",
         "its version, such as `2.9.0`; Loki before 2.9 is refused, and Tempo before 2.7 answers no tag values",
+    ),
+    (
+        "backends.NAME.org_id",
+        "none",
+        "send `X-Scope-OrgID` to a backend with tenants of its own; the label stays in every query",
+    ),
+    ("backends.NAME.org_id.dimension", "`tenant`", "the dimension whose values have org ids"),
+    (
+        "backends.NAME.org_id.map",
+        "`{}`",
+        "org ids by value; a value without one, here or by `template`, is refused",
+    ),
+    (
+        "backends.NAME.org_id.template",
+        "none",
+        "the org id of all other values, such as `store-{tenant}`, or one for all",
+    ),
+    (
+        "backends.NAME.org_id.federates",
+        "`false`",
+        "the backend takes several org ids in one query, joined by a bar; else a scope with several is refused",
+    ),
+    (
+        "backends.NAME.org_id.unrestricted",
+        "`[]`",
+        "org ids for callers with a break-glass rule; without one the backend is closed to them",
+    ),
+    (
+        "backends.NAME.label_policy",
+        "`false`",
+        "also send the scope as `X-Prom-Label-Policy`, which Loki (`lbac.enabled`) and Grafana Enterprise Metrics enforce themselves; needs `org_id`",
     ),
     (
         "backends.NAME.tls",
@@ -181,6 +222,7 @@ pub const KEYS: &[Key] = &[
     ),
     ("limits.outbound_body_bytes", "`4194304`", "bytes of an encoded body sent to a backend"),
     ("limits.outbound_url_bytes", "`16384`", "bytes of a path and query sent to a backend"),
+    ("limits.outbound_header_bytes", "`16384`", "bytes of one header that tells a backend the tenants"),
     ("limits.query", "`{}`", "caps on one query text"),
     ("limits.query.bytes", "`65536`", "bytes of the caller's text"),
     ("limits.query.tokens", "`16384`", "tokens of the caller's text"),

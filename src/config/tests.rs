@@ -3,6 +3,7 @@
 use super::*;
 use crate::auth::config::{Algorithm, KeySource, TokenHeader};
 use crate::lang::Feature;
+use crate::scope::tenancy::{OrgId, Template};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -102,6 +103,7 @@ fn the_smallest_file_has_the_documented_defaults() {
         ("limits.filtered_answer_bytes", limits.filtered_answer_bytes),
         ("limits.outbound_body_bytes", limits.outbound_body_bytes),
         ("limits.outbound_url_bytes", limits.outbound_url_bytes),
+        ("limits.outbound_header_bytes", limits.outbound_header_bytes),
         ("limits.query.bytes", query.bytes),
         ("limits.query.tokens", query.tokens),
         ("limits.query.nesting", query.nesting),
@@ -154,12 +156,14 @@ service_accounts:
 backends:
   eu-logs: { kind: loki, url: http://loki/eu/, insecure_http: true, labels: { tenant: org, region: place },
              features: [variants], version: 3.7.8, timeout: 500ms,
+             org_id: { dimension: region, map: { eu: e1 }, template: "x-{region}", federates: true,
+                       unrestricted: [e1, e2] }, label_policy: true, mount: logs, holds: { tenant: [acme-*] },
              auth: { basic: { username: palisade, password_file: /run/password } } }
   tempo: { url: "https://tempo", labels: { tenant: resource.tenant }, auth: { bearer_file: token },
            tls: { ca: ca.pem, platform_roots: true, cert: tls/client.pem, key: /run/client.pem } }
 policies: /etc/policies
 limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtered_answer_bytes: 5,
-  outbound_body_bytes: 6, outbound_url_bytes: 7, request_timeout: 10s, concurrent_requests: 8,
+  outbound_body_bytes: 6, outbound_url_bytes: 7, outbound_header_bytes: 9, request_timeout: 10s, concurrent_requests: 8,
   query: { bytes: 11, tokens: 12, nesting: 13, selectors: 14, scoped_promql_bytes: 15, scoped_logql_bytes: 16,
     scoped_traceql_bytes: 17 } }
 "#,
@@ -187,6 +191,17 @@ limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtere
     assert_eq!(backend.version, Some(Version { major: 3, minor: 7 }));
     assert_eq!(backend.timeout, Duration::from_millis(500));
     assert!(backend.features.has(Feature::Variants));
+    let ids = ["e1", "e2"].map(|id| OrgId::parse(id).unwrap());
+    let tenancy = Tenancy {
+        dimension: "region".into(),
+        ids: [("eu".to_owned(), ids[0].clone())].into(),
+        template: Some(Template::parse("x-{region}", "region").unwrap()),
+        federates: true,
+        unrestricted: ids.into(),
+        label_policy: true,
+    };
+    assert_eq!(backend.tenancy, Some(tenancy));
+    assert_eq!((backend.mount.as_str(), backend.holds.to_string().as_str()), ("logs", "tenant=acme-*"));
     let password = "/run/password".into();
     assert_eq!(backend.credentials, Some(Credentials::Basic { username: "palisade".into(), password }));
     let tempo = &config.backends[1];
@@ -201,6 +216,7 @@ limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtere
     assert_eq!((limits.token_bytes, limits.tenants, limits.body_bytes, limits.parameter_pairs), (1, 2, 3, 4));
     let bytes = (limits.filtered_answer_bytes, limits.outbound_body_bytes, limits.outbound_url_bytes);
     assert_eq!(bytes, (5, 6, 7));
+    assert_eq!(limits.outbound_header_bytes, 9);
     let query = &limits.query;
     assert_eq!((query.bytes, query.tokens, query.nesting, query.selectors), (11, 12, 13, 14));
     let scoped = (query.scoped_promql_bytes, query.scoped_logql_bytes, query.scoped_traceql_bytes);
@@ -436,6 +452,111 @@ fn how_a_backend_is_reached_is_said_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_backends_own_tenancy_is_said_whole_or_not_at_all() {
+    for (rest, expected) in [
+        ("org_id: {}", "c.yaml:4:85: `backends.loki.org_id`: give `map`, `template` or both"),
+        (
+            "org_id: { template: x, dimension: region }",
+            "c.yaml:4:111: `backends.loki.org_id.dimension`: the backend has no label for `region`",
+        ),
+        (
+            "org_id: { template: 'a|{tenant}' }",
+            "c.yaml:4:97: `backends.loki.org_id.template`: `a|{tenant}` makes",
+        ),
+        (
+            "org_id: { map: { acme: a/b } }",
+            "c.yaml:4:100: `backends.loki.org_id.map.acme`: `a/b` is no org id",
+        ),
+        (
+            "org_id: { map: { 'a|b': c } }",
+            "c.yaml:4:101: `backends.loki.org_id.map.a|b`: no value of a scope",
+        ),
+        (
+            "org_id: { template: x, unrestricted: [a, b] }",
+            "c.yaml:4:118: `backends.loki.org_id.unrestricted`: several ids need `federates: true`",
+        ),
+        (
+            "org_id: { template: x, unrestricted: ['*|a'] }",
+            "c.yaml:4:115: `backends.loki.org_id.unrestricted`: `*|a` is no org id",
+        ),
+        ("label_policy: true", "c.yaml:4:91: `backends.loki.label_policy`: needs `org_id`"),
+        ("org_id: { header: x }", "c.yaml:4:87: unknown field `header`"),
+    ] {
+        let shown = parse(&loki(&format!("labels: {{ tenant: tenant }}, {rest}"))).unwrap_err();
+        assert!(shown.starts_with(expected), "{rest}: {shown}");
+    }
+    let tempo = "backends: { tempo: { url: https://t, labels: { tenant: resource.t }, org_id: { template: x }, label_policy: true } }";
+    assert_eq!(
+        fault("backends", tempo),
+        "c.yaml:4:111: `backends.tempo.label_policy`: tempo reads no label policy"
+    );
+    let off = "labels: { tenant: tenant }, label_policy: false";
+    assert_eq!(parse(&loki(off)).unwrap().backends[0].tenancy, None);
+}
+
+#[test]
+fn backends_of_one_mount_hold_parts_that_no_other_holds() {
+    let at = |first: &str, second: &str| {
+        let backend = |name: &str, rest: &str| {
+            format!("{name}: {{ url: https://l, labels: {{ tenant: t1, region: r }}, {rest} }}")
+        };
+        let text = format!("backends:\n  {}\n  {}", backend("eu", first), backend("us", second));
+        parse(&with("backends", &text))
+    };
+    const EU: &str = "mount: loki, holds: { tenant: [acme-*], region: [eu] }";
+    for us in [
+        "mount: loki, holds: { tenant: [globex-*] }",
+        "mount: loki, holds: { region: [us-*] }",
+        "mount: logs, kind: loki",
+    ] {
+        assert!(at(EU, us).is_ok(), "{us}");
+    }
+    for (eu, us, expected) in [
+        (EU, "mount: loki", "c.yaml:6:7: `backends.us.holds`: needed, as others are mounted at `loki` too"),
+        (
+            EU,
+            "mount: loki, holds: { tenant: [acme-books] }",
+            "c.yaml:5:76: `backends.eu.holds`: `us` holds some of that (tenant=acme-books)",
+        ),
+        (
+            EU,
+            "mount: loki, kind: prometheus, holds: { tenant: [globex] }",
+            "c.yaml:5:62: `backends.eu.mount`: `us` is mounted there, and is prometheus",
+        ),
+        (
+            "kind: loki, mount: us",
+            "kind: loki",
+            "c.yaml:5:74: `backends.eu.mount`: `us` is another backend's name",
+        ),
+        ("mount: A, kind: loki", EU, "c.yaml:5:62: `backends.eu.mount`: backend name `A` must match"),
+        ("mount: t, kind: loki", EU, "c.yaml:5:62: `backends.eu.mount`: backend name `t` is kept"),
+        (EU, "mount: loki, holds: {}", "c.yaml:6:75: `backends.us.holds`: at least one dimension"),
+        (EU, "mount: loki, holds: { team: [a] }", "c.yaml:6:83: `backends.us.holds.team`: no dimension that"),
+        (EU, "mount: loki, holds: { tenant: [] }", "c.yaml:6:85: `backends.us.holds.tenant`: at least one"),
+        (
+            EU,
+            "mount: loki, holds: { tenant: ['*'] }",
+            "c.yaml:6:86: `backends.us.holds.tenant`: `*` is no value",
+        ),
+        (
+            EU,
+            "mount: loki, holds: { tenant: [a*b] }",
+            "c.yaml:6:86: `backends.us.holds.tenant`: `a*b` is no value",
+        ),
+        ("mount: x", EU, "c.yaml:5:7: `backends.eu.kind`: needed"),
+    ] {
+        let shown = at(eu, us).map(drop).unwrap_err();
+        assert!(shown.starts_with(expected), "{eu} {us}: {shown}");
+    }
+    // A mount that is shared, and a backend of it, can each be served at a root.
+    let listen = |name: &str| {
+        let text = with("listen", &format!("listen: [{{ address: 127.0.0.1:1, backend: {name} }}]"));
+        parse(&text.replace("{ loki: { url", "{ eu: { kind: loki, mount: logs, url"))
+    };
+    assert!(listen("logs").is_ok() && listen("eu").is_ok() && listen("loki").is_err());
+}
+
+#[test]
 fn a_shorter_request_timeout_shortens_the_backends() {
     let config = parse(&with("limits", "limits: { request_timeout: 20s }")).unwrap();
     assert_eq!(config.backends[0].timeout, Duration::from_secs(20));
@@ -453,6 +574,7 @@ fn each_limit_ends_at_its_maximum() {
         ("filtered_answer_bytes", 1024 * 1024 * 1024),
         ("outbound_body_bytes", 64 * 1024 * 1024),
         ("outbound_url_bytes", 60 * 1024),
+        ("outbound_header_bytes", 256 * 1024),
         ("concurrent_requests", 1024 * 1024),
         ("query.bytes", 1024 * 1024),
         ("query.tokens", 256 * 1024),
@@ -531,6 +653,7 @@ fn the_table_of_keys_is_that_of_the_file() {
     add("backends.NAME.tls.", fields::<file::BackendTlsFile>());
     add("backends.NAME.auth.", fields::<file::AuthFile>());
     add("backends.NAME.auth.basic.", fields::<file::BasicFile>());
+    add("backends.NAME.org_id.", fields::<crate::scope::said::OrgIdFile>());
     add("limits.", fields::<file::LimitsFile>());
     add("limits.query.", fields::<file::QueryLimitsFile>());
     add("audit.", fields::<file::AuditFile>());

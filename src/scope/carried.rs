@@ -1,8 +1,9 @@
-//! The headers of a request that reach a backend, as typed parts. All others are dropped.
+//! The headers that differ from call to call, as typed parts. All others of the caller's are dropped.
 
+use super::tenancy::TenancyHeaders;
 use std::time::Duration;
 
-/// What is carried from a caller's headers.
+/// What is carried from a caller's headers, and what its scope adds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     /// The W3C trace context.
@@ -14,6 +15,8 @@ pub struct Carried {
     pub categorize_labels: bool,
     /// How long the caller of gRPC waits.
     pub patience: Option<Duration>,
+    /// What tells the backend the tenants. Never the caller's: made from the scope.
+    pub tenancy: Option<TenancyHeaders>,
 }
 
 /// What `grpc-timeout` says: up to eight digits and a unit (`PROTOCOL-HTTP2.md` of gRPC).

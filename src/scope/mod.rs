@@ -5,19 +5,24 @@ mod allowed;
 pub mod call;
 pub mod carried;
 pub mod grpc;
+pub mod holds;
 mod loki;
 mod memory;
 pub mod preview;
 mod prometheus;
 pub mod reply;
+pub mod said;
 pub mod seal;
 mod tempo;
+pub mod tenancy;
 mod text;
 
 pub use call::{Accept, Call, Outgoing};
 pub use carried::Carried;
+pub use holds::{Holds, Site, holder};
 pub use memory::{Memory, Remembered};
 pub use seal::Scoped;
+pub use tenancy::{Tenancy, TenancyHeaders};
 
 use crate::api::parameters::Parameters;
 use crate::api::path::{self, Matched};
@@ -26,7 +31,7 @@ use crate::lang::Features;
 use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::{Forbidden, Rejection};
-use crate::tenant::ScopeMatchers;
+use crate::tenant::{Scope, ScopeMatchers};
 use call::{Argument, Draft, Sending};
 use reply::Cut;
 use std::collections::BTreeMap;
@@ -51,16 +56,44 @@ pub struct Backend {
     /// Letters and digits that no caller knows, to be put into Tempo's hints; none where what is sent is only
     /// shown.
     pub hint_salt: Option<Arc<str>>,
+    /// The name under which callers find it, which several of one kind may share.
+    pub mount: String,
+    /// The part of everyone's data that it holds.
+    pub holds: Holds,
+    /// How it tells tenants apart itself, if it is told.
+    pub tenancy: Option<Tenancy>,
 }
 
 impl Backend {
-    /// Whether this backend can say every dimension of the caller's scope.
+    /// A backend that holds everything, below its own name, without features or a tenancy of its own.
+    pub fn new(name: impl Into<String>, kind: Kind, labels: BTreeMap<String, String>) -> Self {
+        let name = name.into();
+        Self {
+            mount: name.clone(),
+            name,
+            kind,
+            labels,
+            features: Features::NONE,
+            narrows_tag_values: true,
+            redacts_traces: false,
+            hint_salt: None,
+            holds: Holds::default(),
+            tenancy: None,
+        }
+    }
+
+    /// Whether this backend can say every dimension of the caller's scope, in its labels and, where it is told the
+    /// tenants, to itself.
     ///
     /// # Errors
-    /// [`Forbidden::ClosedBackend`] if it cannot.
+    /// [`Forbidden::ClosedBackend`] if it cannot; as [`Tenancy::open_to`].
     pub fn open_to(&self, grant: &Grant) -> Result<(), Forbidden> {
         let said = grant.scope().dimensions().keys().all(|dimension| self.labels.contains_key(dimension));
-        if said { Ok(()) } else { Err(Forbidden::ClosedBackend) }
+        match &self.tenancy {
+            _ if !said => Err(Forbidden::ClosedBackend),
+            None => Ok(()),
+            Some(tenancy) => tenancy.open_to(grant.scope()),
+        }
     }
 
     /// The caller's scope in this backend's labels.
@@ -68,8 +101,19 @@ impl Backend {
     /// # Errors
     /// [`Forbidden::ClosedBackend`] if a dimension has no label here.
     pub fn matchers(&self, grant: &Grant) -> Result<ScopeMatchers, Forbidden> {
+        self.said(grant.scope())
+    }
+
+    fn said(&self, scope: &Scope) -> Result<ScopeMatchers, Forbidden> {
         let label_of = |dimension: &str| self.labels.get(dimension).map(String::as_str);
-        grant.scope().in_labels(label_of).map_err(|_| Forbidden::ClosedBackend)
+        scope.in_labels(label_of).map_err(|_| Forbidden::ClosedBackend)
+    }
+
+    /// The headers of a call: what is carried of the caller's, and what tells this backend the tenants.
+    fn carried(&self, grant: &Grant, asked: &Asked, limits: &Limits) -> Result<Carried, Rejection> {
+        let headers = |tenancy: &Tenancy| tenancy.headers(self, grant.scope(), limits);
+        let tenancy = self.tenancy.as_ref().map(headers).transpose()?;
+        Ok(Carried { tenancy, ..asked.carried.clone() })
     }
 }
 
@@ -130,7 +174,8 @@ pub fn scope(
         Drafted::Answer(answer) => Ok(Plan::Answer(answer)),
         Drafted::Calls(drafts, cut) => {
             let endpoint = asked.matched.endpoint;
-            Ok(Plan::Send(seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?))
+            let carried = backend.carried(grant, asked, limits)?;
+            Ok(Plan::Send(seal::seal(grant, endpoint, drafts, carried, cut, limits)?))
         }
     }
 }

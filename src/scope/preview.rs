@@ -23,14 +23,16 @@ pub enum Preview {
     },
 }
 
-/// One call, decoded. Displayed as its first line, `POST /api/v1/query`, and a line `name=value` for each
-/// parameter; control characters are shown escaped.
+/// One call, decoded. Displayed as its first line, `POST /api/v1/query`, a line `name: value` for each header that
+/// tells the backend the tenants, and a line `name=value` for each parameter; control characters are shown escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownCall {
     /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
     /// The path below the backend's root, encoded as it is sent.
     pub path: String,
+    /// The headers that tell the backend the tenants, decoded.
+    pub headers: Vec<(&'static str, String)>,
     /// The parameters, in order.
     pub arguments: Vec<ShownArgument>,
     /// The body, where it is no form; shown as a line of its own.
@@ -64,13 +66,17 @@ pub fn preview(
         Drafted::Calls(drafts, cut) => (drafts, cut),
     };
     let endpoint = asked.matched.endpoint;
-    let calls = drafts.iter().map(|draft| shown(endpoint.methods, draft)).collect();
+    let carried = backend.carried(grant, asked, limits)?;
+    let headers = carried.tenancy.iter().flat_map(|tenancy| tenancy.iter());
+    let decoded = |value| percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
+    let headers: Vec<_> = headers.map(|(name, value)| (name, decoded(value))).collect();
+    let calls = drafts.iter().map(|draft| shown(endpoint.methods, &headers, draft)).collect();
     let is_cut = cut.is_some() && !grant.scope().is_unrestricted();
-    seal::seal(grant, endpoint, drafts, asked.carried.clone(), cut, limits)?;
+    seal::seal(grant, endpoint, drafts, carried, cut, limits)?;
     Ok(Preview::Calls { calls, cut: is_cut })
 }
 
-fn shown(methods: Methods, draft: &Draft) -> ShownCall {
+fn shown(methods: Methods, headers: &[(&'static str, String)], draft: &Draft) -> ShownCall {
     let (method, body) = match (&draft.sending, methods) {
         (Sending::Get, _) | (Sending::AsRow, Methods::Get) => ("GET", None),
         (Sending::Delete, _) | (Sending::AsRow, Methods::Delete) => ("DELETE", None),
@@ -88,12 +94,15 @@ fn shown(methods: Methods, draft: &Draft) -> ShownCall {
         Argument::Plain(name, value) => ShownArgument { name, value: value.clone(), insertions: Vec::new() },
     };
     let arguments = draft.arguments.iter().map(argument).collect();
-    ShownCall { method, path, arguments, body }
+    ShownCall { method, path, headers: headers.to_vec(), arguments, body }
 }
 
 impl fmt::Display for ShownCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)?;
+        for (name, value) in &self.headers {
+            write!(f, "\n{name}: {}", OneLine(value))?;
+        }
         for argument in &self.arguments {
             write!(f, "\n{}={}", argument.name, OneLine(&argument.value))?;
         }

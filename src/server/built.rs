@@ -15,12 +15,13 @@ use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{
     Authenticate, Authorize, Conclude, Decision, Forwarding, Gates, Mount, Mounts, Scope, ScopedQueries,
-    Served,
+    Served, Site,
 };
 use crate::trust::Credentials;
 use crate::upstream::{GrpcUpstream, Reach, Room, Upstream};
 use http::{Request, Response};
 use hyper::body::Incoming;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -84,7 +85,7 @@ impl Built {
     /// What of it cannot be had.
     pub fn next(&self, config: &Config, policies: Arc<Policies>) -> Result<Self, StartFault> {
         let backends = scoped(config);
-        let metrics = Arc::new(self.metrics.renewed(&backends));
+        let metrics = Arc::new(self.metrics.renewed(&measured(config)));
         let (new, old) = (config, &self.config);
         // A file of keys may hold others under the same name.
         let fetched = |issuer: &Issuer| !matches!(issuer.keys, KeySource::JwksFile(_));
@@ -163,11 +164,11 @@ impl Built {
             },
         };
         let of_worker = |_| {
-            let mounts = self.mounts()?;
+            let sites = sites(&self.mounts()?);
             let listeners = self.config.listen.iter().zip(&self.tls);
             let doors = listeners.map(|(listen, tls)| Door {
                 tls: tls.clone(),
-                service: stack(stages(served(listen, &mounts))),
+                service: stack(stages(served(listen, &sites))),
             });
             Ok(doors.collect())
         };
@@ -175,7 +176,7 @@ impl Built {
     }
 
     /// The backends, with connections of one worker's own.
-    fn mounts(&self) -> Result<Arc<[Arc<Mount>]>, StartFault> {
+    fn mounts(&self) -> Result<Vec<Arc<Mount>>, StartFault> {
         let reached = self.config.backends.iter().zip(&self.reach);
         let mount = |(index, (backend, (configured, reach))): (usize, (&Backend, _))| {
             let (configured, reach): (&config::Backend, &Reach) = (configured, reach);
@@ -258,9 +259,57 @@ fn certificates(config: &Config) -> Result<Vec<Option<Arc<rustls::ServerConfig>>
     Ok(loaded.collect::<Result<_, _>>()?)
 }
 
-/// What a listener serves: the one backend it names, or all.
-fn served(listen: &config::Listener, mounts: &Arc<[Arc<Mount>]>) -> Served {
-    let named = listen.backend.as_ref();
-    let root = named.and_then(|name| mounts.iter().find(|m| m.backend.name == *name));
-    root.map_or_else(|| Served::ByName(Arc::clone(mounts)), |mount| Served::Root(Arc::clone(mount)))
+/// What a listener serves: the one site or backend it names, or all.
+fn served(listen: &config::Listener, sites: &Arc<[Arc<Site>]>) -> Served {
+    let root = listen.backend.as_ref().and_then(|name| {
+        let site = sites.iter().find(|site| site.name == *name).cloned();
+        let alone = || sites.iter().flat_map(|site| &site.mounts).find(|mount| mount.backend.name == *name);
+        site.or_else(|| Some(Arc::new(alone_at(Arc::clone(alone()?)))))
+    });
+    root.map_or_else(|| Served::ByName(Arc::clone(sites)), Served::Root)
+}
+
+/// The mounts by the name under which callers find them. The metrics of a shared one, for what is refused before one
+/// of its backends is chosen, follow those of the backends; see [`measured`].
+fn sites(mounts: &[Arc<Mount>]) -> Arc<[Arc<Site>]> {
+    let mut named: BTreeMap<&str, Vec<Arc<Mount>>> = BTreeMap::new();
+    for mount in mounts {
+        named.entry(&mount.backend.mount).or_default().push(Arc::clone(mount));
+    }
+    let mut shared = mounts.len()..;
+    let site = |(name, mounts): (&str, Vec<Arc<Mount>>)| match mounts.as_slice() {
+        [one] => Some(Arc::new(alone_at(Arc::clone(one)))),
+        [first, ..] => Some(Arc::new(Site {
+            name: name.to_owned(),
+            kind: first.backend.kind,
+            measured: (name.to_owned(), shared.next()?),
+            mounts: mounts.into(),
+        })),
+        [] => None,
+    };
+    named.into_iter().filter_map(site).collect()
+}
+
+fn alone_at(mount: Arc<Mount>) -> Site {
+    Site {
+        name: mount.backend.mount.clone(),
+        kind: mount.backend.kind,
+        measured: (mount.backend.name.clone(), mount.index),
+        mounts: Box::new([mount]),
+    }
+}
+
+/// What metrics tell apart: the backends, then each mount that several share, in the order of the names.
+pub(super) fn measured(config: &Config) -> Vec<Backend> {
+    let mut backends = scoped(config);
+    let mut mounts: BTreeMap<&str, Vec<&config::Backend>> = BTreeMap::new();
+    for backend in &config.backends {
+        mounts.entry(&backend.mount).or_default().push(backend);
+    }
+    let shared = mounts.into_iter().filter(|(_, backends)| backends.len() > 1);
+    let named = |(name, backends): (&str, Vec<&config::Backend>)| {
+        Some(Backend::new(name, backends.first()?.kind, BTreeMap::new()))
+    };
+    backends.extend(shared.filter_map(named));
+    backends
 }

@@ -6,7 +6,7 @@ use crate::limits::Limits;
 use crate::policy::Policies;
 use crate::rejection::{Rejection, TokenFault};
 use crate::respond;
-use crate::scope::Backend;
+use crate::scope::{Backend, Site};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -67,12 +67,12 @@ impl Question {
         judges: Judges<'_>,
         verifier: &Verifier<D>,
     ) -> Result<Explained, String> {
-        let backend = judges.backends.iter().find(|backend| backend.name == self.backend);
+        let site = Site::find(judges.backends, &self.backend);
         let names = || judges.backends.iter().map(|b| format!("`{}`", b.name)).collect::<Vec<_>>().join(", ");
-        let backend = backend
+        let site = site
             .ok_or_else(|| format!("no backend `{}`, the configuration has {}", self.backend, names()))?;
         let request = self.request()?;
-        let asking = Asking { policies: judges.policies, backend, limits: judges.limits };
+        let asking = Asking { policies: judges.policies, site: &site, limits: judges.limits };
         let judged = |issuer, claims: &Map<String, Value>| Explained::Judged {
             issuer,
             explanation: Box::new(explain(&asking, claims, &request)),

@@ -13,15 +13,14 @@ mod workers;
 pub use control::{Reload, Reloaded};
 
 use crate::auth::VerifierFault;
-use crate::config::{self, AuditSink, Config};
+use crate::config::{AuditSink, Config};
 use crate::events::Metrics;
 use crate::events::audit::{Audit, AuditSettings, OtlpSettings, Sink, WhenFull, Writer};
 use crate::policy::Policies;
-use crate::scope::Backend;
 use crate::trust::TrustFault;
 use admin::Admin;
 use arc_swap::ArcSwap;
-use built::Built;
+use built::{Built, measured};
 use control::listen::Bound;
 use control::{Control, Standing};
 use listen::{Connections, accept};
@@ -187,8 +186,7 @@ impl Running {
 /// # Errors
 /// The first thing that cannot be had. Nothing is served then.
 pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Result<Running, StartFault> {
-    let backends: Vec<Backend> = config.backends.iter().map(config::Backend::scoped).collect();
-    let metrics = Arc::new(Metrics::new(&backends)?);
+    let metrics = Arc::new(Metrics::new(&measured(config))?);
     let (audit, writer) = match &config.audit {
         Some(audit) => {
             let settings = AuditSettings {

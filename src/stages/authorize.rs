@@ -7,6 +7,7 @@ use crate::auth::Caller;
 use crate::events::Metrics;
 use crate::policy::{Grant, Narrowing, Outcome, Policies, SCOPE_HEADER, TENANT_HEADER};
 use crate::rejection::Forbidden;
+use crate::scope::holder;
 use futures_util::future::{Either, Ready, ready};
 use http::HeaderName;
 use std::sync::Arc;
@@ -73,27 +74,31 @@ impl Authorize {
                 // Which endpoint it is, is looked at twice where rules tell endpoints apart, and there only.
                 // By its method as well: to look at a silence is not to change it.
                 let class = || {
-                    let kind = raw.mount.backend.kind;
+                    let kind = raw.site.kind;
                     let matched = route(kind, &raw.path).ok()?.by(kind, method(&raw.method)).ok()?;
                     Some(matched.endpoint.class())
                 };
                 let class = if grants.by_class() { class() } else { None };
-                grants.choose(&raw.mount.backend.name, class, wish.as_ref())
+                grants.choose(&raw.site.name, class, wish.as_ref())
             }),
             Err(forbidden) => Err(*forbidden),
         };
         // A backend that cannot say a dimension is closed, whatever is asked of it.
-        let open = |grant: Grant| raw.mount.backend.open_to(&grant).map(|()| grant);
-        let grant = match granted.and_then(open) {
-            Ok(grant) => grant,
+        let open = |grant: Grant| {
+            let mount = holder(&raw.site.mounts, |mount| &mount.backend, &grant)?;
+            mount.backend.open_to(&grant).map(|()| (Arc::clone(mount), grant))
+        };
+        let (mount, grant) = match granted.and_then(open) {
+            Ok(granted) => granted,
             Err(forbidden) => return Err(raw.told.refuse(forbidden)),
         };
+        raw.told.mount = Some(Arc::clone(&mount));
         raw.told.grant = Some(grant.clone());
         match self.gates.enter(grant.shares()) {
             Ok(turn) => raw.told.turn = turn,
             Err(rejection) => return Err(raw.told.refuse(rejection)),
         }
-        Ok(Authorized { raw, grant })
+        Ok(Authorized { raw, mount, grant })
     }
 }
 

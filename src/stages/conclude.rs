@@ -90,19 +90,19 @@ impl Conclude {
         let (response, outcome, told, rejection) = match result {
             Ok(Reply { response, outcome, told }) => (response, outcome, told, None),
             Err(Refused { rejection, told }) => {
-                let kind = told.mount.as_ref().map(|m| m.backend.kind);
+                let kind = told.site.as_ref().map(|site| site.kind);
                 let refused = if is_call { grpc::refuse(&rejection) } else { refuse(kind, &rejection) };
                 (refused, Outcome::of(&rejection), told, Some(rejection))
             }
         };
-        let mount = told.mount.as_deref();
-        let metrics =
-            mount.and_then(|m| self.metrics.backend(m.index)).and_then(|b| b.endpoint(told.endpoint));
-        if mount.is_none() {
+        let measured = told.measured();
+        let metrics = measured.and_then(|(_, index)| self.metrics.backend(index));
+        let metrics = metrics.and_then(|backend| backend.endpoint(told.endpoint));
+        if measured.is_none() {
             self.metrics.below_no_mount(outcome);
         }
         let finished = RequestFinished {
-            backend: mount.map(|m| m.backend.name.as_str()),
+            backend: measured.map(|(name, _)| name),
             endpoint: told.endpoint,
             outcome,
             status: rejection.as_deref().map_or(response.status(), respond::status),

@@ -19,7 +19,7 @@ pub use authorize::Authorize;
 pub use conclude::{Conclude, panicked};
 pub use forward::{Forward, Forwarding, Sealed};
 pub use gates::Gates;
-pub use mount::{Mount, Mounts, Raw, Served};
+pub use mount::{Mount, Mounts, Raw, Served, Site};
 pub use scope::Scope;
 pub use scoped_queries::ScopedQueries;
 
@@ -47,6 +47,8 @@ pub struct Authenticated {
 /// A request whose caller may see something of this backend.
 pub struct Authorized {
     raw: Raw,
+    /// The backend that holds what they may see.
+    mount: Arc<Mount>,
     grant: Grant,
 }
 
@@ -69,6 +71,8 @@ pub struct Refused {
 /// What the event of a request tells.
 #[derive(Clone, Debug, Default)]
 struct Told {
+    site: Option<Arc<Site>>,
+    /// The backend, once it is known which of the site's it is.
     mount: Option<Arc<Mount>>,
     endpoint: Option<&'static Endpoint>,
     caller: Option<Arc<Caller>>,
@@ -79,6 +83,15 @@ struct Told {
 }
 
 impl Told {
+    /// The backend's name, and its place among the metrics.
+    fn measured(&self) -> Option<(&str, usize)> {
+        match (&self.mount, &self.site) {
+            (Some(mount), _) => Some((&mount.backend.name, mount.index)),
+            (None, Some(site)) => Some((&site.measured.0, site.measured.1)),
+            (None, None) => None,
+        }
+    }
+
     fn refuse(self, rejection: impl Into<Rejection>) -> Refused {
         Refused { rejection: Box::new(rejection.into()), told: self }
     }

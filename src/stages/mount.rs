@@ -1,6 +1,7 @@
 //! Which backend a path belongs to.
 
 use super::{Refused, Reply, Told};
+use crate::api::Kind;
 use crate::rejection::Rejection;
 use crate::respond::grpc;
 use crate::scope::Backend;
@@ -29,10 +30,23 @@ pub struct Mount {
     pub index: usize,
 }
 
+/// What callers address by one name: a backend, or several of one kind of which each holds a part.
+#[derive(Debug)]
+pub struct Site {
+    /// What callers and policy rules call it.
+    pub name: String,
+    /// The backends' kind.
+    pub kind: Kind,
+    /// The backends, at least one.
+    pub mounts: Box<[Arc<Mount>]>,
+    /// Its name among the metrics, and its place there, as long as none of several backends is chosen.
+    pub measured: (String, usize),
+}
+
 /// A request below a backend's mount, nothing of it believed yet.
 #[derive(Debug)]
 pub struct Raw {
-    pub(super) mount: Arc<Mount>,
+    pub(super) site: Arc<Site>,
     /// The tenant that the path names before the mount: a wish to see no other.
     pub(super) tenant: Option<String>,
     pub(super) method: Method,
@@ -58,10 +72,10 @@ pub struct Mounts {
 /// What one listener serves.
 #[derive(Clone, Debug)]
 pub enum Served {
-    /// Each backend below `/NAME`.
-    ByName(Arc<[Arc<Mount>]>),
-    /// One backend at the root.
-    Root(Arc<Mount>),
+    /// Each site below `/NAME`.
+    ByName(Arc<[Arc<Site>]>),
+    /// One site at the root.
+    Root(Arc<Site>),
 }
 
 impl Served {
@@ -69,16 +83,16 @@ impl Served {
         matches!(self, Self::Root(_))
     }
 
-    /// The mount of `path`, with the path below it.
-    fn find<'p>(&self, path: &'p str) -> Option<(Arc<Mount>, &'p str)> {
+    /// The site of `path`, with the path below it.
+    fn find<'p>(&self, path: &'p str) -> Option<(Arc<Site>, &'p str)> {
         match self {
-            Self::Root(mount) => Some((mount.clone(), path)),
-            Self::ByName(mounts) => {
+            Self::Root(site) => Some((site.clone(), path)),
+            Self::ByName(sites) => {
                 let below_root = path.strip_prefix('/')?;
                 let end = below_root.find('/').unwrap_or(below_root.len());
                 let (name, below) = below_root.split_at(end);
-                let mount = mounts.iter().find(|m| m.backend.name == name)?;
-                Some((mount.clone(), below))
+                let site = sites.iter().find(|site| site.name == name)?;
+                Some((site.clone(), below))
             }
         }
     }
@@ -128,16 +142,16 @@ where
         // The paths of gRPC are the root's: below another, no client would ask for them.
         let found = self.mounts.served.find(path);
         let found = found.filter(|_| !is_call || (tenant.is_none() && self.mounts.served.is_root()));
-        let Some((mount, path)) = found else {
+        let Some((site, path)) = found else {
             return Either::Left(future::ready(Err(Told::default().refuse(Rejection::UnknownMount))));
         };
         let (path, query) = (path.to_owned(), request.uri().query().map(str::to_owned));
         let trace_id = trace_id(request.headers());
-        let told = Told { mount: Some(mount.clone()), trace_id, ..Told::default() };
+        let told = Told { site: Some(site.clone()), trace_id, ..Told::default() };
         let late = told.clone();
         let (head, body) = request.into_parts();
         let method = head.method;
-        let raw = Raw { mount, tenant, method, path, query, is_call, headers: head.headers, body, told };
+        let raw = Raw { site, tenant, method, path, query, is_call, headers: head.headers, body, told };
         let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
         Either::Right(Bounded { answering, late: Some(late) })
     }

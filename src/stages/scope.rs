@@ -142,8 +142,8 @@ impl Scope {
     /// Finds the endpoint. The order of this and what follows is a contract: path, method, content type, size,
     /// parameters. The body is given where it is to be read.
     fn begin(&self, request: Authorized) -> Result<(Begun, Option<Incoming>), Refused> {
-        let Authorized { raw, grant } = request;
-        let Raw { mount, method: given, path, query, is_call, headers, body, mut told, .. } = raw;
+        let Authorized { raw, mount, grant } = request;
+        let Raw { method: given, path, query, is_call, headers, body, mut told, .. } = raw;
         let matched = match route(mount.backend.kind, &path) {
             Ok(matched) => matched,
             Err(rejection) => return Err(told.refuse(rejection)),
@@ -297,6 +297,7 @@ fn carried(headers: &HeaderMap) -> Result<Carried, Rejection> {
     Ok(Carried {
         traceparent: text(TRACEPARENT).and_then(Traceparent::parse),
         gzip: accepts_gzip(headers),
+        tenancy: None,
         categorize_labels: text(LOKI_FLAGS) == Some("categorize-labels"),
         patience: if grpc::is_named(headers) { call::patience(headers)? } else { None },
     })

@@ -130,6 +130,12 @@ impl Upstream {
         if carried.categorize_labels {
             write("\r\nx-loki-response-encoding-flags: categorize-labels");
         }
+        for (name, value) in carried.tenancy.iter().flat_map(|tenancy| tenancy.iter()) {
+            write("\r\n");
+            write(name);
+            write(": ");
+            write(value);
+        }
         if let Outgoing::Post { content_type, .. } = &outgoing {
             write("\r\ncontent-type: ");
             write(content_type);

@@ -20,5 +20,7 @@ mod refusals;
 mod reload;
 mod requests;
 mod scope_command;
+mod sites;
 mod support;
+mod tenancy;
 mod tidy;

@@ -2,7 +2,6 @@
 
 use palisade::api::Kind;
 use palisade::cases::{lint, run_folder};
-use palisade::lang::Features;
 use palisade::limits::Limits;
 use palisade::policy::Policies;
 use palisade::scope::Backend;
@@ -23,14 +22,8 @@ fn examples() -> Vec<PathBuf> {
 /// What a configuration with every kind of backend has, each with both dimensions.
 fn backends() -> Vec<Backend> {
     let labels = |prefix: &str| ["tenant", "region"].map(|d| (d.to_owned(), format!("{prefix}{d}"))).into();
-    let backend = |kind: Kind| Backend {
-        name: kind.name().to_owned(),
-        kind,
-        labels: labels(if kind == Kind::Tempo { "resource." } else { "" }),
-        features: Features::NONE,
-        narrows_tag_values: true,
-        redacts_traces: false,
-        hint_salt: None,
+    let backend = |kind: Kind| {
+        Backend::new(kind.name(), kind, labels(if kind == Kind::Tempo { "resource." } else { "" }))
     };
     Kind::ALL.map(backend).into()
 }

@@ -46,7 +46,10 @@ impl fmt::Display for ExplainedOutcome {
         match self {
             Self::Refused { kind, text } => writeln!(f, "refused\n  {kind}: {text}"),
             Self::Answered { body } => writeln!(f, "answered by Palisade itself\n  {}", OneLine(body)),
-            Self::Sent { calls, cut_to } => {
+            Self::Sent { held_by, calls, cut_to } => {
+                if let Some(backend) = held_by {
+                    writeln!(f, "held by\n  {backend}\n")?;
+                }
                 for (index, call) in calls.iter().enumerate() {
                     write!(f, "{}{call}", if index == 0 { "" } else { "\n" })?;
                 }
@@ -62,6 +65,9 @@ impl fmt::Display for ExplainedOutcome {
 impl fmt::Display for ExplainedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "sent\n  {} {}", self.method, self.path)?;
+        for (name, value) in &self.headers {
+            writeln!(f, "  {name}: {}", OneLine(value))?;
+        }
         for argument in &self.arguments {
             let value: String = argument.value.iter().map(ToString::to_string).collect();
             writeln!(f, "  {}={}", argument.name, OneLine(&value))?;

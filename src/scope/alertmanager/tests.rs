@@ -33,16 +33,7 @@ fn calls(
     let parameters = Parameters::read(matched.endpoint, query, None, &limits)?;
     let Treatment::Filter(filter) = matched.endpoint.treatment else { panic!("{target}") };
     let labels = ["region", "tenant"].map(|d| (d.to_owned(), d.to_owned())).into();
-    let (name, kind, features) = ("alertmanager".into(), Kind::Alertmanager, Default::default());
-    let backend = Backend {
-        name,
-        kind,
-        labels,
-        features,
-        narrows_tag_values: true,
-        redacts_traces: false,
-        hint_salt: None,
-    };
+    let backend = Backend::new("alertmanager", Kind::Alertmanager, labels);
     let endpoint = matched.endpoint;
     let body = body.map(|text| text.as_bytes().to_vec());
     let asked = Asked { matched, parameters, body, accept: Accept::Json, carried: Carried::default() };

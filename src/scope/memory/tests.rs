@@ -103,15 +103,7 @@ fn asking() -> impl Strategy<Value = Asking> {
                 (_, false) => "tenant",
                 (_, true) => "org",
             };
-            let backend = Backend {
-                name: String::new(),
-                kind: Kind::Prometheus,
-                labels: BTreeMap::new(),
-                features,
-                narrows_tag_values: true,
-                redacts_traces: false,
-                hint_salt: None,
-            };
+            let backend = Backend { features, ..Backend::new("", Kind::Prometheus, BTreeMap::new()) };
             let mut limits = Limits::default();
             limits.query.selectors = selectors;
             let query = query.to_owned();
@@ -141,15 +133,7 @@ fn some(query: &str) -> Asking {
     Asking {
         text: Text::PromQl(promql::Entry::Expression),
         query: query.to_owned(),
-        backend: Backend {
-            name: String::new(),
-            kind: Kind::Prometheus,
-            labels: BTreeMap::new(),
-            features: Features::NONE,
-            narrows_tag_values: true,
-            redacts_traces: false,
-            hint_salt: None,
-        },
+        backend: Backend::new("", Kind::Prometheus, BTreeMap::new()),
         matchers: matchers("tenant", &["a"]),
         limits: Limits::default(),
     }

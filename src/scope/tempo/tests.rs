@@ -14,8 +14,7 @@ use std::collections::BTreeMap;
 fn backend(features: &[Feature]) -> Backend {
     let labels = ["region", "tenant"].map(|d| (d.to_owned(), format!("resource.{d}")));
     let features = features.iter().copied().collect();
-    let (name, kind, labels) = ("tempo".into(), Kind::Tempo, BTreeMap::from(labels));
-    Backend { name, kind, labels, features, narrows_tag_values: true, redacts_traces: false, hint_salt: None }
+    Backend { features, ..Backend::new("tempo", Kind::Tempo, BTreeMap::from(labels)) }
 }
 
 fn matchers(scope: &[(&str, &[&str])]) -> ScopeMatchers {
