@@ -179,7 +179,8 @@ pub fn check_mounts(file: &str, backends: &[(&Backend, Written)]) -> Result<(), 
                 let problem = format!("`{}` is mounted there, and is {}", other.name, other.kind);
                 return fault(written.mount, "mount", problem);
             }
-            if backend.holds.meets(&other.holds) {
+            // One that says nothing of it is told that, when its turn comes.
+            if !other.holds.is_everything() && backend.holds.meets(&other.holds) {
                 let problem = format!("`{}` holds some of that ({})", other.name, other.holds);
                 return fault(written.holds, "holds", problem);
             }

@@ -6,7 +6,7 @@ use super::stack::{Answered, Stages, stack};
 use super::tls;
 use super::workers::Door;
 use super::{ANSWERS_AT_THEIR_CAP, StartFault};
-use crate::auth::config::{Issuer, KeySource};
+use crate::auth::config::{Issuer, KeySource, is_loopback};
 use crate::auth::{KeyTiming, Trusted, Verifier, VerifierFault};
 use crate::config::{self, Config};
 use crate::events::Metrics;
@@ -244,7 +244,8 @@ fn reach(config: &Config) -> Result<Vec<Reach>, StartFault> {
         let encrypted = urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"));
         let tls = encrypted.then(|| backend.tls.settings()).transpose()?;
         let authorization = backend.credentials.as_ref().map(Credentials::header).transpose()?;
-        Ok(Reach { tls, authorization })
+        let distant = backend.url.host().is_none_or(|host| !is_loopback(host));
+        Ok(Reach { tls, authorization, distant })
     };
     config.backends.iter().map(reach).collect()
 }

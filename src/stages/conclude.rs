@@ -134,7 +134,7 @@ fn record(finished: &RequestFinished<'_>, told: &Told) -> Record {
         asked_sha256: told.digests.asked.clone(),
         sent_sha256: told.digests.sent.clone(),
         duration: finished.duration.as_secs_f64(),
-        trace_id: told.trace_id.clone(),
+        trace_id: told.trace_id.as_deref().map(str::to_owned),
         ..Record::of(caller.map(Caller::issuer), caller.map(Caller::claims), told.grant.as_ref())
     }
 }

@@ -10,10 +10,13 @@ use crate::scope::reply::{Answer, Cut, Filtered};
 use crate::scope::{Call, Carried, Scoped};
 use crate::upstream::{self, DecodeFault, Place, Room, collect};
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -24,6 +27,9 @@ const ERROR_BYTES: usize = 64 * 1024;
 
 /// Bytes of answers that take a while to cut: a millisecond or so.
 pub(super) const LARGE_BYTES: usize = 128 * 1024;
+
+/// Bytes of an answer of ours that is not worth compressing: it fits a packet.
+const COMPRESSED_BYTES: usize = 1024;
 
 /// A sealed request on its way.
 #[derive(Debug)]
@@ -165,7 +171,7 @@ impl Exchange<'_> {
             if !answers.is_empty() && !cut.admits(&answers)? {
                 return Ok(self.not_found());
             }
-            let upstream = self.send(call, carried, false).await?;
+            let upstream = self.send(call, carried, self.mount.upstream.is_distant()).await?;
             match upstream.status() {
                 StatusCode::OK => {
                     let (answer, place) = self.whole(upstream).await?;
@@ -177,17 +183,17 @@ impl Exchange<'_> {
                 status => return Err(self.refusal(status, None).await),
             }
         }
-        match made(cut, answers).await? {
-            // Held after the cut: what was cut away is nobody's business.
-            Filtered::Found { body, .. } if self.most.is_some_and(|most| body.len() as u64 > most) => {
-                Err(answer_too_large(self.most.unwrap_or_default()))
-            }
-            Filtered::Found { content_type, body } => {
+        match made(cut, answers, carried.gzip, self.most).await? {
+            (Filtered::Found { content_type, body }, encoding) => {
                 let content_type = HeaderValue::from_static(content_type);
-                Ok((answer(StatusCode::OK, content_type, full(body)), Outcome::Filtered))
+                let mut response = answer(StatusCode::OK, content_type, full(body));
+                if let Some(encoding) = encoding {
+                    response.headers_mut().insert(CONTENT_ENCODING, encoding);
+                }
+                Ok((response, Outcome::Filtered))
             }
-            Filtered::Done => Ok((without_body(StatusCode::OK), Outcome::Filtered)),
-            Filtered::NotFound => Ok(self.not_found()),
+            (Filtered::Done, _) => Ok((without_body(StatusCode::OK), Outcome::Filtered)),
+            (Filtered::NotFound, _) => Ok(self.not_found()),
         }
     }
 
@@ -224,9 +230,8 @@ impl Exchange<'_> {
         let content_type = upstream.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let max = self.stage.limits.filtered_answer_bytes;
-        let mut place = self.stage.room.place();
-        let body = collect(upstream, max, self.mount.upstream.timeout(), &mut place).await;
-        let body = body.map_err(|fault| match fault {
+        let body = collect(upstream, max, self.mount.upstream.timeout(), self.stage.room.place()).await;
+        let (body, place) = body.map_err(|fault| match fault {
             DecodeFault::TooLarge => UpstreamFault::TooLarge.into(),
             DecodeFault::Broken => UpstreamFault::Undecodable.into(),
             DecodeFault::Timeout => UpstreamFault::Timeout.into(),
@@ -237,7 +242,7 @@ impl Exchange<'_> {
 
     async fn error_text(&self, upstream: Response<upstream::Answer>) -> Result<Vec<u8>, DecodeFault> {
         let timeout = self.mount.upstream.timeout();
-        collect(upstream, ERROR_BYTES, timeout, &mut self.stage.room.place()).await
+        Ok(collect(upstream, ERROR_BYTES, timeout, self.stage.room.place()).await?.0)
     }
 
     /// What a status other than success becomes. Redirects are never followed nor passed.
@@ -285,14 +290,49 @@ pub(super) fn answer_too_large(most: u64) -> Rejection {
     Rejection::TooLarge { what: "bytes of the answer", max: usize::try_from(most).unwrap_or(usize::MAX) }
 }
 
-/// The cut of `answers`; of large ones on a thread that serves no other request meanwhile.
-async fn made(cut: Cut, answers: Vec<Option<Answer>>) -> Result<Filtered, Rejection> {
+/// What is left of some answers, and how its body is encoded.
+type Made = (Filtered, Option<HeaderValue>);
+
+/// The cut of `answers`, which may have `most` bytes, compressed where the caller takes `gzip`; of large ones on a
+/// thread that serves no other request meanwhile.
+async fn made(
+    cut: Cut,
+    answers: Vec<Option<Answer>>,
+    gzip: bool,
+    most: Option<u64>,
+) -> Result<Made, Rejection> {
     let bytes: usize = answers.iter().flatten().map(|answer| answer.body.len()).sum();
+    let make = move || match cut.apply(&answers)? {
+        // Held after the cut: what was cut away is nobody's business.
+        Filtered::Found { body, .. } if most.is_some_and(|most| body.len() as u64 > most) => {
+            Err(answer_too_large(most.unwrap_or_default()))
+        }
+        filtered => Ok(encoded(filtered, gzip)),
+    };
     if bytes < LARGE_BYTES {
-        return cut.apply(&answers);
+        return make();
     }
-    let made = tokio::task::spawn_blocking(move || cut.apply(&answers)).await;
+    let made = tokio::task::spawn_blocking(make).await;
     made.map_err(|_| Rejection::Defect("a cut did not end".into()))?
+}
+
+/// The body compressed, if it is wanted and large enough to become smaller.
+fn encoded(filtered: Filtered, gzip: bool) -> Made {
+    match filtered {
+        Filtered::Found { content_type, body } if gzip && body.len() > COMPRESSED_BYTES => {
+            let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+            let written = encoder.write_all(&body).and_then(|()| encoder.finish());
+            match written {
+                Ok(zipped) => {
+                    let found = Filtered::Found { content_type, body: zipped };
+                    (found, Some(HeaderValue::from_static("gzip")))
+                }
+                // A write into memory does not fail; the body as it is would be right, too.
+                Err(_) => (Filtered::Found { content_type, body }, None),
+            }
+        }
+        other => (other, None),
+    }
 }
 
 /// The error shape of Prometheus (`web/api/v1/api.go`).

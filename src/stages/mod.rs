@@ -79,7 +79,7 @@ struct Told {
     grant: Option<Grant>,
     turn: gates::Turn,
     digests: Digests,
-    trace_id: Option<String>,
+    trace_id: Option<Box<str>>,
 }
 
 impl Told {

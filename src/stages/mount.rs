@@ -179,7 +179,7 @@ impl<F: Future<Output = Result<Reply, Refused>>> Future for Bounded<F> {
 }
 
 /// The trace that the caller says the request belongs to, for the log.
-fn trace_id(headers: &HeaderMap) -> Option<String> {
+fn trace_id(headers: &HeaderMap) -> Option<Box<str>> {
     let traceparent = Traceparent::parse(headers.get(TRACEPARENT)?.to_str().ok()?)?;
-    Some(traceparent.trace_id().to_owned())
+    Some(traceparent.trace_id().into())
 }

@@ -23,6 +23,8 @@ pub struct Reach {
     pub tls: Option<rustls::ClientConfig>,
     /// The value of `Authorization`, if the backend wants one. The caller's never reaches a backend.
     pub authorization: Option<SecretString>,
+    /// Whether answers cross a network: those that are read whole are then asked for compressed.
+    pub distant: bool,
 }
 
 impl Reach {
@@ -53,6 +55,7 @@ pub struct Upstream {
     /// What the backend's own paths are below, without a slash at the end.
     prefix: String,
     timeout: Duration,
+    distant: bool,
 }
 
 impl Upstream {
@@ -72,12 +75,18 @@ impl Upstream {
             head: head(authority.as_str(), reach),
             prefix: base.path().trim_end_matches('/').to_owned(),
             timeout,
+            distant: reach.distant,
         })
     }
 
     /// How long an answer may take, and how long its body may pause.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Whether an answer that is read whole is to be asked for compressed.
+    pub fn is_distant(&self) -> bool {
+        self.distant
     }
 
     /// Sends `call`. Redirects are answers like others: never followed.

@@ -71,8 +71,11 @@ impl Place {
     }
 }
 
-/// Reads the body of `answer`, decompressed, at most `max` bytes, within `timeout`; `place` holds as much
-/// room as it takes.
+/// Bytes of a compressed body that take a while to decompress: a millisecond or so.
+const LARGE: usize = 32 * 1024;
+
+/// Reads the body of `answer`, decompressed, at most `max` bytes, within `timeout`; the `place` that comes with it
+/// holds as much room as it takes.
 ///
 /// # Errors
 /// [`DecodeFault`]; the cap holds before and after decompression.
@@ -80,19 +83,20 @@ pub async fn collect<B>(
     answer: Response<B>,
     max: usize,
     timeout: Duration,
-    place: &mut Place,
-) -> Result<Vec<u8>, DecodeFault>
+    mut place: Place,
+) -> Result<(Vec<u8>, Place), DecodeFault>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let (head, body) = answer.into_parts();
-    let body = tokio::time::timeout(timeout, read(body, max, place)).await;
+    let body = tokio::time::timeout(timeout, read(body, max, &mut place)).await;
     let body = body.map_err(|_| DecodeFault::Timeout)??;
     match head.headers.get(CONTENT_ENCODING).map(|v| v.as_bytes()) {
-        None | Some(b"identity") => Ok(body),
+        None | Some(b"identity") => Ok((body, place)),
+        Some(b"gzip") if body.len() < LARGE => gunzip(&body, max, place),
         Some(b"gzip") => {
-            place.hold(body.len().saturating_add(max))?;
-            gunzip(&body, max)
+            let plain = tokio::task::spawn_blocking(move || gunzip(&body, max, place)).await;
+            plain.unwrap_or(Err(DecodeFault::Broken))
         }
         Some(_) => Err(DecodeFault::Broken),
     }
@@ -117,12 +121,20 @@ where
     Ok(read)
 }
 
-fn gunzip(body: &[u8], max: usize) -> Result<Vec<u8>, DecodeFault> {
+/// `body` decompressed, which takes room as it grows: no more than there is, whatever it claims to be.
+fn gunzip(body: &[u8], max: usize, mut place: Place) -> Result<(Vec<u8>, Place), DecodeFault> {
     let mut plain = Vec::new();
     // One more than the cap, so that a body of exactly the cap is told from a longer one.
     let mut decoder = MultiGzDecoder::new(body).take(max as u64 + 1);
-    decoder.read_to_end(&mut plain).map_err(|_| DecodeFault::Broken)?;
-    if plain.len() > max { Err(DecodeFault::TooLarge) } else { Ok(plain) }
+    loop {
+        place.hold(body.len().saturating_add(plain.len()).saturating_add(UNIT))?;
+        let read = (&mut decoder).take(UNIT as u64).read_to_end(&mut plain);
+        match read.map_err(|_| DecodeFault::Broken)? {
+            _ if plain.len() > max => return Err(DecodeFault::TooLarge),
+            0 => return Ok((plain, place)),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -138,9 +150,37 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&vec![b'a'; 100_000]).unwrap();
         let bomb = Bytes::from(encoder.finish().unwrap());
-        assert_eq!(gunzip(&bomb, 100_000).map(|b| b.len()), Ok(100_000));
-        assert_eq!(gunzip(&bomb, 99_999), Err(DecodeFault::TooLarge));
-        assert_eq!(gunzip(&bomb.slice(..20), 100_000), Err(DecodeFault::Broken));
+        let length = |body: &[u8], max: usize| {
+            gunzip(body, max, Room::of(1 << 20).place()).map(|(plain, _)| plain.len())
+        };
+        assert_eq!(length(&bomb, 100_000), Ok(100_000));
+        assert_eq!(length(&bomb, 99_999), Err(DecodeFault::TooLarge));
+        assert_eq!(length(&bomb[..20], 100_000), Err(DecodeFault::Broken));
+    }
+
+    fn zipped(bytes: usize) -> Response<http_body_util::Full<Bytes>> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+        encoder.write_all(&vec![b'a'; bytes]).unwrap();
+        let mut answer = Response::new(encoder.finish().unwrap().into());
+        answer.headers_mut().insert(CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+        answer
+    }
+
+    /// Small ones on the spot, large ones on a thread of their own.
+    #[tokio::test]
+    async fn a_compressed_answer_is_read_whole_up_to_its_cap_and_takes_room_for_what_it_is() {
+        let second = Duration::from_secs(1);
+        for bytes in [1000, 10 * LARGE] {
+            let length = async |max: usize, room: usize| {
+                let read = collect(zipped(bytes), max, second, Room::of(room).place()).await;
+                read.map(|(plain, _)| plain.len())
+            };
+            assert_eq!(length(2 * bytes, 1 << 20).await, Ok(bytes));
+            assert_eq!(length(bytes - 1, 1 << 20).await, Err(DecodeFault::TooLarge));
+        }
+        let whole = collect(zipped(4 * UNIT), 1 << 30, second, Room::of(5 * UNIT).place()).await;
+        assert_eq!(whole.map(drop), Err(DecodeFault::NoRoom));
+        assert!(collect(zipped(4 * UNIT), 1 << 30, second, Room::of(10 * UNIT).place()).await.is_ok());
     }
 
     fn answer(bytes: usize) -> Response<http_body_util::Full<Bytes>> {
@@ -151,21 +191,17 @@ mod tests {
     async fn answers_share_a_room_and_give_it_back() {
         let room = Room::of(2 * UNIT);
         let second = Duration::from_secs(1);
-        let (mut first, mut other) = (room.place(), room.place());
-        assert_eq!(collect(answer(UNIT), 4 * UNIT, second, &mut first).await.map(|b| b.len()), Ok(UNIT));
-        assert_eq!(collect(answer(UNIT), 4 * UNIT, second, &mut other).await.map(|b| b.len()), Ok(UNIT));
-        assert_eq!(collect(answer(1), 4 * UNIT, second, &mut room.place()).await, Err(DecodeFault::NoRoom));
+        let read = async |bytes: usize, max: usize| {
+            let read = collect(answer(bytes), max, second, room.place()).await;
+            read.inspect(|(body, _)| assert_eq!(body.len(), bytes)).map(|(_, place)| place)
+        };
+        let (first, other) = (read(UNIT, 4 * UNIT).await.unwrap(), read(UNIT, 4 * UNIT).await.unwrap());
+        assert_eq!(read(1, 4 * UNIT).await.map(drop), Err(DecodeFault::NoRoom));
         drop(first);
-        assert_eq!(
-            collect(answer(UNIT + 1), 4 * UNIT, second, &mut room.place()).await,
-            Err(DecodeFault::NoRoom)
-        );
-        assert!(collect(answer(UNIT), 4 * UNIT, second, &mut room.place()).await.is_ok());
+        assert_eq!(read(UNIT + 1, 4 * UNIT).await.map(drop), Err(DecodeFault::NoRoom));
+        assert!(read(UNIT, 4 * UNIT).await.is_ok());
         drop(other);
-        assert!(collect(answer(2 * UNIT), 2 * UNIT, second, &mut room.place()).await.is_ok());
-        assert_eq!(
-            collect(answer(2 * UNIT), 2 * UNIT - 1, second, &mut room.place()).await,
-            Err(DecodeFault::TooLarge)
-        );
+        assert!(read(2 * UNIT, 2 * UNIT).await.is_ok());
+        assert_eq!(read(2 * UNIT, 2 * UNIT - 1).await.map(drop), Err(DecodeFault::TooLarge));
     }
 }

@@ -5,7 +5,7 @@ use super::support::upstream::Answer;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 const QUERY: &str = "/prometheus/api/v1/query?query=up";
@@ -120,6 +120,79 @@ async fn atk_4e_an_answer_that_cannot_be_decoded_is_refused() {
     assert_eq!(proxy.get("/tempo/api/traces/0af7").await.status, 502);
     proxy.tempo.answer(Answer::of("404 Not Found", "text/plain", b"trace not found"));
     assert_eq!(proxy.get("/tempo/api/traces/0af7").await.status, 404);
+}
+
+/// Alerts with one of the caller's, and a text of it.
+fn alerts(text: &str) -> String {
+    let labels = json!({ "tenant": "acme-books" });
+    let alert = json!({ "labels": labels, "annotations": { "text": text }, "state": "firing", "value": "1" });
+    json!({ "status": "success", "data": { "alerts": [alert] } }).to_string()
+}
+
+fn gunzipped(body: &[u8]) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(body).read_to_string(&mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_is_encoded_as_the_caller_takes_it() {
+    let proxy = Proxy::start().await;
+    let target = "/prometheus/api/v1/alerts";
+    let ask = async |text: &str, accept: &str, zipped: bool| {
+        let text = alerts(text);
+        proxy.prometheus.answer(match zipped {
+            true => Answer::of("200 OK", "application/json", &gzip(&text)).with("Content-Encoding: gzip"),
+            false => Answer::json(&text),
+        });
+        proxy.send("GET", target, &[&format!("Accept-Encoding: {accept}")], "").await
+    };
+    let empty = ask("", "identity", false).await.body.len();
+    let text_of = |bytes: usize| "n".repeat(bytes - empty);
+    for (bytes, accept, encoded) in [
+        (1024, "gzip", false),
+        (1025, "gzip", true),
+        (1025, "br;q=1, gzip;q=0.5", true),
+        (1025, "gzip;q=0", false),
+        (1025, "identity", false),
+        (300_000, "gzip", true),
+    ] {
+        for zipped in [false, true] {
+            let got = ask(&text_of(bytes), accept, zipped).await;
+            let asked = format!("{bytes} {accept} {zipped}");
+            assert_eq!(got.status, 200, "{asked}: {}", got.text());
+            assert_eq!(got.header("content-encoding"), encoded.then_some("gzip"), "{asked}");
+            assert_eq!(got.header("vary"), Some("Authorization, Accept-Encoding"), "{asked}");
+            assert_eq!(got.header("content-length"), Some(&*got.body.len().to_string()), "{asked}");
+            let text = if encoded { gunzipped(&got.body) } else { got.text() };
+            assert_eq!(text.len(), bytes, "{asked}");
+            assert!(!encoded || got.body.len() < bytes, "{asked}");
+            // The backend is on this machine: compressing would only cost.
+            assert!(
+                proxy
+                    .prometheus
+                    .take()
+                    .last()
+                    .unwrap()
+                    .headers
+                    .contains(&"accept-encoding: identity".to_owned())
+            );
+        }
+    }
+}
+
+/// ATK-4E: the cap counts what a body becomes.
+#[tokio::test]
+async fn atk_4e_a_compressed_answer_over_the_cap_is_refused() {
+    let bytes = alerts("").len();
+    let proxy = Proxy::start_with(&format!("limits: {{ filtered_answer_bytes: {} }}", bytes + 100_000)).await;
+    for (more, status) in [(100_000, 200), (100_001, 422), (50_000_000, 422)] {
+        let zipped = gzip(&alerts(&"n".repeat(more)));
+        proxy
+            .prometheus
+            .answer(Answer::of("200 OK", "application/json", &zipped).with("Content-Encoding: gzip"));
+        assert_eq!(proxy.get("/prometheus/api/v1/alerts").await.status, status, "{more}");
+    }
 }
 
 #[tokio::test]

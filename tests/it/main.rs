@@ -12,6 +12,7 @@ mod deploy;
 mod docs;
 mod grpc;
 mod identity;
+mod large;
 mod loki;
 mod mounted;
 mod policies;

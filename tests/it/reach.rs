@@ -244,3 +244,35 @@ async fn an_issuers_authority_is_read_again_at_the_next_fetch() {
     }
     panic!("never ready");
 }
+
+/// A name that leads to this machine and does not say so stands for one across a network.
+#[tokio::test]
+async fn over_a_network_an_answer_that_is_cut_is_asked_for_compressed() {
+    let (files, backend) = (Files::new(), FakeUpstream::start().await);
+    backend.answer(Answer::json(r#"{"status":"success","data":{"groups":[]}}"#));
+    for (host, cut) in [("127.0.0.1", "identity"), ("127.1", "gzip")] {
+        let url = backend.url().replace("127.0.0.1", host);
+        let proxy = files.serve(&url, ", insecure_http: true").await;
+        for (target, asked) in [("/prometheus/api/v1/rules", cut), (QUERY, "identity")] {
+            assert_eq!(proxy.get(target).await.status, 200, "{host} {target}");
+            let headers = backend.take_one().headers;
+            assert!(headers.contains(&format!("accept-encoding: {asked}")), "{host} {target}: {headers:?}");
+        }
+    }
+}
+
+/// ATK-01: what is cut hangs on the endpoint, wherever a backend has its own paths.
+#[tokio::test]
+async fn atk_01_an_answer_is_cut_below_any_prefix() {
+    let (files, backend) = (Files::new(), FakeUpstream::start().await);
+    let alert = |tenant: &str| json!({ "labels": { "tenant": tenant }, "annotations": {}, "state": "firing", "value": "1" });
+    let alerts =
+        json!({ "status": "success", "data": { "alerts": [alert("acme-books"), alert("globex-lit")] } });
+    backend.answer(Answer::json(&alerts.to_string()));
+    for prefix in ["", "/", "/prometheus", "/a/api/v1/alerts/"] {
+        let proxy = files.serve(&format!("{}{prefix}", backend.url()), "").await;
+        let got = proxy.get("/prometheus/api/v1/alerts").await;
+        assert_eq!(backend.take_one().line, format!("GET {}/api/v1/alerts", prefix.trim_end_matches('/')));
+        assert!(got.text().contains("acme-books") && !got.text().contains("globex-lit"), "{}", got.text());
+    }
+}

@@ -30,9 +30,8 @@ impl World {
         ];
         let listen = "listen: [{ address: 127.0.0.1:0 }, { address: 127.0.0.1:0, backend: prometheus },
           { address: 127.0.0.1:0, backend: metrics-eu }]";
-        let rules = format!(
-            "{POLICY}  - {{ name: there, when: has(claims.there), scope: {{ tenant: claims.there }}, backends: [prometheus] }}\n"
-        );
+        let rule = "  - { name: there, when: has(claims.there), scope: { tenant: claims.there }, backends: [prometheus] }\n";
+        let rules = POLICY.replacen("rules:\n", &format!("rules:\n{rule}"), 1);
         let proxy = Bare::try_start(Path::new(""), &backends.concat(), listen, &rules).await.unwrap();
         Self { proxy, eu, us }
     }
