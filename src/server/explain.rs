@@ -69,8 +69,8 @@ impl Question {
     ) -> Result<Explained, String> {
         let site = Site::find(judges.backends, &self.backend);
         let names = || judges.backends.iter().map(|b| format!("`{}`", b.name)).collect::<Vec<_>>().join(", ");
-        let site = site
-            .ok_or_else(|| format!("no backend `{}`, the configuration has {}", self.backend, names()))?;
+        let site =
+            site.ok_or_else(|| format!("no backend `{}`, the configuration has {}", self.backend, names()))?;
         let request = self.request()?;
         let asking = Asking { policies: judges.policies, site: &site, limits: judges.limits };
         let judged = |issuer, claims: &Map<String, Value>| Explained::Judged {

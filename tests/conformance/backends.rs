@@ -51,7 +51,11 @@ impl Backends {
             set.prometheus(&dir.join("prometheus"), server, tool, start)?;
         }
         if let Some(program) = programs.get("loki") {
-            set.loki(&dir.join("loki"), program)?;
+            set.loki("loki", &dir.join("loki"), program)?;
+            // Beside FULL's, one with tenants of its own.
+            if holds.strays() {
+                set.loki(ORGS, &dir.join(ORGS), program)?;
+            }
         }
         if let Some(program) = programs.get("tempo") {
             set.tempo(&dir.join("tempo"), program)?;
@@ -75,6 +79,9 @@ impl Backends {
             }
             self.flushed(loki, start)?;
         }
+        if let Some(loki) = self.at.get(ORGS) {
+            self.orgs(loki, start)?;
+        }
         if let (Some(otlp), Some(tempo)) = (&self.otlp, self.at.get("tempo")) {
             let body = seed::tempo::export(self.holds, start).to_string();
             let answer = json_post("/v1/traces", body).send(otlp)?;
@@ -87,6 +94,34 @@ impl Backends {
             self.alarm(alertmanager, start)?;
         }
         Ok(())
+    }
+
+    /// Each tenant's streams below its own id, most others' below that of `acme-books` as well, which the label keeps
+    /// apart, and below another's id a stream with the label of `acme-books`, which the id keeps apart.
+    fn orgs(&self, loki: &Base, start: i64) -> Result<(), String> {
+        let push = |id: &str, streams: Vec<serde_json::Value>| {
+            let body = serde_json::json!({ "streams": streams }).to_string();
+            let request = json_post("/loki/api/v1/push", body).header("X-Scope-OrgID", id);
+            let answer = request.send(loki)?;
+            let said = || format!("{} loki of {id}: {} {}", self.name, answer.status, answer.text());
+            if answer.status == 204 { Ok(()) } else { Err(said()) }
+        };
+        let all = seed::loki::push(self.holds, start);
+        let all = all["streams"].as_array().cloned().unwrap_or_default();
+        let of = |tenant: &str| -> Vec<serde_json::Value> {
+            all.iter().filter(|s| s["stream"]["tenant"] == tenant).cloned().collect()
+        };
+        for tenant in seed::TENANTS.into_iter().filter(|tenant| *tenant != "acme-books") {
+            push(&format!("s-{tenant}"), of(tenant))?;
+        }
+        let others = all.iter().filter(|s| s["stream"]["tenant"] != "globex-lit").cloned();
+        push("s-acme-books", others.collect())?;
+        let mut forged = of("acme-books");
+        for stream in &mut forged {
+            stream["stream"]["service"] = "catalog".into();
+            stream["stream"]["forged"] = "yes".into();
+        }
+        push("s-initech-press", forged)
     }
 
     /// Silences first, so that no alert is notified before it is silenced. Groups follow by a moment.
@@ -180,15 +215,16 @@ impl Backends {
         self.spawn("prometheus", dir, program, &args, base, "/-/ready")
     }
 
-    fn loki(&mut self, dir: &Path, program: &Path) -> Result<(), String> {
+    fn loki(&mut self, kind: &'static str, dir: &Path, program: &Path) -> Result<(), String> {
         let [http, grpc, gossip] = free_ports()?;
-        let config = LOKI
+        let tenants = if kind == ORGS { LOKI.replace(ONE_TENANT, MANY_TENANTS) } else { LOKI.to_owned() };
+        let config = tenants
             .replace("HTTP", &http.to_string())
             .replace("GRPC", &grpc.to_string())
             .replace("GOSSIP", &gossip.to_string());
         write(&dir.join("loki.yaml"), &config)?;
         let args = ["-config.file=loki.yaml".to_owned()];
-        self.spawn("loki", dir, program, &args, Base::local(http), "/ready")
+        self.spawn(kind, dir, program, &args, Base::local(http), "/ready")
     }
 
     fn tempo(&mut self, dir: &Path, program: &Path) -> Result<(), String> {
@@ -241,6 +277,12 @@ fn json_post(path: &str, body: String) -> Request {
     Request { method: "POST".into(), target: path.into(), body: body.into_bytes(), ..Request::default() }
         .header("Content-Type", "application/json")
 }
+
+/// A Loki with tenants of its own, by name.
+pub const ORGS: &str = "loki-orgs";
+
+const ONE_TENANT: &str = "auth_enabled: false";
+const MANY_TENANTS: &str = "auth_enabled: true\nquerier: { multi_tenant_queries_enabled: true }";
 
 /// One process, everything in memory or below its working directory. Old
 /// samples are taken, no gossip leaves loopback, no cache keeps what was true for a

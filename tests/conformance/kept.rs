@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::backends::Backends;
+use crate::backends::{Backends, ORGS};
 use crate::http::Base;
 use crate::keycloak::Keycloak;
 use crate::seed::Holds;
 use crate::world::World;
 
-const KINDS: [&str; 4] = ["prometheus", "loki", "tempo", "alertmanager"];
+const KINDS: [&str; 5] = ["prometheus", "loki", ORGS, "tempo", "alertmanager"];
 
 /// Writes where everything listens to `file`, and waits until that is gone.
 pub fn keep(world: &World, file: &Path) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::backends::Backends;
+use crate::backends::{Backends, ORGS};
 use crate::http::Base;
 use crate::processes::{Server, free_ports, write};
 
@@ -61,6 +61,12 @@ backends:
             };
             config.push_str(&format!(
                 "  {name}: {{ kind: {kind}, url: \"{}\", labels: {{ tenant: {label} }}, features: [{features}] }}\n",
+                base.url()
+            ));
+        }
+        if let Some(base) = full.at.get(ORGS) {
+            config.push_str(&format!(
+                "  {ORGS}: {{ kind: loki, url: \"{}\", labels: {{ tenant: tenant }}, org_id: {{ template: \"s-{{tenant}}\", federates: true }} }}\n",
                 base.url()
             ));
         }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_FRAME_OPTIONS};
 use http::{HeaderValue, Response};
+use std::collections::BTreeSet;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -46,8 +47,8 @@ impl Page {
     /// The page for these backends, with a field for a token where one is needed.
     pub fn answer(&self, backends: &[Backend], needs_token: bool) -> Response<Body> {
         // A name is lower-case letters, digits and dashes: nothing in it means something here.
-        let options: String =
-            backends.iter().map(|backend| format!("<option>{}</option>", backend.name)).collect();
+        let mounts: BTreeSet<&str> = backends.iter().map(|backend| backend.mount.as_str()).collect();
+        let options: String = mounts.into_iter().map(|mount| format!("<option>{mount}</option>")).collect();
         let document = self.document.replace("{{backends}}", &options);
         let document = document.replace("{{admin_token}}", if needs_token { ADMIN_TOKEN } else { "" });
         let mut response = Response::new(full(document));
