@@ -333,8 +333,10 @@ impl Streamed {
 pub fn call(base: &Base, path: &str, token: Option<&str>, message: &[u8]) -> Result<Streamed, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
-    let calling = tokio::time::timeout(Duration::from_secs(60), calling(base, path, token, message));
-    runtime.block_on(async { calling.await.map_err(|_| format!("{path}: no answer"))? })
+    runtime.block_on(async {
+        let calling = tokio::time::timeout(Duration::from_secs(60), calling(base, path, token, message));
+        calling.await.map_err(|_| format!("{path}: no answer"))?
+    })
 }
 
 async fn calling(base: &Base, path: &str, token: Option<&str>, message: &[u8]) -> Result<Streamed, String> {
