@@ -181,7 +181,7 @@ fn side_doors(clock: &Clock) -> Vec<Attack> {
             for method in ["GET", "POST"] {
                 let request = Request { method: method.into(), target: target.clone(), ..Request::default() };
                 let name = format!("{name} {method} {mount}{route}");
-                all.push(Attack::refused(name, mount, request, &[400, 404, 405]).uncontrolled());
+                all.push(Attack::refused(name, mount, request, &[400, 404, 405, 415]).uncontrolled());
             }
         }
     }
