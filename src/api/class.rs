@@ -69,9 +69,12 @@ impl Endpoint {
     /// What a rule must grant for it.
     pub const fn class(&self) -> Class {
         match self.treatment {
-            Treatment::Scope | Treatment::ScopeUnless(_) | Treatment::Static(_) | Treatment::StaticBy(..) => {
-                Class::Read
-            }
+            Treatment::Scope
+            | Treatment::ScopeIf(..)
+            | Treatment::ScopeUnless(_)
+            | Treatment::Read
+            | Treatment::Static(_)
+            | Treatment::StaticBy(..) => Class::Read,
             Treatment::Filter(filter) => match filter {
                 Filter::Trace | Filter::TraceV2 => Class::Traces,
                 Filter::Search
@@ -79,7 +82,9 @@ impl Endpoint {
                 | Filter::TagNamesV1
                 | Filter::TagValues
                 | Filter::TagValuesV1
-                | Filter::Metrics => Class::Read,
+                | Filter::Metrics
+                | Filter::Metadata
+                | Filter::RemoteRead => Class::Read,
                 Filter::Rules
                 | Filter::FiringAlerts
                 | Filter::Alerts

@@ -194,6 +194,14 @@ pub static ENDPOINTS: &[Endpoint] = &[
         ),
     },
     Endpoint {
+        name: "format_query",
+        methods: Methods::GetPost,
+        path: "/loki/api/v1/format_query",
+        // It is parsed and printed, and that is all (`pkg/loki/format_query_handler.go`).
+        parameters: &[parameter("query", Form::Read(Text::LogQl(Entry::Expression)))],
+        treatment: Treatment::Read,
+    },
+    Endpoint {
         name: "buildinfo",
         methods: Methods::Get,
         path: "/loki/api/v1/status/buildinfo",

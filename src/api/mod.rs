@@ -4,6 +4,7 @@
 //! forwarded. The rows say how each parameter is treated and what becomes of the answer; nothing
 //! else in the program decides that by path or name.
 
+mod accept;
 pub mod alertmanager;
 mod class;
 pub mod loki;
@@ -14,10 +15,11 @@ pub mod reference;
 mod rpc;
 pub mod tempo;
 
+pub use accept::Accept;
 pub use class::{Class, Classes, UnknownClass};
 pub use rpc::Rpc;
 
-use crate::lang::{Feature, Language, logql, promql, traceql};
+use crate::lang::{Feature, Features, Language, logql, promql, traceql};
 use std::fmt;
 use std::str::FromStr;
 
@@ -109,6 +111,8 @@ pub enum Methods {
     GetPost,
     /// POST of JSON.
     PostJson,
+    /// POST of protobuf, compressed with snappy.
+    PostSnappy,
     /// DELETE.
     Delete,
     /// POST of one message of gRPC, answered by a stream of messages.
@@ -121,7 +125,7 @@ impl Methods {
         match self {
             Self::Get => "GET",
             Self::GetPost => "GET, POST",
-            Self::PostJson | Self::Grpc(_) => "POST",
+            Self::PostJson | Self::PostSnappy | Self::Grpc(_) => "POST",
             Self::Delete => "DELETE",
         }
     }
@@ -131,7 +135,7 @@ impl Methods {
         matches!(
             (self, method),
             (Self::Get | Self::GetPost, Method::Get)
-                | (Self::GetPost | Self::PostJson | Self::Grpc(_), Method::Post)
+                | (Self::GetPost | Self::PostJson | Self::PostSnappy | Self::Grpc(_), Method::Post)
                 | (Self::Delete, Method::Delete)
         )
     }
@@ -151,6 +155,44 @@ pub struct Endpoint {
     pub parameters: &'static [Parameter],
     /// What is done.
     pub treatment: Treatment,
+}
+
+impl Endpoint {
+    /// Whether it is there, where the operator declares `features` of the backend.
+    pub const fn served(&self, features: Features) -> bool {
+        match (self.needs(), self.treatment) {
+            (Some(needed), _) => features.has(needed),
+            (None, Treatment::ScopeUnless(closing)) => !features.has(closing),
+            (None, _) => true,
+        }
+    }
+
+    /// What the operator must declare of the backend for this endpoint to be there.
+    pub const fn needs(&self) -> Option<Feature> {
+        match self.treatment {
+            Treatment::ScopeIf(feature, _) => Some(feature),
+            Treatment::Filter(Filter::RemoteRead) => Some(Feature::RemoteRead),
+            Treatment::Scope
+            | Treatment::ScopeUnless(_)
+            | Treatment::Read
+            | Treatment::Filter(_)
+            | Treatment::Static(_)
+            | Treatment::StaticBy(..) => None,
+        }
+    }
+
+    /// The form that an answer is asked for in, where the caller has no choice.
+    pub const fn answers(&self) -> Accept {
+        match self.treatment {
+            Treatment::ScopeIf(_, accept) => accept,
+            Treatment::Scope
+            | Treatment::ScopeUnless(_)
+            | Treatment::Read
+            | Treatment::Filter(_)
+            | Treatment::Static(_)
+            | Treatment::StaticBy(..) => Accept::Json,
+        }
+    }
 }
 
 /// A route of a backend that is refused.
@@ -184,6 +226,12 @@ pub enum Form {
     Selectors(Text),
     /// A list of selectors, each scoped. None becomes the scope alone.
     OptionalSelectors(Text),
+    /// A list of selectors, each scoped. None, and those without a matcher, are answered with this, as the
+    /// backend does.
+    SelectorsOr(Text, Static),
+    /// A query text that the backend reads and evaluates on nothing: read here as any other, and sent
+    /// without the scope. Only in rows of [`Treatment::Read`]. Absent or empty is refused.
+    Read(Text),
     /// A list of Alertmanager's matchers, each read and written anew. Where the row's answer is of
     /// alerts, the scope is added.
     Matchers,
@@ -202,7 +250,7 @@ pub enum Form {
     Translated(&'static str),
     /// Applied to the answer here; not forwarded.
     Applied,
-    /// A hint that only ever narrows; not forwarded.
+    /// A hint that only ever narrows, or asks for more than is shown; not forwarded.
     Dropped,
     /// A point or span of time: forwarded; must agree where it is given twice.
     Time,
@@ -243,6 +291,11 @@ pub enum Treatment {
     Scope,
     /// The same, but not there where the operator declares the feature.
     ScopeUnless(Feature),
+    /// The same, where the operator declares the feature, and with an answer in another form than JSON. Else
+    /// there is no such endpoint.
+    ScopeIf(Feature, Accept),
+    /// Texts of the caller's alone are sent, and nothing stored is read: the answer passes.
+    Read,
     /// Parameters are scoped where there are any; the answer is decoded and cut.
     Filter(Filter),
     /// The same answer for every caller; the backend is not asked.
@@ -270,6 +323,10 @@ pub enum Filter {
     TagValuesV1,
     /// Tempo metrics: statistics of everyone's data removed.
     Metrics,
+    /// Prometheus' remote read: each query scoped, each series of the answer checked.
+    RemoteRead,
+    /// Prometheus' metadata of metrics: that of the caller's names.
+    Metadata,
     /// Rules of Prometheus or of Loki's ruler: the caller's own, and those with alerts of the caller's.
     Rules,
     /// Their alerts: the caller's.

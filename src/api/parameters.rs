@@ -111,15 +111,22 @@ impl Parameters {
         }
         let is_list = matches!(
             form,
-            Form::Selectors(_) | Form::OptionalSelectors(_) | Form::Matchers | Form::List | Form::Shards
+            Form::Selectors(_)
+                | Form::OptionalSelectors(_)
+                | Form::SelectorsOr(..)
+                | Form::Matchers
+                | Form::List
+                | Form::Shards
         );
         if !is_list {
             let mut earlier = self.given.iter().filter(|g| g.name == name);
             if earlier.clone().any(|g| g.place == place) {
                 return Err(Rejection::parameter(name, "is given twice"));
             }
-            let must_agree =
-                matches!(form, Form::Query(_) | Form::OptionalQuery(_) | Form::SelectorOrAll(_) | Form::Time);
+            let must_agree = matches!(
+                form,
+                Form::Query(_) | Form::OptionalQuery(_) | Form::SelectorOrAll(_) | Form::Read(_) | Form::Time
+            );
             if must_agree && earlier.any(|g| g.value != value) {
                 return Err(Rejection::parameter(name, "differs between URL and body"));
             }

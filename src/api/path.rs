@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn atk_06_0c_3f_4a_4c_what_is_no_row_is_unknown() {
         for path in [
-            "/federate",
-            "/api/v1/read",
+            "/federate/x",
+            "/api/v1/read/x",
             "/api/v1/status/config",
             "/api/v1/status/tsdb",
             "/x/api/v1/query",

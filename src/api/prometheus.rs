@@ -1,6 +1,7 @@
 //! Prometheus (`web/api/v1/api.go` of its source).
 
-use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Text, Treatment, json};
+use super::{Accept, Endpoint, Filter, Form, Methods, Parameter, Refused, Static, Text, Treatment, json};
+use crate::lang::Feature;
 use crate::lang::promql::Entry;
 
 const fn parameter(name: &'static str, form: Form) -> Parameter {
@@ -8,6 +9,8 @@ const fn parameter(name: &'static str, form: Form) -> Parameter {
 }
 
 const QUERY: Parameter = parameter("query", Form::Query(Text::PromQl(Entry::Expression)));
+/// `format_query` and `parse_query` parse it, and that is all (`web/api/v1/api.go`).
+const READ: Parameter = parameter("query", Form::Read(Text::PromQl(Entry::Expression)));
 const START: Parameter = parameter("start", Form::Time);
 const END: Parameter = parameter("end", Form::Time);
 const LIMIT: Parameter = parameter("limit", Form::Plain);
@@ -18,6 +21,30 @@ const SELECTORS: Parameter = parameter("match[]", Form::Selectors(Text::PromQl(E
 /// `labels` and `label/{label}/values` without `match[]` read every series: one is added.
 const OPTIONAL_SELECTORS: Parameter =
     parameter("match[]", Form::OptionalSelectors(Text::PromQl(Entry::Selector)));
+
+/// `/federate` without `match[]` answers nothing (`web/federate.go`).
+const NOTHING: Static = Static { content_type: "text/plain; version=0.0.4; charset=utf-8", body: "" };
+const SEARCH: Treatment = Treatment::ScopeIf(Feature::SearchApi, Accept::JsonLines);
+/// What the three kinds of search share (`parseSearchParams` in `web/api/v1/search.go`).
+macro_rules! search {
+    ($($more:expr),*) => {
+        &[
+            $($more,)*
+            OPTIONAL_SELECTORS,
+            parameter("search[]", Form::List),
+            parameter("fuzz_threshold", Form::Plain),
+            parameter("fuzz_alg", Form::Plain),
+            parameter("case_sensitive", Form::Plain),
+            parameter("sort_by", Form::Plain),
+            parameter("sort_dir", Form::Plain),
+            parameter("include_score", Form::Plain),
+            parameter("batch_size", Form::Plain),
+            START,
+            END,
+            LIMIT,
+        ]
+    };
+}
 
 /// The rows. A static, so that each has one address by which it is told.
 pub static ENDPOINTS: &[Endpoint] = &[
@@ -63,6 +90,67 @@ pub static ENDPOINTS: &[Endpoint] = &[
         // Of an expression each selector is asked for. Without one there are none: 204.
         parameters: &[QUERY, START, END],
         treatment: Treatment::Scope,
+    },
+    Endpoint {
+        name: "format_query",
+        methods: Methods::GetPost,
+        path: "/api/v1/format_query",
+        parameters: &[READ],
+        treatment: Treatment::Read,
+    },
+    Endpoint {
+        name: "parse_query",
+        methods: Methods::GetPost,
+        path: "/api/v1/parse_query",
+        parameters: &[READ],
+        treatment: Treatment::Read,
+    },
+    Endpoint {
+        name: "metadata",
+        methods: Methods::Get,
+        path: "/api/v1/metadata",
+        parameters: &[
+            parameter("metric", Form::Plain),
+            parameter("limit", Form::Applied),
+            parameter("limit_per_metric", Form::Applied),
+        ],
+        treatment: Treatment::Filter(Filter::Metadata),
+    },
+    Endpoint {
+        name: "search_metric_names",
+        methods: Methods::GetPost,
+        path: "/api/v1/search/metric_names",
+        // Metadata is of every target that has the name.
+        parameters: search!(parameter("include_metadata", Form::Dropped)),
+        treatment: SEARCH,
+    },
+    Endpoint {
+        name: "search_label_names",
+        methods: Methods::GetPost,
+        path: "/api/v1/search/label_names",
+        parameters: search!(),
+        treatment: SEARCH,
+    },
+    Endpoint {
+        name: "search_label_values",
+        methods: Methods::GetPost,
+        path: "/api/v1/search/label_values",
+        parameters: search!(parameter("label", Form::Plain)),
+        treatment: SEARCH,
+    },
+    Endpoint {
+        name: "federate",
+        methods: Methods::Get,
+        path: "/federate",
+        parameters: &[parameter("match[]", Form::SelectorsOr(Text::PromQl(Entry::AnySelector), NOTHING))],
+        treatment: Treatment::ScopeIf(Feature::Federate, Accept::Text),
+    },
+    Endpoint {
+        name: "remote_read",
+        methods: Methods::PostSnappy,
+        path: "/api/v1/read",
+        parameters: &[],
+        treatment: Treatment::Filter(Filter::RemoteRead),
     },
     Endpoint {
         name: "rules",
@@ -129,12 +217,6 @@ pub static ENDPOINTS: &[Endpoint] = &[
 pub static REFUSED: &[Refused] = &[
     Refused { path: "/api/v1/query_cost", why: "estimated from everyone's data" },
     Refused { path: "/api/v1/query_range_cost", why: "estimated from everyone's data" },
-    Refused { path: "/api/v1/format_query", why: "not served yet" },
-    Refused { path: "/api/v1/parse_query", why: "not served yet" },
-    Refused { path: "/api/v1/metadata", why: "not served yet: help texts of all tenants share names" },
-    Refused { path: "/api/v1/search/*", why: "not served yet" },
-    Refused { path: "/api/v1/read", why: "not served yet: protobuf whose matchers must be scoped" },
-    Refused { path: "/federate", why: "not served yet" },
     Refused { path: "/api/v1/write", why: "writes" },
     Refused { path: "/api/v1/otlp/v1/metrics", why: "writes" },
     Refused { path: "/api/v1/scrape_pools", why: "names jobs of all tenants" },

@@ -32,7 +32,9 @@ pub fn refused_markdown() -> String {
 
 fn treatment(endpoint: &Endpoint) -> String {
     let scoped = endpoint.parameters.iter().filter_map(|p| match p.form {
-        Form::Query(_) | Form::Selectors(_) => Some(format!("`{}` is scoped", p.name)),
+        Form::Query(_) | Form::Selectors(_) | Form::SelectorsOr(..) => {
+            Some(format!("`{}` is scoped", p.name))
+        }
         Form::SelectorOrAll(_) => Some(format!("`{}` is scoped, `{{}}` becomes the scope", p.name)),
         Form::TargetLabels => {
             Some(format!("`{}` is added if absent, so that the scope adds no label", p.name))
@@ -42,6 +44,9 @@ fn treatment(endpoint: &Endpoint) -> String {
         }
         Form::Hint => Some(format!("of `{}` what is surely read is kept beside the scope", p.name)),
         Form::Translated(to) => Some(format!("`{}` is translated to `{to}`", p.name)),
+        Form::Read(_) => {
+            Some(format!("`{}` is read, and sent without the scope: no data is asked for", p.name))
+        }
         Form::Matchers
             if matches!(endpoint.treatment, Treatment::Filter(Filter::Alerts | Filter::AlertGroups)) =>
         {
@@ -50,7 +55,7 @@ fn treatment(endpoint: &Endpoint) -> String {
         _ => None,
     });
     let done = match endpoint.treatment {
-        Treatment::Scope => None,
+        Treatment::Scope | Treatment::ScopeIf(..) | Treatment::Read => None,
         Treatment::ScopeUnless(feature) => {
             return joined(scoped, Some(format!("not served with `{feature}`")));
         }
@@ -71,6 +76,10 @@ fn treatment(endpoint: &Endpoint) -> String {
             Filter::Rules => {
                 "rules that say the caller's tenant, and those with alerts of the caller's; paged afterwards"
             }
+            Filter::Metadata => {
+                "cut to the names that the caller has; no help texts, type and unit where all agree; limited afterwards"
+            }
+            Filter::RemoteRead => "each query is scoped by a pattern; each series of the answer is checked",
             Filter::FiringAlerts => "cut to the caller's alerts",
             Filter::Receivers => "made from the receivers of the caller's alerts",
             Filter::Silences => "cut to the caller's silences",
@@ -79,9 +88,10 @@ fn treatment(endpoint: &Endpoint) -> String {
             Filter::SilenceExpire => "404 unless it is the caller's, which is looked up first",
         }),
     };
-    joined(scoped, done.map(str::to_owned))
+    let needs = endpoint.needs().map(|feature| format!("only with the feature `{feature}`"));
+    joined(scoped, done.map(str::to_owned).into_iter().chain(needs))
 }
 
-fn joined(scoped: impl Iterator<Item = String>, done: Option<String>) -> String {
+fn joined(scoped: impl Iterator<Item = String>, done: impl IntoIterator<Item = String>) -> String {
     scoped.chain(done).collect::<Vec<_>>().join("; ")
 }

@@ -125,7 +125,7 @@ impl Asking<'_> {
         }
         let (url, given) = (request.query.as_deref(), request.form.as_deref());
         let (form, body) = match matched.endpoint.methods {
-            Methods::PostJson => (None, given.map(|body| body.as_bytes().to_vec())),
+            Methods::PostJson | Methods::PostSnappy => (None, given.map(|body| body.as_bytes().to_vec())),
             // A message's fields are written as a form: there is no wire here.
             Methods::Get | Methods::GetPost | Methods::Delete | Methods::Grpc(_) => (given, None),
         };

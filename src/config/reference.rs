@@ -124,7 +124,8 @@ pub const KEYS: &[Key] = &[
         "backends.NAME.features",
         "`[]`",
         "the backend's feature flags and what else is declared of it: Prometheus \
-         `promql-experimental-functions`, `promql-binop-fill-modifiers`; Loki `variants`, \
+         `promql-experimental-functions`, `promql-binop-fill-modifiers`, and `search-api`, `federate`, `remote-read`, each \
+         of which adds endpoints; Loki `variants`, \
          `pattern-persistence` (which closes `patterns`); Tempo `tempo-3`, `traces_never_mix_tenants`, \
          `no_frontend_search_cache` (without it names of tags are those of recent data)",
     ),

@@ -158,7 +158,11 @@ fn is_identifier(text: &str) -> bool {
 /// Whether a feature says something about a backend of this kind.
 pub(crate) fn fits(feature: Feature, kind: Kind) -> bool {
     match feature {
-        Feature::PromqlExperimentalFunctions | Feature::PromqlBinopFillModifiers => kind == Kind::Prometheus,
+        Feature::PromqlExperimentalFunctions
+        | Feature::PromqlBinopFillModifiers
+        | Feature::SearchApi
+        | Feature::Federate
+        | Feature::RemoteRead => kind == Kind::Prometheus,
         Feature::Variants | Feature::PatternPersistence => kind == Kind::Loki,
         Feature::Tempo3 | Feature::TracesNeverMixTenants | Feature::NoFrontendSearchCache => {
             kind == Kind::Tempo

@@ -11,6 +11,12 @@ pub enum Feature {
     PromqlExperimentalFunctions,
     /// `promql-binop-fill-modifiers`: Prometheus' own flag of that name.
     PromqlBinopFillModifiers,
+    /// `search-api`: Prometheus' own flag of that name, which adds endpoints.
+    SearchApi,
+    /// `federate`: Prometheus' `/federate` is served.
+    Federate,
+    /// `remote-read`: Prometheus' `/api/v1/read` is served.
+    RemoteRead,
     /// `variants`: Loki's experimental `variants(…) of (…)`.
     Variants,
     /// `pattern-persistence`: Loki's `pattern_persistence_enabled`, under which `patterns` is answered from
@@ -28,9 +34,12 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::PromqlExperimentalFunctions,
         Self::PromqlBinopFillModifiers,
+        Self::SearchApi,
+        Self::Federate,
+        Self::RemoteRead,
         Self::Variants,
         Self::PatternPersistence,
         Self::Tempo3,
@@ -43,6 +52,9 @@ impl Feature {
         match self {
             Self::PromqlExperimentalFunctions => "promql-experimental-functions",
             Self::PromqlBinopFillModifiers => "promql-binop-fill-modifiers",
+            Self::SearchApi => "search-api",
+            Self::Federate => "federate",
+            Self::RemoteRead => "remote-read",
             Self::Variants => "variants",
             Self::PatternPersistence => "pattern-persistence",
             Self::Tempo3 => "tempo-3",

@@ -22,7 +22,7 @@ pub mod reference;
 pub mod traceql;
 
 pub use self::core::error::{QueryError, QueryErrorKind};
-pub use self::core::scoped::ScopedText;
+pub use self::core::scoped::{ReadText, ScopedText};
 pub use feature::{Feature, Features};
 
 use std::fmt;

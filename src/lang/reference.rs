@@ -182,8 +182,16 @@ mod tests {
     fn every_feature_opens_something_and_nothing_is_a_defect() {
         let table = markdown();
         // What is said of the server alone opens nothing in its language.
-        let of_language =
-            |f: &Feature| !matches!(f, Feature::NoFrontendSearchCache | Feature::PatternPersistence);
+        let of_language = |f: &Feature| {
+            !matches!(
+                f,
+                Feature::NoFrontendSearchCache
+                    | Feature::PatternPersistence
+                    | Feature::SearchApi
+                    | Feature::Federate
+                    | Feature::RemoteRead
+            )
+        };
         for feature in Feature::ALL.into_iter().filter(of_language) {
             assert!(table.contains(&format!("with `{feature}`")), "{feature}");
         }

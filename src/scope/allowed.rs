@@ -6,7 +6,8 @@ mod time;
 
 use super::Asked;
 use super::call::{Argument, Draft};
-use crate::api::{Endpoint, Kind};
+use super::reply::Cut;
+use crate::api::{Endpoint, Form, Kind};
 use crate::limits::Limits;
 use crate::policy::RuleLimits;
 use crate::rejection::Rejection;
@@ -54,6 +55,22 @@ pub(super) fn hold(
     Ok(held)
 }
 
+/// Holds a remote read, whose times are in its body, to the longest range.
+///
+/// # Errors
+/// [`Rejection::Parameter`] for a query over it.
+pub(super) fn hold_read(allowed: &RuleLimits, cut: Option<&Cut>) -> Result<(), Rejection> {
+    match (allowed.range, cut) {
+        (Some(max), Some(Cut::RemoteRead { longest, .. })) if *longest > max => {
+            let shown = max.as_secs_f64();
+            let problem =
+                format!("is more than {shown} s after the start, the most that your policy rules allow");
+            Err(Rejection::parameter("end_timestamp_ms", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Says the limit on entries to the backend where the request says none, and the backend would take more.
 ///
 /// Prometheus takes all without `limit` or with 0 (`web/api/v1/api.go`), Loki 100 lines or series
@@ -62,7 +79,9 @@ pub(super) fn hold(
 pub(super) fn cap_entries(allowed: &RuleLimits, kind: Kind, endpoint: &Endpoint, drafts: &mut [Draft]) {
     let Some(max) = allowed.entries else { return };
     let has = |name: &str| endpoint.parameters.iter().any(|p| p.name == name);
-    for name in [LIMIT, LINE_LIMIT].into_iter().filter(|name| has(name)) {
+    // One that is applied to the answer is not said.
+    let sent = |name: &str| endpoint.parameters.iter().any(|p| p.name == name && p.form == Form::Plain);
+    for name in [LIMIT, LINE_LIMIT].into_iter().filter(|name| sent(name)) {
         let usual = match kind {
             Kind::Prometheus => u64::MAX,
             Kind::Loki if name == LIMIT && has(FIELD_LIMIT) => 1000,

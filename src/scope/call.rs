@@ -1,8 +1,8 @@
 //! One call to a backend, built from typed parts.
 
 use super::grpc;
-use crate::api::{Endpoint, Form, Methods, Rpc};
-use crate::lang::ScopedText;
+use crate::api::{Accept, Endpoint, Form, Methods, Rpc};
+use crate::lang::{ReadText, ScopedText};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use std::sync::Arc;
@@ -11,32 +11,18 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// The content type of gRPC with messages in protobuf.
 pub const GRPC: &str = "application/grpc";
 
+/// The content type of a remote read, whose body is compressed with snappy.
+pub const REMOTE_READ: &str = "application/x-protobuf";
+
 /// One parameter of a call.
 #[derive(Debug)]
 pub enum Argument {
     /// A text that carries the scope.
     Scoped(&'static str, Arc<ScopedText>),
+    /// A text without the scope, for an endpoint that reads nothing stored.
+    Read(&'static str, ReadText),
     /// What concerns scoped data only.
     Plain(&'static str, String),
-}
-
-/// The media type a backend is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accept {
-    /// `application/json`.
-    Json,
-    /// `application/protobuf`.
-    Protobuf,
-}
-
-impl Accept {
-    /// As the header writes it.
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Protobuf => "application/protobuf",
-        }
-    }
 }
 
 /// A body written here, in which everything that needs the scope has it.
@@ -44,17 +30,24 @@ impl Accept {
 pub struct ScopedBody {
     content_type: &'static str,
     bytes: Vec<u8>,
+    /// What it says, where its bytes are no text.
+    said: Option<String>,
 }
 
 impl ScopedBody {
     /// JSON. To be called with what was written from typed parts only.
     pub(super) fn json(bytes: Vec<u8>) -> Self {
-        Self { content_type: "application/json", bytes }
+        Self { content_type: "application/json", bytes, said: None }
+    }
+
+    /// A block of snappy that says `said`. To be called with what was written from typed parts only.
+    pub(super) fn snappy(block: Vec<u8>, said: String) -> Self {
+        Self { content_type: REMOTE_READ, bytes: block, said: Some(said) }
     }
 
     /// The body to be read instead of sent.
     pub(super) fn shown(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
+        self.said.clone().unwrap_or_else(|| String::from_utf8_lossy(&self.bytes).into_owned())
     }
 }
 
@@ -111,17 +104,27 @@ pub enum Outgoing {
 }
 
 impl Outgoing {
-    /// Whether it may be sent a second time, where it is not known what became of the first: a form asks,
-    /// any other body makes something.
+    /// Whether it may be sent a second time, where it is not known what became of the first: a form asks and
+    /// a remote read does, any other body makes something.
     pub fn is_repeatable(&self) -> bool {
         match self {
             Self::Get | Self::Delete => true,
-            Self::Post { content_type, .. } => *content_type == FORM,
+            Self::Post { content_type, .. } => matches!(*content_type, FORM | REMOTE_READ),
         }
     }
 }
 
 impl Draft {
+    /// Whether it has a text that carries the scope.
+    pub(super) fn is_scoped(&self) -> bool {
+        self.arguments.iter().any(|argument| matches!(argument, Argument::Scoped(..)))
+    }
+
+    /// Whether it has a text that does not.
+    pub(super) fn is_only_read(&self) -> bool {
+        self.arguments.iter().any(|argument| matches!(argument, Argument::Read(..)))
+    }
+
     /// Encodes the call as the endpoint is asked: by a form where it takes one, so that no long query
     /// meets a limit on URLs.
     ///
@@ -140,9 +143,10 @@ impl Draft {
         let outgoing = match (self.sending, endpoint.methods) {
             (Sending::Get, _) | (Sending::AsRow, Methods::Get) => Outgoing::Get,
             (Sending::Delete, Methods::Delete) => Outgoing::Delete,
-            (Sending::Post(ScopedBody { content_type, bytes }), Methods::PostJson) => {
-                Outgoing::Post { content_type, body: bytes }
-            }
+            (
+                Sending::Post(ScopedBody { content_type, bytes, .. }),
+                Methods::PostJson | Methods::PostSnappy,
+            ) => Outgoing::Post { content_type, body: bytes },
             _ => return Err(Rejection::Defect(format!("`{}` is not sent like that", endpoint.name))),
         };
         let target = match encoded.is_empty() {
@@ -171,6 +175,7 @@ impl Draft {
         // Twice the text holds what most texts become; longer ones grow.
         let length = |argument: &Argument| match argument {
             Argument::Scoped(name, text) => name.len() + 2 * text.as_str().len(),
+            Argument::Read(name, text) => name.len() + 2 * text.as_str().len(),
             Argument::Plain(name, value) => name.len() + 2 * value.len(),
         };
         let room = self.arguments.iter().map(|argument| length(argument) + 2).sum();
@@ -179,6 +184,7 @@ impl Draft {
             passes(endpoint, argument)?;
             match argument {
                 Argument::Scoped(name, text) => push_pair(&mut encoded, name, text.as_str()),
+                Argument::Read(name, text) => push_pair(&mut encoded, name, text.as_str()),
                 Argument::Plain(name, value) => push_pair(&mut encoded, name, value),
             }
         }
@@ -188,12 +194,14 @@ impl Draft {
 
 /// Only a scoped text stands in the place of one.
 fn passes(endpoint: &Endpoint, argument: &Argument) -> Result<(), Rejection> {
-    match argument {
-        Argument::Plain(name, _) if !is_plain(endpoint, name) => {
-            Err(Rejection::Defect(format!("`{name}` of `{}` is not scoped", endpoint.name)))
-        }
-        Argument::Plain(..) | Argument::Scoped(..) => Ok(()),
-    }
+    let passes = match argument {
+        Argument::Plain(name, _) => is_plain(endpoint, name),
+        Argument::Read(name, _) => is_read(endpoint, name),
+        Argument::Scoped(..) => true,
+    };
+    let (Argument::Plain(name, _) | Argument::Read(name, _) | Argument::Scoped(name, _)) = argument;
+    let defect = || Rejection::Defect(format!("`{name}` of `{}` is not scoped", endpoint.name));
+    if passes { Ok(()) } else { Err(defect()) }
 }
 
 impl Call {
@@ -273,6 +281,8 @@ fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
         | Form::SelectorOrAll(_)
         | Form::Selectors(_)
         | Form::OptionalSelectors(_)
+        | Form::SelectorsOr(..)
+        | Form::Read(_)
         | Form::Alias(_)
         | Form::Hint
         | Form::Translated(_)
@@ -280,6 +290,11 @@ fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
         | Form::Dropped
         | Form::Refused(_) => false,
     })
+}
+
+/// Whether the row says that `name` is a text which is evaluated on nothing.
+fn is_read(endpoint: &Endpoint, name: &str) -> bool {
+    endpoint.parameters.iter().any(|p| p.name == name && matches!(p.form, Form::Read(_)))
 }
 
 #[cfg(test)]

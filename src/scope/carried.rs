@@ -13,6 +13,9 @@ pub struct Carried {
     /// Loki's `X-Loki-Response-Encoding-Flags: categorize-labels`: entries tell structured metadata and
     /// parsed labels apart. The only value that is passed.
     pub categorize_labels: bool,
+    /// `escaping=allow-utf-8` in `Accept`: Prometheus' text format may have names beyond `[a-zA-Z0-9_:]` as
+    /// they are (`NegotiateAccept` in `expfmt/encode.go` of its common library).
+    pub utf8_names: bool,
     /// How long the caller of gRPC waits.
     pub patience: Option<Duration>,
     /// What tells the backend the tenants. Never the caller's: made from the scope.

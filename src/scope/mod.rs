@@ -10,14 +10,21 @@ mod loki;
 mod memory;
 pub mod preview;
 mod prometheus;
+pub mod prompb;
+mod remote_read;
 pub mod reply;
 pub mod said;
 pub mod seal;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod seal_tests;
+pub mod snappy;
 mod tempo;
 pub mod tenancy;
 mod text;
 
-pub use call::{Accept, Call, Outgoing};
+pub use crate::api::Accept;
+pub use call::{Call, Outgoing};
 pub use carried::Carried;
 pub use holds::{Holds, Site, holder};
 pub use memory::{Memory, Remembered};
@@ -94,6 +101,15 @@ impl Backend {
             None => Ok(()),
             Some(tenancy) => tenancy.open_to(grant.scope()),
         }
+    }
+
+    /// The endpoint at `path`, which starts below the mount.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownEndpoint`], also for one that what the operator declares leaves out.
+    pub fn route(&self, path: &str) -> Result<Matched, Rejection> {
+        let matched = path::route(self.kind, path)?;
+        if matched.endpoint.served(self.features) { Ok(matched) } else { Err(Rejection::UnknownEndpoint) }
     }
 
     /// The caller's scope in this backend's labels.
@@ -201,7 +217,8 @@ fn drafted(
     };
     let limits = allowed::hold(allowed, backend.kind, asked, limits)?;
     let mut drafted = drafted_within(grant, backend, asked, &limits, memory)?;
-    if let Drafted::Calls(drafts, _) = &mut drafted {
+    if let Drafted::Calls(drafts, cut) = &mut drafted {
+        allowed::hold_read(allowed, cut.as_ref())?;
         allowed::cap_entries(allowed, backend.kind, asked.matched.endpoint, drafts);
     }
     Ok(drafted)
@@ -214,17 +231,20 @@ fn drafted_within(
     limits: &Limits,
     memory: Option<&dyn Memory>,
 ) -> Result<Drafted, Rejection> {
+    if !asked.matched.endpoint.served(backend.features) {
+        return Err(Rejection::UnknownEndpoint);
+    }
     let matchers = backend.matchers(grant)?;
     Ok(match asked.matched.endpoint.treatment {
         Treatment::Static(answer) => Drafted::Answer(answer),
         Treatment::StaticBy(feature, declared, otherwise) => {
             Drafted::Answer(if backend.features.has(feature) { declared } else { otherwise })
         }
-        Treatment::ScopeUnless(feature) if backend.features.has(feature) => {
-            return Err(Rejection::UnknownEndpoint);
-        }
-        Treatment::Scope | Treatment::ScopeUnless(_) => {
-            Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None)
+        Treatment::Scope | Treatment::ScopeIf(..) | Treatment::ScopeUnless(_) | Treatment::Read => {
+            match unasked(asked) {
+                Some(answer) => Drafted::Answer(answer),
+                None => Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None),
+            }
         }
         Treatment::Filter(filter) => match asking(filter, backend, asked, &matchers, limits, memory)? {
             Asking::Answer(answer) => Drafted::Answer(answer),
@@ -253,10 +273,11 @@ fn asking(
         | Filter::TagValues
         | Filter::TagValuesV1
         | Filter::Metrics => tempo::asking(filter, backend, asked, matchers, limits, memory),
-        Filter::Rules | Filter::FiringAlerts => {
+        Filter::Rules | Filter::FiringAlerts | Filter::Metadata => {
             let call = draft(backend, asked, matchers, limits, memory)?;
-            Ok(Asking::Calls(vec![call], prometheus::cut(filter, backend, asked, matchers)?))
+            prometheus::asking(filter, call, asked, matchers, limits)
         }
+        Filter::RemoteRead => remote_read::asking(asked, matchers, limits),
         Filter::Alerts
         | Filter::AlertGroups
         | Filter::Receivers
@@ -293,8 +314,17 @@ fn draft(
             (Form::OptionalQuery(text), None) => {
                 arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
             }
-            (Form::Query(_) | Form::SelectorOrAll(_), None) => {
+            (Form::Query(_) | Form::SelectorOrAll(_) | Form::Read(_), None) => {
                 return Err(Rejection::parameter(name, "is missing"));
+            }
+            (Form::Read(text), Some(query)) => {
+                arguments.push(Argument::Read(name, text::read_text(text, query, backend, limits)?));
+            }
+            (Form::SelectorsOr(text, _), _) => {
+                for query in asked.parameters.list(name).filter(|query| !is_everything(query)) {
+                    let scoped = text::scope_text(text, query, backend, matchers, limits, memory)?;
+                    arguments.push(Argument::Scoped(name, scoped));
+                }
             }
             (Form::Selectors(text), _) => {
                 let scoped = selectors(text, name, backend, asked, matchers, limits, memory)?;
@@ -347,7 +377,18 @@ fn draft(
         }
     }
     let path = draft_path(endpoint, &asked.matched.variable)?;
-    Ok(Draft { path, arguments, accept: Accept::Json, sending: Sending::AsRow })
+    Ok(Draft { path, arguments, accept: endpoint.answers(), sending: Sending::AsRow })
+}
+
+/// What is answered where no selector is given, or none with a matcher, and the backend answers nothing to that.
+fn unasked(asked: &Asked) -> Option<Static> {
+    asked.matched.endpoint.parameters.iter().find_map(|parameter| match parameter.form {
+        Form::SelectorsOr(_, nothing) => {
+            // Storage finds nothing for no matcher (`PostingsForMatchers` in `tsdb/querier.go`).
+            asked.parameters.list(parameter.name).all(is_everything).then_some(nothing)
+        }
+        _ => None,
+    })
 }
 
 /// Each selector of the list `name`, scoped. A lone `{}` counts as none: Loki's `series` reads it as
@@ -362,12 +403,16 @@ fn selectors(
     memory: Option<&dyn Memory>,
 ) -> Result<Vec<Argument>, Rejection> {
     let given: Vec<&str> = asked.parameters.list(name).collect();
-    let everything = |s: &&str| s.bytes().filter(|b| !b.is_ascii_whitespace()).eq(*b"{}");
-    if backend.kind == Kind::Loki && given.len() == 1 && given.iter().all(everything) {
+    if backend.kind == Kind::Loki && given.len() == 1 && given.iter().all(|s| is_everything(s)) {
         return Ok(Vec::new());
     }
     let scoped = |query: &str| text::scope_text(text, query, backend, matchers, limits, memory);
     given.into_iter().map(|query| Ok(Argument::Scoped(name, scoped(query)?))).collect()
+}
+
+/// Whether `selector` is `{}`, in any spacing.
+fn is_everything(selector: &str) -> bool {
+    selector.bytes().filter(|b| !b.is_ascii_whitespace()).eq(*b"{}")
 }
 
 /// The endpoint's path with the name of a label or field as its variable, if it has one.

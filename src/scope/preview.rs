@@ -91,6 +91,9 @@ fn shown(methods: Methods, headers: &[(&'static str, String)], draft: &Draft) ->
         Argument::Scoped(name, text) => {
             ShownArgument { name, value: text.as_str().to_owned(), insertions: text.insertions().to_vec() }
         }
+        Argument::Read(name, text) => {
+            ShownArgument { name, value: text.as_str().to_owned(), insertions: Vec::new() }
+        }
         Argument::Plain(name, value) => ShownArgument { name, value: value.clone(), insertions: Vec::new() },
     };
     let arguments = draft.arguments.iter().map(argument).collect();

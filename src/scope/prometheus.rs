@@ -1,40 +1,65 @@
-//! Prometheus' rules and alerts: no query narrows them, so they are asked whole and cut.
+//! Prometheus' rules, alerts and metadata: no query narrows them, so they are asked whole and cut.
 
+use super::call::{Argument, Draft, Sending};
 use super::reply::{Cut, Page};
-use super::{Asked, Backend};
-use crate::api::Filter;
+use super::{Accept, Asked, Asking, text};
+use crate::api::{Filter, Text};
+use crate::lang::promql::Entry;
+use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::tenant::ScopeMatchers;
 
-/// The cut of an answer about rules.
+/// The calls for an endpoint with a filter, `call` among them, and the cut of their answers.
 ///
 /// # Errors
-/// [`Rejection::Parameter`] for what Prometheus refuses as well (`parseListRulesPaginationRequest` and
-/// `parseExcludeAlerts` in `web/api/v1/api.go`).
-pub(super) fn cut(
+/// [`Rejection::Parameter`] for what Prometheus refuses as well (`parseListRulesPaginationRequest`,
+/// `parseExcludeAlerts` and `metricMetadata` in `web/api/v1/api.go`).
+pub(super) fn asking(
     filter: Filter,
-    backend: &Backend,
+    call: Draft,
     asked: &Asked,
     matchers: &ScopeMatchers,
-) -> Result<Cut, Rejection> {
+    limits: &Limits,
+) -> Result<Asking, Rejection> {
     let owned = matchers.clone();
     let given = |name: &str| asked.parameters.scalar(name).filter(|value| !value.is_empty());
     match filter {
-        Filter::FiringAlerts => Ok(Cut::FiringAlerts { owned }),
+        Filter::FiringAlerts => Ok(Asking::Calls(vec![call], Cut::FiringAlerts { owned })),
         Filter::Rules => {
             let exclude_alerts = match given("exclude_alerts").map(str::to_ascii_lowercase).as_deref() {
                 None | Some("0" | "f" | "false") => false,
                 Some("1" | "t" | "true") => true,
                 Some(_) => return Err(Rejection::parameter("exclude_alerts", "is neither true nor false")),
             };
-            Ok(Cut::Rules {
-                owned,
-                exclude_alerts,
-                page: page(given("group_limit"), given("group_next_token"))?,
-            })
+            let page = page(given("group_limit"), given("group_next_token"))?;
+            Ok(Asking::Calls(vec![call], Cut::Rules { owned, exclude_alerts, page }))
         }
-        _ => Err(Rejection::Defect(format!("no cut of {}", backend.kind))),
+        Filter::Metadata => {
+            let limit = number("limit", given("limit"))?;
+            // One entry of a name is left, whatever the limit on them.
+            number("limit_per_metric", given("limit_per_metric"))?;
+            Ok(Asking::Calls(vec![names(matchers, limits)?, call], Cut::Metadata { limit }))
+        }
+        _ => Err(Rejection::Defect("no endpoint of Prometheus".into())),
     }
+}
+
+/// The call that asks for the names of the caller's metrics.
+fn names(matchers: &ScopeMatchers, limits: &Limits) -> Result<Draft, Rejection> {
+    let scope = || text::scope_alone(Text::PromQl(Entry::Selector), matchers, limits);
+    let arguments = match matchers.is_unrestricted() {
+        true => Vec::new(),
+        false => vec![Argument::Scoped("match[]", scope()?)],
+    };
+    let path = "/api/v1/label/__name__/values".to_owned();
+    Ok(Draft { path, arguments, accept: Accept::Json, sending: Sending::Get })
+}
+
+/// A number as Go's `Atoi` reads it; less than 0 is no limit.
+fn number(name: &'static str, given: Option<&str>) -> Result<Option<usize>, Rejection> {
+    let Some(text) = given else { return Ok(None) };
+    let number: i64 = text.parse().map_err(|_| Rejection::parameter(name, "is no number"))?;
+    Ok(usize::try_from(number).ok())
 }
 
 fn page(limit: Option<&str>, from: Option<&str>) -> Result<Option<Page>, Rejection> {

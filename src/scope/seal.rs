@@ -3,7 +3,7 @@
 //! [`Scoped`] is the only thing that the upstream client takes, and `seal` is the only place that
 //! makes one. Whoever changes this file changes what can leak.
 
-use super::call::{Argument, Call, Draft, Sending};
+use super::call::{Call, Draft, Sending};
 use super::carried::Carried;
 use super::reply::Cut;
 use crate::api::{Endpoint, Filter, Treatment};
@@ -51,17 +51,21 @@ pub(super) fn seal(
     limits: &Limits,
 ) -> Result<Scoped, Rejection> {
     let everything = permit.scope().is_unrestricted();
-    let scoped = |d: &Draft| d.arguments.iter().any(|a| matches!(a, Argument::Scoped(..)));
-    let has_text = |d: &Draft| everything || scoped(d);
+    let has_text = |d: &Draft| everything || d.is_scoped();
     let (all, first) = (drafts.iter().all(has_text), drafts.first().is_some_and(has_text));
+    // What has no scope is sent where nothing stored is read, and nowhere else.
+    let fits = drafts.iter().all(|d| d.is_only_read() == (endpoint.treatment == Treatment::Read));
     let looked_first = drafts.first().is_some_and(|d| matches!(d.sending, Sending::Get));
     let (has_scope, needs_cut) = match endpoint.treatment {
-        Treatment::Scope | Treatment::ScopeUnless(_) => (all, false),
+        Treatment::Scope | Treatment::ScopeIf(..) | Treatment::ScopeUnless(_) => (all, false),
+        Treatment::Read => (true, false),
         Treatment::Filter(filter) => match filter {
             Filter::Search | Filter::Metrics | Filter::Receivers => (all, true),
             Filter::TagNames | Filter::TagNamesV1 | Filter::TagValues | Filter::TagValuesV1 => (all, true),
-            // Beside the alerts, silences are asked, which no query narrows.
-            Filter::Alerts | Filter::AlertGroups => (first, true),
+            // Beside the alerts, silences are asked, which no query narrows; the caller's names cut metadata.
+            Filter::Alerts | Filter::AlertGroups | Filter::Metadata => (first, true),
+            // The body has the scope.
+            Filter::RemoteRead => (drafts.iter().all(|d| matches!(d.sending, Sending::Post(_))), true),
             // No query narrows these: their cut does.
             Filter::Trace | Filter::TraceV2 | Filter::Rules | Filter::FiringAlerts => (true, true),
             Filter::Silences | Filter::Silence => (true, true),
@@ -72,10 +76,8 @@ pub(super) fn seal(
         // A static answer is never sent.
         Treatment::Static(_) | Treatment::StaticBy(..) => (false, false),
     };
-    if matches!(cut, Some(Cut::Whole { .. })) && !everything {
-        return Err(Rejection::Defect(format!("`{}` is not cut", endpoint.name)));
-    }
-    if drafts.is_empty() || !has_scope || needs_cut != cut.is_some() {
+    let uncut = matches!(cut, Some(Cut::Whole { .. })) && !everything;
+    if drafts.is_empty() || uncut || !fits || !has_scope || needs_cut != cut.is_some() {
         return Err(Rejection::Defect(format!("`{}` is not scoped in full", endpoint.name)));
     }
     let calls = drafts.into_iter().map(|d| d.encode(endpoint, limits)).collect::<Result<_, _>>()?;

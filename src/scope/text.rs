@@ -3,7 +3,7 @@
 use super::memory::Question;
 use super::{Backend, Memory};
 use crate::api::Text;
-use crate::lang::{Features, QueryError, ScopedText, logql, promql, traceql};
+use crate::lang::{Features, QueryError, ReadText, ScopedText, logql, promql, traceql};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::tenant::ScopeMatchers;
@@ -24,6 +24,20 @@ pub fn scope_text(
     let question = Question { text, features: backend.features, limits: &limits.query, matchers, query };
     let scoped = question.answer(memory, scope_question);
     scoped.map_err(|error| Rejection::query(text.language(), error, query))
+}
+
+/// `query` as it was read, for an endpoint that evaluates it on nothing.
+///
+/// # Errors
+/// As [`scope_text`].
+pub fn read_text(text: Text, query: &str, backend: &Backend, limits: &Limits) -> Result<ReadText, Rejection> {
+    let (features, caps) = (backend.features, &limits.query);
+    let read = match text {
+        Text::PromQl(entry) => promql::reread(query, entry, features, caps),
+        Text::LogQl(entry) => logql::reread(query, entry, features, caps),
+        Text::TraceQl(_) => Err(QueryError::defect("no endpoint only reads TraceQL")),
+    };
+    read.map_err(|error| Rejection::query(text.language(), error, query))
 }
 
 /// What a query becomes: the same for the same question.

@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::respond::{Body, answer, full};
 use crate::scope::reply::{Answer, Cut, Filtered};
-use crate::scope::{Call, Carried, Scoped};
+use crate::scope::{Accept, Call, Carried, Scoped};
 use crate::upstream::{self, DecodeFault, Place, Room, collect};
 use bytes::Bytes;
 use flate2::Compression;
@@ -124,20 +124,25 @@ impl Exchange<'_> {
     ) -> Result<(Response<Body>, Outcome), Rejection> {
         let [call]: [Call; 1] =
             calls.try_into().map_err(|_| Rejection::Defect("an answer passes for one call".into()))?;
+        let asked = call.accept();
         // What is limited is counted as it is, and so asked for as it is.
         let upstream = self.send(call, carried, carried.gzip && self.most.is_none()).await?;
         match upstream.status() {
-            StatusCode::OK => self.stream(upstream).map(|response| (response, Outcome::Passed)),
+            StatusCode::OK => self.stream(upstream, asked).map(|response| (response, Outcome::Passed)),
             StatusCode::NO_CONTENT => Ok((without_body(StatusCode::NO_CONTENT), Outcome::Passed)),
             status => Err(Box::pin(self.refusal(status, Some(upstream))).await),
         }
     }
 
-    fn stream(&self, upstream: Response<upstream::Answer>) -> Result<Response<Body>, Rejection> {
+    fn stream(
+        &self,
+        upstream: Response<upstream::Answer>,
+        asked: Accept,
+    ) -> Result<Response<Body>, Rejection> {
         let (head, body) = upstream.into_parts();
-        // The three backends answer these endpoints in JSON only: anything else is not what was asked.
-        let content_type =
-            head.headers.get(CONTENT_TYPE).filter(|v| v.as_bytes().starts_with(b"application/json"));
+        // The backends answer each of these endpoints in one form only: anything else is not what was asked.
+        let asked = asked.media_type().as_bytes();
+        let content_type = head.headers.get(CONTENT_TYPE).filter(|v| v.as_bytes().starts_with(asked));
         let content_type = content_type.cloned().ok_or(UpstreamFault::Unexpected)?;
         let length = body.size_hint().exact();
         let body = match self.most {
@@ -190,6 +195,12 @@ impl Exchange<'_> {
                 if let Some(encoding) = encoding {
                     response.headers_mut().insert(CONTENT_ENCODING, encoding);
                 }
+                Ok((response, Outcome::Filtered))
+            }
+            (Filtered::Snappy { content_type, body }, _) => {
+                let content_type = HeaderValue::from_static(content_type);
+                let mut response = answer(StatusCode::OK, content_type, full(body));
+                response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("snappy"));
                 Ok((response, Outcome::Filtered))
             }
             (Filtered::Done, _) => Ok((without_body(StatusCode::OK), Outcome::Filtered)),
@@ -304,7 +315,9 @@ async fn made(
     let bytes: usize = answers.iter().flatten().map(|answer| answer.body.len()).sum();
     let make = move || match cut.apply(&answers)? {
         // Held after the cut: what was cut away is nobody's business.
-        Filtered::Found { body, .. } if most.is_some_and(|most| body.len() as u64 > most) => {
+        Filtered::Found { body, .. } | Filtered::Snappy { body, .. }
+            if most.is_some_and(|most| body.len() as u64 > most) =>
+        {
             Err(answer_too_large(most.unwrap_or_default()))
         }
         filtered => Ok(encoded(filtered, gzip)),

@@ -2,7 +2,7 @@
 
 use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Told, call};
 use crate::api::parameters::Parameters;
-use crate::api::path::{Matched, route};
+use crate::api::path::Matched;
 use crate::api::{self, Endpoint, Methods};
 use crate::events::audit::digest;
 use crate::events::{Metrics, Outcome};
@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::Rejection;
 use crate::respond::{answer, full, grpc};
+use crate::scope::call::REMOTE_READ;
 use crate::scope::carried::Traceparent;
 use crate::scope::grpc::frame::{PREFIX_BYTES, framed};
 use crate::scope::reply::known;
@@ -144,7 +145,7 @@ impl Scope {
     fn begin(&self, request: Authorized) -> Result<(Begun, Option<Incoming>), Refused> {
         let Authorized { raw, mount, grant } = request;
         let Raw { method: given, path, query, is_call, headers, body, mut told, .. } = raw;
-        let matched = match route(mount.backend.kind, &path) {
+        let matched = match mount.backend.route(&path) {
             Ok(matched) => matched,
             Err(rejection) => return Err(told.refuse(rejection)),
         };
@@ -231,6 +232,7 @@ impl Scope {
                 (max, too_large) = (max.saturating_add(PREFIX_BYTES), call::too_large(&self.limits));
             }
             Methods::PostJson => body_type(headers, JSON)?,
+            Methods::PostSnappy => body_type(headers, SNAPPY)?,
             Methods::Get | Methods::GetPost | Methods::Delete => body_type(headers, FORM)?,
         }
         if body.size_hint().lower() > max as u64 {
@@ -267,28 +269,50 @@ pub(super) fn method(given: &Method) -> Option<api::Method> {
     }
 }
 
-/// A content type that is accepted, and what is said where it is another.
-type Accepted = (&'static str, &'static str);
+/// A body that is accepted, and what is said where it is another.
+struct Accepted {
+    media_type: &'static str,
+    coding: &'static str,
+    why: &'static str,
+}
 
-const FORM: Accepted =
-    ("application/x-www-form-urlencoded", "send `Content-Type: application/x-www-form-urlencoded`");
-const JSON: Accepted = ("application/json", "send `Content-Type: application/json`");
+const FORM: Accepted = Accepted {
+    media_type: "application/x-www-form-urlencoded",
+    coding: "identity",
+    why: "send `Content-Type: application/x-www-form-urlencoded`",
+};
+const JSON: Accepted = Accepted {
+    media_type: "application/json",
+    coding: "identity",
+    why: "send `Content-Type: application/json`",
+};
+const SNAPPY: Accepted = Accepted {
+    media_type: REMOTE_READ,
+    coding: "snappy",
+    why: "send `Content-Type: application/x-protobuf` and `Content-Encoding: snappy`",
+};
 
-/// Accepts one media type, with `charset=utf-8` at most, not compressed. Whatever else a backend might
+/// Accepts one media type, with `charset=utf-8` at most, in one coding. Whatever else a backend might
 /// read as it, or might not, is refused.
-fn body_type(headers: &HeaderMap, (accepted, why): Accepted) -> Result<(), Rejection> {
-    let refused = Rejection::ContentType(why);
+fn body_type(headers: &HeaderMap, accepted: Accepted) -> Result<(), Rejection> {
+    let refused = Rejection::ContentType(accepted.why);
     let mut given = headers.get_all(CONTENT_TYPE).into_iter();
     let (Some(first), None) = (given.next(), given.next()) else { return Err(refused) };
     let text = first.to_str().unwrap_or("").to_ascii_lowercase();
     let (media_type, parameter) = text.split_once(';').unwrap_or((&text, ""));
-    let accepted = media_type.trim() == accepted
+    let right = media_type.trim() == accepted.media_type
         && matches!(parameter.trim(), "" | "charset=utf-8" | "charset=\"utf-8\"");
-    let plain = headers.get_all(CONTENT_ENCODING).into_iter().all(|v| v == "identity");
-    match (accepted, plain) {
+    let mut codings = headers.get_all(CONTENT_ENCODING).into_iter();
+    let coded = match accepted.coding {
+        "identity" => codings.all(|v| v == "identity"),
+        coding => codings.next().is_some_and(|v| v == coding) && codings.next().is_none(),
+    };
+    match (right, coded) {
         (true, true) => Ok(()),
-        (true, false) => Err(Rejection::ContentType("send the body without `Content-Encoding`")),
-        (false, _) => Err(refused),
+        (true, false) if accepted.coding == "identity" => {
+            Err(Rejection::ContentType("send the body without `Content-Encoding`"))
+        }
+        _ => Err(refused),
     }
 }
 
@@ -299,6 +323,7 @@ fn carried(headers: &HeaderMap) -> Result<Carried, Rejection> {
         gzip: accepts_gzip(headers),
         tenancy: None,
         categorize_labels: text(LOKI_FLAGS) == Some("categorize-labels"),
+        utf8_names: text(ACCEPT).is_some_and(|accept| accept.contains("escaping=allow-utf-8")),
         patience: if grpc::is_named(headers) { call::patience(headers)? } else { None },
     })
 }

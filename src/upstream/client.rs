@@ -2,7 +2,8 @@
 
 use super::pool::{Answer, Pool, Written};
 use crate::rejection::UpstreamFault;
-use crate::scope::{Call, Carried, Outgoing};
+use crate::scope::call::REMOTE_READ;
+use crate::scope::{Accept, Call, Carried, Outgoing};
 use http::{HeaderName, Response, Uri};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -131,6 +132,9 @@ impl Upstream {
         write(target);
         write(head);
         write(call.accept().media_type());
+        if carried.utf8_names && call.accept() == Accept::Text {
+            write(";escaping=allow-utf-8");
+        }
         write(if gzip { "\r\naccept-encoding: gzip" } else { "\r\naccept-encoding: identity" });
         if let Some(traceparent) = &carried.traceparent {
             write("\r\ntraceparent: ");
@@ -148,6 +152,9 @@ impl Upstream {
         if let Outgoing::Post { content_type, .. } = &outgoing {
             write("\r\ncontent-type: ");
             write(content_type);
+            if *content_type == REMOTE_READ {
+                write("\r\ncontent-encoding: snappy\r\nx-prometheus-remote-read-version: 0.1.0");
+            }
             write("\r\ncontent-length: ");
             write(&body.len().to_string());
         }

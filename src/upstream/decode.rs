@@ -1,5 +1,6 @@
 //! Reading an answer whole, under a cap that counts decompressed bytes.
 
+use crate::scope::snappy;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::Response;
@@ -16,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub enum DecodeFault {
     /// Over the cap.
     TooLarge,
-    /// The connection broke, or the encoding is not gzip, or is broken.
+    /// The connection broke, or the encoding is neither gzip nor snappy, or is broken.
     Broken,
     /// It took too long.
     Timeout,
@@ -97,6 +98,16 @@ where
         Some(b"gzip") => {
             let plain = tokio::task::spawn_blocking(move || gunzip(&body, max, place)).await;
             plain.unwrap_or(Err(DecodeFault::Broken))
+        }
+        Some(b"snappy") => {
+            // A block says at its head what it becomes.
+            let length = snap::raw::decompress_len(&body).map_err(|_| DecodeFault::Broken)?;
+            place.hold(body.len().saturating_add(length.min(max)))?;
+            let plain = snappy::decompress(&body, max).map_err(|fault| match fault {
+                snappy::Fault::TooLarge => DecodeFault::TooLarge,
+                snappy::Fault::Broken => DecodeFault::Broken,
+            });
+            plain.map(|plain| (plain, place))
         }
         Some(_) => Err(DecodeFault::Broken),
     }

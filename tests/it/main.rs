@@ -16,6 +16,7 @@ mod large;
 mod loki;
 mod mounted;
 mod policies;
+mod prometheus;
 mod reach;
 mod refusals;
 mod reload;

@@ -1,4 +1,4 @@
-//! A text that carries the scope at every selector.
+//! Texts that may be sent: one that carries the scope at every selector, and one that was only read.
 
 use crate::span::Span;
 use crate::tenant::ScopeMatchers;
@@ -43,5 +43,22 @@ impl ScopedText {
     /// Where our insertions are in the text, in order.
     pub fn insertions(&self) -> &[Span] {
         &self.insertions
+    }
+}
+
+/// A query text that was read, and is written again from its tokens without a scope: for endpoints that read nothing
+/// stored. Only a language's `reread` function makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadText(String);
+
+impl ReadText {
+    /// To be called with a text that the reader took and that says what the caller's said.
+    pub(in crate::lang) fn read(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text to send.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }

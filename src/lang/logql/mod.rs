@@ -17,7 +17,7 @@ mod word;
 pub mod invariants;
 
 pub use self::parse::{Entry, parse};
-pub use self::scope::{scope, scope_selector};
+pub use self::scope::{reread, scope, scope_selector};
 pub use self::word::label_usable;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::prove::prove;
 use super::tree::{MatchOperator, Matcher, Selector};
 use crate::lang::core::emit::{Emitted, Insertion, emit};
 use crate::lang::core::quote::{push_pattern, push_quoted};
-use crate::lang::{Features, QueryError, ScopedText};
+use crate::lang::{Features, QueryError, ReadText, ScopedText};
 use crate::limits::QueryLimits;
 use crate::span::Span;
 use crate::tenant::{ScopeMatcher, ScopeMatchers};
@@ -37,6 +37,30 @@ pub fn scope(
     let emitted = written(text, &read, &plan, &demands, limits)?;
     prove(&read.tree, &plan, &demands, &emitted, entry, features, limits)?;
     Ok(ScopedText::proven(emitted.text, plan.len(), emitted.insertions))
+}
+
+/// Reads `text`, which must be an `entry` as a whole, and writes it again without a scope: for endpoints that
+/// read nothing stored. What could not be scoped is refused all the same.
+///
+/// # Errors
+/// As [`scope()`].
+pub fn reread(
+    text: &str,
+    entry: Entry,
+    features: Features,
+    limits: &QueryLimits,
+) -> Result<ReadText, QueryError> {
+    let before = read(text, entry, features, limits)?;
+    let written = emit(text, &before.tokens, &[]).text;
+    // Nothing is longer than it was: white space and comments become one space at most.
+    let again = read(&written, entry, features, limits).map_err(|error| {
+        QueryError::defect(format!("the text is refused once written again: {}", error.kind))
+    })?;
+    if again.tree != before.tree {
+        return Err(QueryError::defect("the text says something else once written again"));
+    }
+    drop(again);
+    Ok(ReadText::read(written))
 }
 
 /// The scope as a selector of its own, for requests that have none: `{tenant="acme"}`.

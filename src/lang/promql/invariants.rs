@@ -14,7 +14,7 @@ use crate::tenant::{Scope, ScopeMatchers, ScopeValue, Values};
 /// If something does not hold.
 pub fn check_invariants(text: &str) {
     tokens_tile(text);
-    for entry in [Entry::Expression, Entry::Selector] {
+    for entry in [Entry::Expression, Entry::Selector, Entry::AnySelector] {
         for values in [&["a.b"][..], &["a.b", "c"]] {
             scoping_holds(text, entry, &scope_of(values));
         }

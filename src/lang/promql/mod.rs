@@ -19,7 +19,7 @@ pub mod tree;
 pub mod word;
 
 pub use parse::parse;
-pub use scope::{scope, scope_selector};
+pub use scope::{reread, scope, scope_selector};
 pub use second_opinion::{Opinion, scope_with_second_opinion};
 pub use tree::Tree;
 
@@ -30,6 +30,8 @@ pub enum Entry {
     Expression,
     /// One instant vector selector without modifiers, as in `match[]`.
     Selector,
+    /// The same as federation takes it: its matchers may all match the empty string (`web/federate.go`).
+    AnySelector,
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub(super) fn read<'a>(
     };
     match entry {
         Entry::Expression => expression::expression(&mut cursor, &mut builder)?,
-        Entry::Selector => selector::selector(&mut cursor, &mut builder)?,
+        Entry::Selector | Entry::AnySelector => selector::selector(&mut cursor, &mut builder)?,
     };
     if cursor.peek().is_some() {
         return Err(cursor.unexpected("an operator or the end"));

@@ -12,7 +12,7 @@ use super::parse::{self, Around, Place, Read};
 use super::{Entry, prove, scan};
 use crate::lang::core::emit::{Insertion, emit};
 use crate::lang::core::quote;
-use crate::lang::{Features, QueryError, ScopedText};
+use crate::lang::{Features, QueryError, ReadText, ScopedText};
 use crate::limits::QueryLimits;
 use crate::tenant::{ScopeMatcher, ScopeMatchers};
 use std::borrow::Cow;
@@ -32,6 +32,31 @@ pub fn scope(
     let read = parse::read(text, entry, features, limits)?;
     parse::check_selectors(&read.tree, entry)?;
     write(text, &read, entry, features, limits, scope).map(|(scoped, _)| scoped)
+}
+
+/// Reads `text`, which must be an `entry` as a whole, and writes it again without a scope: for endpoints that
+/// read nothing stored. What could not be scoped is refused all the same.
+///
+/// # Errors
+/// As [`scope()`].
+pub fn reread(
+    text: &str,
+    entry: Entry,
+    features: Features,
+    limits: &QueryLimits,
+) -> Result<ReadText, QueryError> {
+    let read = parse::read(text, entry, features, limits)?;
+    parse::check_selectors(&read.tree, entry)?;
+    let written = emit(text, &read.tokens, &[]).text;
+    // Nothing is longer than it was: white space and comments become one space at most.
+    let again = parse::read(&written, entry, features, limits).map_err(|error| {
+        QueryError::defect(format!("the text is refused once written again: {}", error.kind))
+    })?;
+    if again.tree != read.tree {
+        return Err(QueryError::defect("the text says something else once written again"));
+    }
+    drop(again);
+    Ok(ReadText::read(written))
 }
 
 /// The selector of everything in `scope`, for requests that may have none: `{tenant="a"}`.

@@ -275,3 +275,24 @@ proptest! {
         check_invariants(&text);
     }
 }
+
+/// Federation takes what `match[]` elsewhere may not be; a selector of no matchers finds nothing there, and with
+/// the scope would find everything.
+#[test]
+fn only_federation_takes_a_selector_that_may_match_nothing() {
+    let limits = QueryLimits::default();
+    let scope = matchers("tenant=a");
+    let scoped = |text, entry| {
+        super::scope(text, entry, Features::NONE, &limits, &scope).ok().map(|s| s.into_string())
+    };
+    for (text, expected) in [
+        (r#"{__name__=~".*"}"#, r#"{tenant="a",__name__=~".*"}"#),
+        (r#"{tenant=""}"#, r#"{tenant="a",tenant=""}"#),
+    ] {
+        assert_eq!(scoped(text, Entry::AnySelector).as_deref(), Some(expected));
+        assert_eq!(scoped(text, Entry::Selector), None);
+    }
+    for text in ["{}", "{ # x\n }", "up[5m]", "up or up", r#"{a=~"("}"#] {
+        assert_eq!(scoped(text, Entry::AnySelector), None, "{text}");
+    }
+}

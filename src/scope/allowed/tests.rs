@@ -122,3 +122,35 @@ fn texts_are_held_to_the_smaller_of_both_caps() {
     let held = hold(&allowed, Kind::Prometheus, &asked, &caps).unwrap();
     assert_eq!((held.query.bytes, held.query.selectors), (10, caps.query.selectors));
 }
+
+#[test]
+fn a_remote_read_is_held_at_the_range_and_a_millisecond_more_is_refused() {
+    let allowed = RuleLimits { range: Some(Duration::from_secs(60)), ..RuleLimits::default() };
+    let scope = crate::tenant::Scope::new([("tenant".to_owned(), values())].into()).unwrap();
+    let owned = scope.in_labels(|_| Some("tenant")).unwrap();
+    let cut = |longest| {
+        let (accept, queries) = (Accept::ReadSamples, 1);
+        Cut::RemoteRead { owned: owned.clone(), accept, queries, longest: Duration::from_millis(longest) }
+    };
+    assert_eq!(hold_read(&allowed, Some(&cut(60_000))), Ok(()));
+    let over = hold_read(&allowed, Some(&cut(60_001))).unwrap_err().to_string();
+    assert!(over.contains("`end_timestamp_ms` is more than 60 s"), "{over}");
+    assert_eq!(hold_read(&RuleLimits::default(), Some(&cut(60_001))), Ok(()));
+    assert_eq!(hold_read(&allowed, None), Ok(()));
+}
+
+fn values() -> crate::tenant::Values {
+    let value = crate::tenant::ScopeValue::parse("a").unwrap();
+    crate::tenant::Values::new(vec![value]).unwrap()
+}
+
+#[test]
+fn a_limit_that_is_applied_here_is_not_said_to_the_backend() {
+    let allowed = RuleLimits { entries: Some(1), ..RuleLimits::default() };
+    let asked = asked(Kind::Prometheus, "/api/v1/metadata?metric=up");
+    let draft =
+        Draft { path: String::new(), arguments: Vec::new(), accept: Accept::Json, sending: Sending::AsRow };
+    let mut drafts = [draft];
+    cap_entries(&allowed, Kind::Prometheus, asked.matched.endpoint, &mut drafts);
+    assert!(drafts[0].arguments.is_empty());
+}

@@ -164,10 +164,13 @@ struct Given<'a>(&'a [Argument]);
 impl Given<'_> {
     fn get(&self, name: &str) -> &str {
         let named = |argument: &Argument| match argument {
-            Argument::Scoped(given, _) | Argument::Plain(given, _) => *given == name,
+            Argument::Scoped(given, _) | Argument::Read(given, _) | Argument::Plain(given, _) => {
+                *given == name
+            }
         };
         match self.0.iter().find(|argument| named(argument)) {
             Some(Argument::Scoped(_, text)) => text.as_str(),
+            Some(Argument::Read(_, text)) => text.as_str(),
             Some(Argument::Plain(_, value)) => value,
             None => "",
         }

@@ -10,9 +10,11 @@ mod alerts;
 mod invariants;
 mod json;
 mod mark;
+mod metadata;
 mod metrics;
 pub(crate) mod otlp;
 mod redact;
+mod remote_read;
 mod rules;
 mod search;
 mod silences;
@@ -35,6 +37,7 @@ use super::Accept;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::tenant::{ScopeMatchers, Values};
 use serde::Serialize;
+use std::time::Duration;
 
 /// How one request's answers are cut.
 #[derive(Clone, Debug)]
@@ -83,6 +86,22 @@ pub enum Cut {
     TagValues(Vec<Option<Values>>),
     /// The same, answered as texts.
     FlatTagValues(Vec<Option<Values>>),
+    /// Series that a remote read found: refused unless all are the caller's.
+    RemoteRead {
+        /// What tells the caller's.
+        owned: ScopeMatchers,
+        /// The form that was asked for.
+        accept: Accept,
+        /// How many queries there are.
+        queries: usize,
+        /// The longest time that one asks for.
+        longest: Duration,
+    },
+    /// Metadata of Prometheus, from two answers: the caller's names, and what is said of all.
+    Metadata {
+        /// How many names are shown.
+        limit: Option<usize>,
+    },
     /// Rules of Prometheus or Loki.
     Rules {
         /// What tells the caller's.
@@ -163,6 +182,13 @@ pub enum Filtered {
         /// The body.
         body: Vec<u8>,
     },
+    /// 200 with this, compressed with snappy.
+    Snappy {
+        /// The content type.
+        content_type: &'static str,
+        /// The body.
+        body: Vec<u8>,
+    },
     /// 200 without a body.
     Done,
     /// Nothing of the caller's is in it: 404, as for an unknown trace or silence; or there is no such
@@ -235,6 +261,14 @@ impl Cut {
                     silences.body_of(Accept::Json)?,
                 ];
                 alerts::cut(owned, *shown, *grouped, bodies)
+            }
+            (Self::RemoteRead { owned, accept, queries, .. }, [Some(answer)]) => {
+                let check =
+                    if *accept == Accept::ReadChunks { remote_read::chunks } else { remote_read::samples };
+                check(owned, *queries, answer.body_of(*accept)?)
+            }
+            (Self::Metadata { limit }, [Some(names), Some(answer)]) => {
+                metadata::cut(*limit, names.body_of(Accept::Json)?, answer.body_of(Accept::Json)?)
             }
             (Self::Rules { owned, exclude_alerts, page }, [Some(answer)]) => {
                 rules::cut(owned, *exclude_alerts, page.as_ref(), answer.body_of(Accept::Json)?)

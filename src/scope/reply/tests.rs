@@ -2,8 +2,10 @@
 //! several tenants' spans in one trace.
 
 mod alerts;
+mod metadata;
 mod metrics;
 mod redact;
+mod remote_read;
 mod rules;
 mod search;
 mod silences;

@@ -48,6 +48,9 @@ pub(super) fn cut(
         (Envelope::Trace, Accept::Protobuf) => Ok(protobuf(&trace)),
         (Envelope::Response, Accept::Json) => Filtered::json(&response(trace, status)),
         (Envelope::Response, Accept::Protobuf) => Ok(protobuf(&response(trace, status))),
+        (_, Accept::JsonLines | Accept::Text | Accept::ReadSamples | Accept::ReadChunks) => {
+            Err(Rejection::Defect("a trace has no such form".into()))
+        }
     }
 }
 

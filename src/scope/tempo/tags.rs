@@ -113,7 +113,9 @@ pub(super) fn values(
 fn sending(asked: &Asked, newer: Rpc) -> Sending {
     match asked.matched.endpoint.methods {
         Methods::Grpc(_) => Sending::Rpc(newer),
-        Methods::Get | Methods::GetPost | Methods::PostJson | Methods::Delete => Sending::AsRow,
+        Methods::Get | Methods::GetPost | Methods::PostJson | Methods::PostSnappy | Methods::Delete => {
+            Sending::AsRow
+        }
     }
 }
 

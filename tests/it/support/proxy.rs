@@ -51,7 +51,7 @@ const LOKI: &str = "labels: { tenant: tenant }";
 pub struct Proxy {
     /// Who issues its tokens.
     pub issuer: FakeIssuer,
-    /// The Prometheus behind it.
+    /// The Prometheus behind it: `prometheus` with every feature that adds endpoints, `bare` without.
     pub prometheus: FakeUpstream,
     /// The Loki behind it.
     pub loki: FakeUpstream,
@@ -136,7 +136,9 @@ issuers:
   - {{ url: \"{}\", jwks_url: \"{}\", audiences: [palisade], algorithms: [RS256] }}
 {second_issuer}
 backends:
-  prometheus: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }}, timeout: 1s }}
+  prometheus: {{ url: \"{}\", labels: {{ tenant: tenant, region: region }}, timeout: 1s,
+                features: [search-api, federate, remote-read] }}
+  bare: {{ kind: prometheus, url: \"{}\", labels: {{ tenant: tenant }} }}
   loki: {{ url: \"{}/prefix\", {loki_has} }}
   tempo: {{ url: \"{}\", labels: {{ tenant: resource.tenant }}, features: [traces_never_mix_tenants],
     redacted_traces: true{grpc_url} }}
@@ -146,6 +148,7 @@ policies: policies
 ",
             issuer.url(),
             issuer.jwks_url(),
+            prometheus.url(),
             prometheus.url(),
             loki.url(),
             tempo.url(),
@@ -195,7 +198,13 @@ policies: policies
     }
 
     /// A request as `acme-books`, header lines as given.
-    pub async fn send(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answered {
+    pub async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[&str],
+        body: impl AsRef<[u8]>,
+    ) -> Answered {
         let authorization = format!("Authorization: Bearer {}", self.acme());
         let mut all = vec![authorization.as_str()];
         all.extend(headers);
@@ -203,7 +212,13 @@ policies: policies
     }
 
     /// A request with these header lines and no others but `Host`.
-    pub async fn raw(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answered {
+    pub async fn raw(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[&str],
+        body: impl AsRef<[u8]>,
+    ) -> Answered {
         let address = self.running.addresses[0];
         exchange(&address.to_string(), method, target, headers, body).await
     }
@@ -215,16 +230,22 @@ policies: policies
 }
 
 /// Sends one request over a connection of its own.
-pub async fn exchange(address: &str, method: &str, target: &str, headers: &[&str], body: &str) -> Answered {
-    parse(&exchanged(address, method, target, headers, body).await)
+pub async fn exchange(
+    address: &str,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+    body: impl AsRef<[u8]>,
+) -> Answered {
+    parse(&exchanged(address, method, target, headers, body.as_ref()).await)
 }
 
 /// All that comes for a request without a body, as it comes.
 pub async fn raw_exchange(address: &str, method: &str, target: &str, headers: &[&str]) -> String {
-    String::from_utf8(exchanged(address, method, target, headers, "").await).unwrap()
+    String::from_utf8(exchanged(address, method, target, headers, b"").await).unwrap()
 }
 
-async fn exchanged(address: &str, method: &str, target: &str, headers: &[&str], body: &str) -> Vec<u8> {
+async fn exchanged(address: &str, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|header| header.starts_with("Host: ")) {
         head.push_str("Host: palisade.test\r\n");
@@ -235,7 +256,7 @@ async fn exchanged(address: &str, method: &str, target: &str, headers: &[&str], 
     }
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The server may answer and close before it has read all of a request that it refuses.
-    let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes()).await;
+    let _ = stream.write_all(&[head.as_bytes(), b"\r\n", body].concat()).await;
     let mut all = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut all)).await.unwrap();
     all

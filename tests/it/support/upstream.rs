@@ -14,8 +14,10 @@ pub struct Received {
     pub line: String,
     /// The header lines, in lower case names, sorted.
     pub headers: Vec<String>,
-    /// The body.
+    /// The body, as text.
     pub body: String,
+    /// The body, byte for byte.
+    pub bytes: Vec<u8>,
 }
 
 /// A backend. It ends with its value.
@@ -177,14 +179,15 @@ async fn serve(
         while buffer.len() < end + 4 + length {
             stream.read_buf(&mut buffer).await.ok()?;
         }
-        let body = String::from_utf8(buffer[end + 4..end + 4 + length].to_vec()).unwrap();
+        let bytes = buffer[end + 4..end + 4 + length].to_vec();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
         buffer.drain(..end + 4 + length);
         let answer = {
             let answers = answers.lock().unwrap();
             let special = answers.to.iter().find(|(start, _)| line.starts_with(start));
             special.map_or_else(|| answers.otherwise.clone(), |(_, answer)| answer.clone())
         };
-        received.lock().unwrap().push(Received { line, headers, body });
+        received.lock().unwrap().push(Received { line, headers, body, bytes });
         tokio::time::sleep(answer.delay).await;
         let framing = match answer.chunked {
             true => "Transfer-Encoding: chunked".to_owned(),

@@ -119,7 +119,9 @@ pub(in crate::lang::promql) fn check(tree: &Tree<'_>, entry: Entry) -> Result<()
                 let message = "the metric name must not be set twice";
                 return Err(QueryError::syntax(selector.position.0, message));
             }
-        } else if matchers.iter().all(Matcher::matches_empty) {
+        } else if matchers.is_empty()
+            || entry != Entry::AnySelector && matchers.iter().all(Matcher::matches_empty)
+        {
             let message = "a selector must have a matcher that does not match the empty string";
             return Err(QueryError::syntax(selector.position.0, message));
         }
