@@ -36,19 +36,19 @@ impl Backends {
         Self { name, holds, at, otlp: None, servers: Vec::new() }
     }
 
-    /// Starts the servers of one set below `dir`; `start` is the seed's first
-    /// instant, in seconds of the epoch.
+    /// Starts the servers of one set below `dir`, with the seed's first instant, in seconds of the epoch, and
+    /// where the pages are that Prometheus scrapes.
     pub fn start(
         name: &'static str,
         holds: Holds,
         dir: &Path,
         programs: &Programs,
-        start: i64,
+        (start, exporter): (i64, &str),
     ) -> Result<Self, String> {
         let mut set = Self::elsewhere(name, holds, BTreeMap::new());
         let dir = dir.join(name);
         if let (Some(server), Some(tool)) = (programs.get("prometheus"), programs.get("promtool")) {
-            set.prometheus(&dir.join("prometheus"), server, tool, start)?;
+            set.prometheus(&dir.join("prometheus"), (server, tool), start, exporter)?;
         }
         if let Some(program) = programs.get("loki") {
             set.loki("loki", &dir.join("loki"), program)?;
@@ -70,6 +70,9 @@ impl Backends {
     pub fn seed(&self, start: i64) -> Result<(), String> {
         for (server, base, path) in &self.servers {
             server.ready(base, path, PATIENCE)?;
+        }
+        if let Some(prometheus) = self.at.get("prometheus") {
+            self.evaluated(prometheus)?;
         }
         if let Some(loki) = self.at.get("loki") {
             let body = seed::loki::push(self.holds, start).to_string();
@@ -150,6 +153,21 @@ impl Backends {
         Err(format!("{} alertmanager: the seed does not show", self.name))
     }
 
+    /// Rules are evaluated, and all their alerts are there, once the targets were scraped.
+    fn evaluated(&self, prometheus: &Base) -> Result<(), String> {
+        let expected = seed::targets::alerts(self.holds);
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let answer = Request::get("/api/v1/alerts", &[]).send(prometheus)?.json();
+            let alerts = answer.as_ref().and_then(|v| v.pointer("/data/alerts")?.as_array().map(Vec::len));
+            if alerts == Some(expected) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        Err(format!("{} prometheus: its {expected} alerts do not show", self.name))
+    }
+
     /// Loki's `index/stats` counts flushed chunks only.
     fn flushed(&self, loki: &Base, start: i64) -> Result<(), String> {
         Request::form("/flush", &[]).send(loki)?;
@@ -195,18 +213,25 @@ impl Backends {
         Err(format!("{} tempo: the seed does not show", self.name))
     }
 
-    fn prometheus(&mut self, dir: &Path, program: &Path, promtool: &Path, start: i64) -> Result<(), String> {
+    fn prometheus(
+        &mut self,
+        dir: &Path,
+        (program, promtool): (&Path, &Path),
+        start: i64,
+        exporter: &str,
+    ) -> Result<(), String> {
         write(&dir.join("seed.om"), &seed::prometheus::text(self.holds, start))?;
         let args = ["tsdb", "create-blocks-from", "openmetrics", "seed.om", "data"];
         run(promtool, &args, dir)?;
-        write(&dir.join("prometheus.yml"), "global: {}\n")?;
+        write(&dir.join("prometheus.yml"), &seed::targets::configuration(self.holds, exporter))?;
+        write(&dir.join("rules.yml"), &seed::targets::rules(self.holds))?;
         let [port] = free_ports()?;
         let base = Base::local(port).under(PROMETHEUS_PREFIX);
         let args = [
             "--config.file=prometheus.yml".to_owned(),
             "--storage.tsdb.path=data".into(),
             "--storage.tsdb.retention.time=10y".into(),
-            "--enable-feature=promql-experimental-functions".into(),
+            "--enable-feature=promql-experimental-functions,exemplar-storage,search-api".into(),
             format!("--web.listen-address={}", base.authority),
             format!("--web.external-url={}", base.url()),
             format!("--web.route-prefix={PROMETHEUS_PREFIX}"),

@@ -129,6 +129,8 @@ fn tree(answer: &Answer) -> Value {
     let kind = answer.header("content-type").unwrap_or_default();
     let body = if kind.starts_with("application/protobuf") {
         protobuf::trace(&answer.body).unwrap_or_else(|| Value::String("undecodable".into()))
+    } else if kind.starts_with("text/plain; version=0.0.4") {
+        exposition(&answer.text())
     } else {
         answer.json().unwrap_or_else(|| Value::String(answer.text()))
     };
@@ -137,6 +139,15 @@ fn tree(answer: &Answer) -> Value {
     let place = if answer.status == 200 { "body" } else { "error" };
     tree.insert(place.into(), body);
     Value::Object(tree)
+}
+
+/// The lines of Prometheus' text format, samples without the time at their end: that of the last scrape.
+fn exposition(text: &str) -> Value {
+    let sample = |line: &str| match line.rsplit_once(' ') {
+        Some((sample, _)) if !line.starts_with('#') => sample.to_owned(),
+        _ => line.to_owned(),
+    };
+    text.lines().map(sample).collect::<Vec<_>>().into()
 }
 
 fn names(part: &str, key: &str) -> bool {

@@ -16,6 +16,7 @@ mod attacks;
 mod backends;
 mod compare;
 mod counting;
+mod exporter;
 mod grpc;
 mod http;
 mod kept;
@@ -24,6 +25,7 @@ mod palisade;
 mod processes;
 mod protobuf;
 mod queries;
+mod remote_read;
 mod report;
 mod seed;
 mod sessions;
@@ -73,6 +75,7 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     let only = std::env::var("PALISADE_CONFORMANCE_ONLY").unwrap_or_default();
     let cases = queries::load(&only)?;
     queries::run(&world, &rules, &cases, only.is_empty(), report);
+    remote_read::run(&world, &only, report);
     attacks::run(&world, &rules, &only, report);
     grpc::attacks(&world, &only, report);
     // The last, because it changes the realm's keys and ends Keycloak.
@@ -118,7 +121,8 @@ fn servers(dir: &Path, controls: bool, report: &mut Report) -> Result<World, Str
         Some(home) if !controls => Some(Keycloak::start(home, &dir.join("keycloak"))?),
         _ => None,
     };
-    let set = |name, holds| Backends::start(name, holds, dir, &programs, start);
+    let exporter = exporter::start(start)?;
+    let set = |name, holds| Backends::start(name, holds, dir, &programs, (start, &exporter));
     let world = World {
         start,
         full: set("full", Holds::All)?,

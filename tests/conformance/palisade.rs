@@ -50,7 +50,13 @@ backends:
 "#
         );
         for (name, kind, label, features) in [
-            ("prometheus", "prometheus", "tenant", "promql-experimental-functions"),
+            (
+                "prometheus",
+                "prometheus",
+                "tenant",
+                "promql-experimental-functions, search-api, federate, remote-read",
+            ),
+            ("prometheus-bare", "prometheus", "tenant", "promql-experimental-functions"),
             ("loki", "loki", "tenant", ""),
             ("tempo", "tempo", "resource.tenant", "traces_never_mix_tenants"),
             ("tempo-mixed", "tempo", "resource.tenant", ""),

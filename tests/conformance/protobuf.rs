@@ -1,8 +1,8 @@
-//! Tempo's traces in protobuf as JSON trees, read without the code under test.
+//! Tempo's traces, and Prometheus' remote reads, in protobuf as JSON trees, read without the code under test.
 //!
 //! Field numbers are the keys, every field is a list. Which length-delimited
 //! fields are messages is said by the table below (`tempo.proto`,
-//! `trace/v1/trace.proto` in Tempo 2.9); all others are text or bytes.
+//! `trace/v1/trace.proto` in Tempo 2.9, `prompb` in Prometheus 3.16); all others are text or bytes.
 
 use serde_json::{Map, Value};
 
@@ -24,6 +24,30 @@ static RESOURCE_SPANS: Message = Message(&[(1, &RESOURCE), (2, &SCOPE_SPANS)]);
 static TRACE: Message = Message(&[(1, &RESOURCE_SPANS)]);
 /// v2's `TraceByIDResponse`; its metrics are field 2.
 static BY_ID: Message = Message(&[(1, &TRACE), (2, &LEAF)]);
+
+static SERIES: Message = Message(&[(1, &LEAF), (2, &LEAF), (3, &LEAF), (4, &LEAF)]);
+static RESULT: Message = Message(&[(1, &SERIES)]);
+static READ: Message = Message(&[(1, &RESULT)]);
+static CHUNK: Message = Message(&[]);
+static CHUNKED_SERIES: Message = Message(&[(1, &LEAF), (2, &CHUNK)]);
+static CHUNKED: Message = Message(&[(1, &CHUNKED_SERIES)]);
+
+/// Reads a remote read's samples.
+pub fn samples(bytes: &[u8]) -> Option<Value> {
+    message(bytes, &READ)
+}
+
+/// Reads one frame's message of a remote read's chunks.
+pub fn chunks(bytes: &[u8]) -> Option<Value> {
+    message(bytes, &CHUNKED)
+}
+
+/// Takes a frame off a remote read's chunks: its length, a checksum that is not looked at, and its message.
+pub fn frame<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let size = usize::try_from(varint(bytes)?).ok()?;
+    take(bytes, 4)?;
+    take(bytes, size)
+}
 
 /// Reads a v1 trace, or a v2 answer: the two start alike, so the one that reads
 /// a resource at its place is taken.

@@ -10,6 +10,7 @@ mod alertmanager;
 mod gaps;
 mod identity;
 mod logql;
+mod prometheus;
 mod promql;
 mod requests;
 mod traceql;
@@ -51,7 +52,7 @@ impl Attack {
         request: Request,
         statuses: &'static [u16],
     ) -> Self {
-        let kind = mount.trim_end_matches("-mixed");
+        let kind = mount.trim_end_matches("-mixed").trim_end_matches("-bare");
         Self {
             name: name.into(),
             caller: "alice",
@@ -253,6 +254,7 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
     }
     let clock = Clock { start: world.start };
     let mut attacks = requests::all(&clock);
+    attacks.extend(prometheus::all(&clock));
     attacks.extend(promql::all(&clock));
     attacks.extend(logql::all(&clock));
     attacks.extend(traceql::all(&clock));

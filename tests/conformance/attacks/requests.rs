@@ -90,19 +90,15 @@ fn paths(clock: &Clock) -> Vec<Attack> {
 /// ATK-06, -25, -4A, -4C, -3F, -47: everything that is not listed.
 fn side_doors(clock: &Clock) -> Vec<Attack> {
     let prometheus = [
-        "/federate?match[]=canary",
         "/api/v1/status/config",
         "/api/v1/status/flags",
         "/api/v1/status/tsdb",
         "/api/v1/status/runtimeinfo",
         "/api/v1/status/walreplay",
         "/api/v1/scrape_pools",
-        "/api/v1/metadata",
         "/api/v1/features",
         "/api/v1/notifications/live",
-        "/api/v1/search/metric_names",
         "/api/v1/openapi.yaml",
-        "/api/v1/read",
         "/api/v1/write",
         "/api/v1/otlp/v1/metrics",
         "/api/v1/admin/tsdb/delete_series?match[]=canary",

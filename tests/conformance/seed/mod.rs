@@ -8,6 +8,7 @@
 pub mod alertmanager;
 pub mod loki;
 pub mod prometheus;
+pub mod targets;
 pub mod tempo;
 
 /// All tenants. `acme-books` is a prefix of `acme-books-eu`; `pressxone` is
