@@ -4,7 +4,7 @@ use super::call::{Argument, Draft, ScopedBody, Sending};
 use super::seal::seal;
 use super::{Accept, Backend, Carried, Scoped, text};
 use crate::api::{Endpoint, Form, Kind, Text, Treatment, path};
-use crate::lang::{Features, promql};
+use crate::lang::promql;
 use crate::limits::Limits;
 use crate::policy::{Grant, Policies};
 use crate::rejection::Rejection;
@@ -19,10 +19,7 @@ fn grant() -> Grant {
 }
 
 fn backend() -> Backend {
-    let labels = [("tenant".to_owned(), "tenant".to_owned())].into();
-    let (kind, features) = (Kind::Prometheus, Features::NONE);
-    let name = "prometheus".into();
-    Backend { name, kind, labels, features, narrows_tag_values: true, redacts_traces: false, hint_salt: None }
+    Backend::new("prometheus", Kind::Prometheus, [("tenant".to_owned(), "tenant".to_owned())].into())
 }
 
 const PROMQL: Text = Text::PromQl(promql::Entry::Expression);
