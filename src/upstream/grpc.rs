@@ -112,6 +112,9 @@ impl GrpcUpstream {
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
+        for (name, value) in carried.tenancy.iter().flat_map(|tenancy| tenancy.iter()) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).ok()?);
+        }
         if let Some(traceparent) = &carried.traceparent {
             headers.insert(TRACEPARENT, HeaderValue::from_str(traceparent.as_str()).ok()?);
         }
