@@ -58,7 +58,7 @@ backends:
             ),
             ("prometheus-bare", "prometheus", "tenant", "promql-experimental-functions"),
             ("loki", "loki", "tenant", ""),
-            ("tempo", "tempo", "resource.tenant", "traces_never_mix_tenants"),
+            ("tempo", "tempo", "resource.tenant", "traces_never_mix_tenants, no_frontend_search_cache"),
             ("tempo-mixed", "tempo", "resource.tenant", ""),
             ("alertmanager", "alertmanager", "tenant", ""),
         ] {

@@ -40,7 +40,7 @@ const WITHOUT_DATA: [&str; 7] =
 const SECONDS: i64 = 1;
 const NANOSECONDS: i64 = 1_000_000_000;
 
-const ENDPOINTS: [Endpoint; 36] = [
+const ENDPOINTS: [Endpoint; 41] = [
     endpoint("prometheus.query", "/api/v1/query", Time::Instant(SECONDS)),
     endpoint("prometheus.query_range", "/api/v1/query_range", Time::Steps(SECONDS)),
     endpoint("prometheus.series", "/api/v1/series", Time::Range(SECONDS)),
@@ -70,6 +70,12 @@ const ENDPOINTS: [Endpoint; 36] = [
     endpoint("tempo.trace_v1", "/api/traces/{}", Time::None),
     endpoint("tempo.trace_v2", "/api/v2/traces/{}", Time::None),
     endpoint("tempo.tag_values", "/api/v2/search/tag/{}/values", Time::Range(SECONDS)),
+    endpoint("tempo.tags_v1", "/api/search/tags", Time::Range(SECONDS)),
+    endpoint("tempo.tags_v2", "/api/v2/search/tags", Time::Range(SECONDS)),
+    endpoint("tempo.tag_values_v1", "/api/search/tag/{}/values", Time::Range(SECONDS)),
+    // The search route; what is asked in the older way has answers of another shape.
+    endpoint("tempo.legacy", "/api/search", Time::Range(SECONDS)),
+    endpoint("tempo.instant", "/api/metrics/query", Time::Range(SECONDS)),
     endpoint("tempo.metrics", "/api/metrics/query_range", Time::Steps(SECONDS)),
     // The same route; its answers have rules of their own.
     endpoint("tempo.compare", "/api/metrics/query_range", Time::Steps(SECONDS)),
@@ -263,7 +269,9 @@ fn empty(answer: &Answer) -> bool {
     if let Value::Array(list) = &body {
         return list.is_empty();
     }
-    for place in ["/data/result", "/data", "/traces", "/tagValues", "/series", "/batches"] {
+    for place in
+        ["/data/result", "/data", "/traces", "/tagValues", "/tagNames", "/scopes", "/series", "/batches"]
+    {
         if let Some(value) = body.pointer(place) {
             return nothing(value);
         }

@@ -14,6 +14,8 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
     all.extend(metrics(clock));
     all.extend(traces());
     all.extend(tags(clock));
+    all.extend(names(clock));
+    all.extend(older(clock));
     all.extend(long(clock));
     all
 }
@@ -400,6 +402,115 @@ fn long(clock: &Clock) -> Vec<Attack> {
         let request = search(clock, PURE, &q);
         let name = format!("ATK-4I scanner-chunk {n} ({} bytes)", q.len());
         all.push(Attack::refused(name, "tempo", request, &[200, 400]).uncontrolled());
+    }
+    all
+}
+
+/// ATK-47: names of tags. Each tenant has names that only it has.
+fn names(clock: &Clock) -> Vec<Attack> {
+    let mut all = Vec::new();
+    for path in ["/api/search/tags", "/api/v2/search/tags"] {
+        for mount in ["tempo", "tempo-mixed"] {
+            for q in [
+                "",
+                "{ .a = 1 }",
+                "{ resource.tenant = \"globex-lit\" }",
+                "{ resource.tenant != \"acme-books\" }",
+                "{ resource.tenant =~ \".*\" }",
+                "{ name = \"x\" || true }",
+                "{ } >> { }",
+                "{ span.note = \"x y=1 z\" }",
+                "{ span.note = \"a|b\" }",
+                "}{",
+                "{ resource.service.name = ",
+            ] {
+                let request = Request::get(path, &clock.range(&[("q", q)]));
+                let name = format!("ATK-47 names {path} {mount} `{q}`");
+                let mut attack = Attack::refused(name, mount, request, &[200]);
+                attack.kind = "tempo";
+                all.push(attack.control(Request::get(path, &clock.range(&[]))));
+            }
+            // Without a range, and with what an older or newer Tempo reads.
+            for params in [&[][..], &[("scope", "span")], &[("mode", "blocks")], &[("blockStart", "0")]] {
+                let request = Request::get(path, &super::pairs(params));
+                let name = format!("ATK-47 names {path} {mount} {params:?}");
+                let mut attack = Attack::refused(name, mount, request, &[200]);
+                attack.kind = "tempo";
+                all.push(attack.control(Request::get(path, &clock.range(&[]))));
+            }
+        }
+    }
+    for tag in
+        ["note", ".note", "host.name", "root.name", "root.service.name", "rootName", "trace:id", "span:id"]
+    {
+        let path = format!("/api/search/tag/{tag}/values");
+        let name = format!("ATK-47 v1 tag {tag}");
+        let mut attack =
+            Attack::refused(name, "tempo-mixed", Request::get(&path, &clock.range(&[])), &[200, 400]);
+        attack.kind = "tempo";
+        all.push(attack.control(Request::get("/api/search/tag/note/values", &clock.range(&[]))));
+    }
+    all
+}
+
+/// ATK-48, -49: two spellings of a query, and the search of before TraceQL.
+fn older(clock: &Clock) -> Vec<Attack> {
+    let mut all = Vec::new();
+    let notes = "{ } | count_over_time() by (span.note)";
+    for path in ["/api/metrics/query", METRICS] {
+        let ask = |params: &[(&str, &str)]| Request::get(path, &window(clock, PURE, params));
+        for (what, params) in [
+            ("different", &[("q", "{ } | rate()"), ("query", notes)][..]),
+            ("swapped", &[("query", "{ } | rate()"), ("q", notes)]),
+            ("alike", &[("q", notes), ("query", notes)]),
+            ("twice", &[("q", notes), ("q", notes)]),
+        ] {
+            let name = format!("ATK-48 two query params {path} {what}");
+            let attack = Attack::refused(name, "tempo", ask(params), &[400]);
+            all.push(attack.control(ask(&[("q", notes)])));
+        }
+        let endpoint = if path == METRICS { "tempo.metrics" } else { "tempo.instant" };
+        let name = format!("ATK-42 canaries {path}");
+        let attack = Attack::twin(name, "tempo", endpoint, ask(&[("q", notes)]));
+        all.push(attack);
+    }
+    let search = |params: &[(&str, &str)]| Request::get(SEARCH, &window(clock, PURE, params));
+    let unscoped = search(&[("q", "{ } | select(span.note)"), ("limit", "100"), ("spss", "50")]);
+    for mount in ["tempo", "tempo-mixed"] {
+        for tags in [
+            "tenant=globex-lit",
+            "tenant=",
+            "note=canary-globex-lit",
+            "host.name=node-globex-lit",
+            "a=\"} || {\"",
+        ] {
+            let request = search(&[("tags", tags), ("limit", "100")]);
+            let mut attack =
+                Attack::refused(format!("ATK-49 legacy search {mount} {tags}"), mount, request, &[200]);
+            attack.kind = "tempo";
+            all.push(attack.control(unscoped.clone()));
+        }
+    }
+    // Without a range, where Tempo takes what it does not know for tags.
+    for params in [&[("tenant", "globex-lit")][..], &[("service.name", "catalog"), ("note", "x")]] {
+        let request = Request::get(SEARCH, &super::pairs(params));
+        let mut attack =
+            Attack::refused(format!("ATK-49 free params {params:?}"), "tempo-mixed", request, &[200]);
+        attack.kind = "tempo";
+        all.push(attack.control(unscoped.clone()));
+    }
+    for params in [&[("tags", "root.name=GET")][..], &[("minDuration", "1ms")], &[("maxDuration", "1h")]] {
+        let mut all_params = super::pairs(params);
+        all_params.extend(window(clock, MIXED, &[]));
+        let request = Request::get(SEARCH, &all_params);
+        let mut attack = Attack::refused(
+            format!("ATK-4G facts of whole traces {params:?}"),
+            "tempo-mixed",
+            request,
+            &[400],
+        );
+        attack.kind = "tempo";
+        all.push(control(clock, MIXED, attack));
     }
     all
 }

@@ -116,6 +116,7 @@ impl Seed {
                     text("tenant", tenant),
                     text("region", "us-east"),
                     text("host.name", &format!("node-{tenant}")),
+                    text(&format!("only.{}", canary(tenant)), "resource"),
                 ];
                 out.push(batch(resource, self.span(span)));
             };
@@ -147,7 +148,11 @@ impl Seed {
                     kind: 1,
                     at: at + 100,
                     millis: 300,
-                    attributes: vec![text("isbn", &format!("978-{k}")), note.clone()],
+                    attributes: vec![
+                        text("isbn", &format!("978-{k}")),
+                        text(&format!("only.{}", canary(tenant)), "span"),
+                        note.clone(),
+                    ],
                     failed: false,
                 },
             );
