@@ -74,6 +74,18 @@ pub enum Rejection {
         /// Its text where the answer may pass, else a fixed one.
         text: String,
     },
+    /// Not the opening handshake of a WebSocket, where only one is answered.
+    #[error("{0}")]
+    Upgrade(&'static str),
+    /// A page of an origin that the configuration does not list opens a WebSocket.
+    #[error("origin not accepted")]
+    Origin,
+    /// More live tails than may be open at once.
+    #[error("too many live tails are open, close one or try again in {retry_after} s")]
+    TooManyTails {
+        /// Seconds after which to try again.
+        retry_after: u64,
+    },
     /// More than is taken at once.
     #[error("too many requests, try again later")]
     Overloaded,
@@ -288,6 +300,9 @@ impl Rejection {
             Self::Query { error, .. } => error.kind.name(),
             Self::Upstream(fault) => fault.name(),
             Self::UpstreamRefused { .. } => "upstream_refused",
+            Self::Upgrade(_) => "upgrade",
+            Self::Origin => "origin",
+            Self::TooManyTails { .. } => "too_many_tails",
             Self::Overloaded => "overloaded",
             Self::RateLimited { .. } => "rate_limited",
             Self::Timeout => "timeout",

@@ -7,7 +7,10 @@ use crate::api::Kind;
 use crate::lang::QueryErrorKind;
 use crate::rejection::{Rejection, TokenFault, UpstreamFault};
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, VARY,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -55,8 +58,14 @@ pub fn refuse(kind: Option<Kind>, rejection: &Rejection) -> Response<Body> {
         Rejection::Overloaded => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        Rejection::RateLimited { retry_after } => {
+        Rejection::RateLimited { retry_after } | Rejection::TooManyTails { retry_after } => {
             headers.insert(RETRY_AFTER, (*retry_after).into());
+        }
+        Rejection::Upgrade(_) => {
+            // RFC 9110, section 15.5.22, and RFC 6455, section 4.4.
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         _ => {}
     }
@@ -70,7 +79,8 @@ pub fn status(rejection: &Rejection) -> StatusCode {
         Rejection::Token(TokenFault::KeysUnavailable) => StatusCode::SERVICE_UNAVAILABLE,
         Rejection::Token(TokenFault::Attempts) => StatusCode::TOO_MANY_REQUESTS,
         Rejection::Token(_) => StatusCode::UNAUTHORIZED,
-        Rejection::Forbidden(_) => StatusCode::FORBIDDEN,
+        Rejection::Forbidden(_) | Rejection::Origin => StatusCode::FORBIDDEN,
+        Rejection::Upgrade(_) => StatusCode::UPGRADE_REQUIRED,
         Rejection::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Rejection::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -94,7 +104,9 @@ pub fn status(rejection: &Rejection) -> StatusCode {
             .ok()
             .filter(StatusCode::is_client_error)
             .unwrap_or(StatusCode::BAD_GATEWAY),
-        Rejection::Overloaded | Rejection::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Rejection::Overloaded | Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Rejection::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Rejection::Defect(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

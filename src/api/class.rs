@@ -73,6 +73,7 @@ impl Endpoint {
             | Treatment::ScopeIf(..)
             | Treatment::ScopeUnless(_)
             | Treatment::Read
+            | Treatment::Tail
             | Treatment::Static(_)
             | Treatment::StaticBy(..) => Class::Read,
             Treatment::Filter(filter) => match filter {

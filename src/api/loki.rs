@@ -202,6 +202,22 @@ pub static ENDPOINTS: &[Endpoint] = &[
         treatment: Treatment::Read,
     },
     Endpoint {
+        name: "tail",
+        methods: Methods::Get,
+        path: "/loki/api/v1/tail",
+        // `ParseTailQuery` of `pkg/loghttp/tail.go` reads these. It reads `end` as well, and makes nothing of it
+        // but what `since` counts from.
+        parameters: &[
+            query(Entry::LogQuery),
+            START,
+            SINCE,
+            LIMIT,
+            parameter("delay_for", Form::AtMost(5)),
+            parameter("regexp", Form::Refused("is not taken, write a line filter (`|~`) into `query`")),
+        ],
+        treatment: Treatment::Tail,
+    },
+    Endpoint {
         name: "buildinfo",
         methods: Methods::Get,
         path: "/loki/api/v1/status/buildinfo",
@@ -215,7 +231,6 @@ pub static ENDPOINTS: &[Endpoint] = &[
 /// What else Loki registers (`pkg/loki/modules.go`, `pkg/loki/loki.go`, `pkg/compactor/ui.go`,
 /// `pkg/dataobj/explorer`, `pkg/ui`, `pkg/util/constants`).
 pub static REFUSED: &[Refused] = &[
-    Refused { path: "/loki/api/v1/tail", why: "not served yet" },
     Refused { path: "/loki/api/v1/format_query", why: "not served yet" },
     Refused { path: "/api/prom/*", why: "the older spelling of what is served above" },
     Refused {

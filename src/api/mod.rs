@@ -174,6 +174,7 @@ impl Endpoint {
             Treatment::Filter(Filter::RemoteRead) => Some(Feature::RemoteRead),
             Treatment::Scope
             | Treatment::ScopeUnless(_)
+            | Treatment::Tail
             | Treatment::Read
             | Treatment::Filter(_)
             | Treatment::Static(_)
@@ -187,6 +188,7 @@ impl Endpoint {
             Treatment::ScopeIf(_, accept) => accept,
             Treatment::Scope
             | Treatment::ScopeUnless(_)
+            | Treatment::Tail
             | Treatment::Read
             | Treatment::Filter(_)
             | Treatment::Static(_)
@@ -256,6 +258,8 @@ pub enum Form {
     Time,
     /// Concerns only data that is scoped already: forwarded.
     Plain,
+    /// A whole number, so much at most: forwarded.
+    AtMost(u64),
     /// What the variable of a path is in other rows: read from the message, and sent as it was checked.
     Variable,
     /// Refused when it is there, for the reason given.
@@ -296,6 +300,8 @@ pub enum Treatment {
     ScopeIf(Feature, Accept),
     /// Texts of the caller's alone are sent, and nothing stored is read: the answer passes.
     Read,
+    /// Parameters are scoped; the answer is a WebSocket, whose messages hold nothing else and pass one way.
+    Tail,
     /// Parameters are scoped where there are any; the answer is decoded and cut.
     Filter(Filter),
     /// The same answer for every caller; the backend is not asked.

@@ -188,7 +188,7 @@ mod tests {
         ] {
             assert_eq!(name(Kind::Prometheus, path), None, "{path}");
         }
-        for path in ["/api/prom/query", "/loki/api/v1/tail", "/loki/api/v1/push", "/config", "/ui"] {
+        for path in ["/api/prom/query", "/api/prom/tail", "/loki/api/v1/push", "/config", "/ui"] {
             assert_eq!(name(Kind::Loki, path), None, "{path}");
         }
         for path in ["/api/v2/traces/diff/x", "/api/mcp", "/api/overrides", "/querier/api/search", "/status"]

@@ -59,6 +59,7 @@ fn treatment(endpoint: &Endpoint) -> String {
         Treatment::ScopeUnless(feature) => {
             return joined(scoped, Some(format!("not served with `{feature}`")));
         }
+        Treatment::Tail => Some("a WebSocket, opened anew to the backend; its messages pass one way"),
         Treatment::Static(_) | Treatment::StaticBy(..) => Some("answered by Palisade, the same for everyone"),
         Treatment::Filter(filter) => Some(match filter {
             Filter::Trace | Filter::TraceV2 => {

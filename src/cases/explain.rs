@@ -167,6 +167,7 @@ fn limits(limits: &RuleLimits) -> Vec<String> {
     let mut number =
         |value: Option<u64>, what: &str| said.extend(value.map(|value| format!("{value} {what}")));
     number(limits.concurrent_requests.map(u64::from), "requests worked on at once");
+    number(limits.tails.map(u64::from), "live tails open at once");
     number(limits.query_bytes.and_then(|value| u64::try_from(value).ok()), "bytes of a query");
     number(limits.selectors.and_then(|value| u64::try_from(value).ok()), "selectors of a query");
     number(limits.range.map(|range| range.as_secs()), "seconds from start to end");

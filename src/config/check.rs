@@ -1,8 +1,12 @@
 //! From the file's shape to a [`Config`]: every rule that a type cannot hold.
 
-use super::file::{AdminFile, AuditFile, BackendFile, ConfigFile, LimitsFile, ListenFile, QueryLimitsFile};
-use super::value::{backend_name, base_url, check_label, fits, version};
-use super::{Admin, AuditLog, AuditSink, Backend, Config, ConfigError, ControlAt, Labels, Listener};
+use super::file::{
+    AdminFile, AuditFile, BackendFile, ConfigFile, LimitsFile, ListenFile, QueryLimitsFile, TailFile,
+};
+use super::value::{backend_name, base_url, check_label, fits, origin, version};
+use super::{
+    Admin, AuditLog, AuditSink, Backend, Config, ConfigError, ControlAt, Labels, Listener, TailSettings,
+};
 use crate::api::Kind;
 use crate::lang::{Feature, Features};
 use crate::limits::{Limits, QueryLimits};
@@ -23,6 +27,11 @@ pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(125);
 pub(super) const BACKEND_TIMEOUT: Duration = Duration::from_secs(120);
 /// Requests served at once.
 pub(super) const CONCURRENT_REQUESTS: usize = 1024;
+/// Live tails that are open at once.
+pub(super) const CONCURRENT_TAILS: usize = 256;
+/// Bytes of one message of a live tail: what Loki sends at once is 100 lines
+/// (`maxEntriesPerTailResponse` in `pkg/querier/tail/tail.go`).
+pub(super) const TAIL_MESSAGE_BYTES: usize = 4 * MIB;
 /// Bytes of scoped queries that are kept: those of some 20,000 panels.
 pub(super) const SCOPED_QUERY_CACHE_BYTES: usize = 16 * MIB;
 /// Lines of the audit log that may wait.
@@ -62,6 +71,7 @@ impl Check<'_> {
 
     pub fn config(&self, file: ConfigFile) -> Result<Config, ConfigError> {
         let (limits, request_timeout, concurrent_requests) = self.limits(&file.limits)?;
+        let tails = self.tails(&file.tail, &file.limits)?;
         if file.backends.value.is_empty() {
             return Err(self.fault(file.backends.referenced, "`backends`: at least one is needed"));
         }
@@ -84,6 +94,17 @@ impl Check<'_> {
             limits,
             request_timeout,
             concurrent_requests,
+            tails,
+        })
+    }
+
+    fn tails(&self, file: &TailFile, limits: &LimitsFile) -> Result<TailSettings, ConfigError> {
+        let origins = file.origins.iter().map(|text| self.read("tail.origins", text, origin));
+        let (concurrent, bytes) = (&limits.concurrent_tails, &limits.tail_message_bytes);
+        Ok(TailSettings {
+            origins: origins.collect::<Result<_, _>>()?,
+            concurrent: self.limit("concurrent_tails", concurrent, CONCURRENT_TAILS, 64 * KIB)?,
+            message_bytes: self.limit("tail_message_bytes", bytes, TAIL_MESSAGE_BYTES, 64 * MIB)?,
         })
     }
 

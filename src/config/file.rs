@@ -27,10 +27,22 @@ pub(super) struct ConfigFile {
     /// Caps; each has a default.
     #[serde(default)]
     pub limits: LimitsFile,
+    /// Live tails.
+    #[serde(default)]
+    pub tail: TailFile,
     /// A line for each request, to a sink of its own.
     pub audit: Option<AuditFile>,
     /// Bytes of scoped queries that are kept.
     pub scoped_query_cache_bytes: Option<Spanned<u64>>,
+}
+
+/// `tail`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TailFile {
+    /// The origins whose pages may open one.
+    #[serde(default)]
+    pub origins: Vec<Spanned<String>>,
 }
 
 /// `audit`.
@@ -243,6 +255,10 @@ pub(super) struct LimitsFile {
     pub request_timeout: Option<Spanned<String>>,
     /// Requests served at once.
     pub concurrent_requests: Option<Spanned<u64>>,
+    /// Live tails that are open at once.
+    pub concurrent_tails: Option<Spanned<u64>>,
+    /// Bytes of one message of a live tail.
+    pub tail_message_bytes: Option<Spanned<u64>>,
 }
 
 /// `limits.query`. See [`crate::limits::QueryLimits`] for what each caps.

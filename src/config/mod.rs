@@ -60,8 +60,22 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Requests served at once; more are refused.
     pub concurrent_requests: usize,
+    /// Live tails.
+    pub tails: TailSettings,
     /// The audit log, if there is one.
     pub audit: Option<AuditLog>,
+}
+
+/// How live tails are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TailSettings {
+    /// The origins whose pages may open one, as the header `Origin` names them. Who sends no such header is no
+    /// page.
+    pub origins: Vec<String>,
+    /// How many may be open at once.
+    pub concurrent: usize,
+    /// Bytes of one message.
+    pub message_bytes: usize,
 }
 
 /// The audit log: a line for each request.

@@ -238,6 +238,15 @@ pub const KEYS: &[Key] = &[
     ("limits.query.scoped_traceql_bytes", "`122880`", "bytes of a scoped TraceQL text, at most 127999"),
     ("limits.request_timeout", "`125s`", "how long one request may take in all, at most `1h`"),
     ("limits.concurrent_requests", "`1024`", "requests served at once; more are refused"),
+    ("limits.concurrent_tails", "`256`", "live tails that are open at once; more are refused"),
+    ("limits.tail_message_bytes", "`4194304`", "bytes of one message of a live tail; over it the tail ends"),
+    ("tail", "`{}`", "Loki's live tail"),
+    (
+        "tail.origins",
+        "`[]`",
+        "origins whose pages may open one, such as `https://portal.example.org`; a request without `Origin`, as \
+         Grafana's proxy sends it, needs none",
+    ),
     (
         "scoped_query_cache_bytes",
         "`16777216`",

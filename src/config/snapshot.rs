@@ -58,6 +58,9 @@ impl Snapshot {
             ("limits", new.limits != old.limits),
             ("limits.request_timeout", new.request_timeout != old.request_timeout),
             ("limits.concurrent_requests", new.concurrent_requests != old.concurrent_requests),
+            ("tail", new.tails.origins != old.tails.origins),
+            ("limits.concurrent_tails", new.tails.concurrent != old.tails.concurrent),
+            ("limits.tail_message_bytes", new.tails.message_bytes != old.tails.message_bytes),
             ("audit", new.audit != old.audit),
             ("scoped_query_cache_bytes", new.scoped_query_cache_bytes != old.scoped_query_cache_bytes),
         ];

@@ -96,6 +96,9 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(of("limits.request_timeout"), seconds(config.request_timeout));
     assert_eq!(of("scoped_query_cache_bytes"), config.scoped_query_cache_bytes.to_string());
     assert_eq!(of("limits.concurrent_requests"), config.concurrent_requests.to_string());
+    assert_eq!(of("limits.concurrent_tails"), config.tails.concurrent.to_string());
+    assert_eq!(of("limits.tail_message_bytes"), config.tails.message_bytes.to_string());
+    assert!(config.tails.origins.is_empty());
     let (limits, query) = (&config.limits, &config.limits.query);
     for (key, default) in [
         ("limits.token_bytes", limits.token_bytes),
@@ -166,8 +169,10 @@ backends:
 policies: /etc/policies
 limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtered_answer_bytes: 5,
   outbound_body_bytes: 6, outbound_url_bytes: 7, outbound_header_bytes: 9, request_timeout: 10s, concurrent_requests: 8,
+  concurrent_tails: 9, tail_message_bytes: 10,
   query: { bytes: 11, tokens: 12, nesting: 13, selectors: 14, scoped_promql_bytes: 15, scoped_logql_bytes: 16,
     scoped_traceql_bytes: 17 } }
+tail: { origins: [https://portal.example.org] }
 "#,
     )
     .unwrap();
@@ -214,6 +219,9 @@ limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtere
     assert_eq!(config.issuers[1].ca, Some("/etc/palisade/ca.pem".into()));
     assert_eq!(config.policies, Path::new("/etc/policies"));
     assert_eq!((config.request_timeout, config.concurrent_requests), (Duration::from_secs(10), 8));
+    let tails = &config.tails;
+    assert_eq!((tails.concurrent, tails.message_bytes), (9, 10));
+    assert_eq!(tails.origins, ["https://portal.example.org"]);
     let limits = &config.limits;
     assert_eq!((limits.token_bytes, limits.tenants, limits.body_bytes, limits.parameter_pairs), (1, 2, 3, 4));
     let bytes = (limits.filtered_answer_bytes, limits.outbound_body_bytes, limits.outbound_url_bytes);
@@ -427,6 +435,8 @@ fn each_limit_ends_at_its_maximum() {
         ("outbound_url_bytes", 60 * 1024),
         ("outbound_header_bytes", 256 * 1024),
         ("concurrent_requests", 1024 * 1024),
+        ("concurrent_tails", 64 * 1024),
+        ("tail_message_bytes", 64 * 1024 * 1024),
         ("query.bytes", 1024 * 1024),
         ("query.tokens", 256 * 1024),
         ("query.nesting", 128),
@@ -462,6 +472,28 @@ fn scoped_queries_are_kept_in_up_to_16_gib_or_not_at_all() {
     assert_eq!((set(0), set(1), set(max)), (Ok(0), Ok(1), Ok(max)));
     for bad in [max + 1, u64::MAX] {
         assert!(set(bad).unwrap_err().contains("`scoped_query_cache_bytes`: must be 0 to "), "{bad}");
+    }
+}
+
+#[test]
+fn an_origin_is_written_as_browsers_send_it() {
+    let set = |origin: &str| parse(&with("limits", &format!("tail: {{ origins: [\"{origin}\"] }}")));
+    for good in ["https://portal.example.org", "http://127.0.0.1:3000", "https://xn--bcher-kva.example"] {
+        assert_eq!(set(good).unwrap().tails.origins, [good]);
+    }
+    for bad in [
+        "",
+        "*",
+        "null",
+        "portal.example.org",
+        "https://portal.example.org/",
+        "https://portal.example.org/x",
+        "https://Portal.example.org",
+        "https://u@portal.example.org",
+        "https://*.example.org",
+        "ftp://portal.example.org",
+    ] {
+        assert!(set(bad).unwrap_err().contains("`tail.origins`: "), "{bad}");
     }
 }
 
@@ -507,6 +539,7 @@ fn the_table_of_keys_is_that_of_the_file() {
     add("backends.NAME.org_id.", fields::<crate::scope::said::OrgIdFile>());
     add("limits.", fields::<file::LimitsFile>());
     add("limits.query.", fields::<file::QueryLimitsFile>());
+    add("tail.", fields::<file::TailFile>());
     add("audit.", fields::<file::AuditFile>());
     add("audit.otlp.", fields::<file::OtlpFile>());
     expected.sort();

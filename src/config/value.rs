@@ -81,6 +81,19 @@ pub(super) fn base_url(text: &str, insecure_http: bool) -> Result<http::Uri, Str
     whole.parse().or_else(|_| bad("is no url"))
 }
 
+/// Reads an origin as the header `Origin` has it (RFC 6454, section 6.2): a scheme, a host in lower case and
+/// perhaps a port.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let plain =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b':' | b'[' | b']');
+    let authority = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let fine = authority.is_some_and(|authority| !authority.is_empty() && authority.bytes().all(plain));
+    if fine && text.parse::<http::Uri>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{text}` is no origin, write https://HOST or https://HOST:PORT in lower case"))
+}
+
 /// A path segment of unreserved characters (RFC 3986 §2.3) that is neither empty nor a step up.
 fn is_segment(segment: &str) -> bool {
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');

@@ -101,12 +101,15 @@ pub struct Record {
     /// SHA-256 of what was sent to the backend: for each call its path and query, a line feed, its form, a line
     /// feed.
     pub sent_sha256: Option<Box<str>>,
-    /// Bytes of the answer's body that were sent.
+    /// Bytes of the answer's body that were sent; of a live tail, of its messages.
     pub bytes: u64,
     /// Whether the whole of it was; else the caller went away, or it broke off.
     pub complete: bool,
-    /// To the head of the answer, in seconds.
+    /// To the head of the answer, in seconds; of a live tail that ended, to its end.
     pub duration: f64,
+    /// Why a live tail ended, in a line of its own; the line of its request was written when it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<&'static str>,
     /// The trace it belongs to, if the caller said one.
     pub trace_id: Option<String>,
 }
@@ -139,6 +142,7 @@ impl Record {
             bytes: 0,
             complete: false,
             duration: 0.0,
+            ended: None,
             trace_id: None,
         }
     }
@@ -196,6 +200,13 @@ impl Audit {
             self.dropped.increment(1);
         }
         place.map(Place)
+    }
+}
+
+impl Place {
+    /// Writes the line.
+    pub fn fill(self, record: Box<Record>) {
+        self.0.send(record);
     }
 }
 

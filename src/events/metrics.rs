@@ -1,10 +1,10 @@
 //! The metrics, registered once; on the hot path only handles are touched.
 
-use super::{Outcome, TokenOutcome};
-use crate::api::{Endpoint, Methods};
+use super::{Outcome, TailEnd, TokenOutcome};
+use crate::api::{Endpoint, Methods, Treatment};
 use crate::rejection::TokenFault;
 use crate::scope::Backend;
-use metrics::{Counter, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,15 @@ pub struct BackendMetrics {
     endpoints: &'static [Endpoint],
     /// One an endpoint, and a last one for requests that match none.
     by_endpoint: Vec<EndpointMetrics>,
+    /// Where some endpoint is a live tail.
+    tails: Option<TailMetrics>,
+}
+
+/// The metrics of one backend's live tails.
+#[derive(Clone, Debug)]
+pub struct TailMetrics {
+    open: Gauge,
+    ended: Vec<Counter>,
 }
 
 /// The metrics of one endpoint.
@@ -198,7 +207,13 @@ impl BackendMetrics {
         let rows = endpoints.iter().map(|e| (e.name, streams(e))).chain([("unknown", false)]);
         let register = |(name, streams)| EndpointMetrics::register(&backend.name, name, streams);
         let by_endpoint = rows.map(register).collect();
-        Self { endpoints, by_endpoint }
+        let tails = endpoints.iter().any(|endpoint| endpoint.treatment == Treatment::Tail);
+        Self { endpoints, by_endpoint, tails: tails.then(|| TailMetrics::register(&backend.name)) }
+    }
+
+    /// The metrics of live tails, if this backend has them.
+    pub fn tails(&self) -> Option<&TailMetrics> {
+        self.tails.as_ref()
     }
 
     /// The metrics of `endpoint`, or of requests that match none.
@@ -250,6 +265,34 @@ impl EndpointMetrics {
     }
 }
 
+impl TailMetrics {
+    fn register(backend: &str) -> Self {
+        let backend = backend.to_owned();
+        let ended = |reason: TailEnd| counter!("palisade_tails_ended_total", "backend" => backend.clone(), "reason" => reason.name());
+        Self {
+            ended: TailEnd::ALL.into_iter().map(ended).collect(),
+            open: gauge!("palisade_tails_open", "backend" => backend.clone()),
+        }
+    }
+
+    /// A tail is open from now on.
+    pub fn opened(&self) {
+        self.open.increment(1.0);
+    }
+
+    /// It is no more.
+    pub fn closed(&self) {
+        self.open.decrement(1.0);
+    }
+
+    /// Why it is no more.
+    pub(super) fn ended(&self, reason: TailEnd) {
+        if let Some(counter) = self.ended.get(reason as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
 fn describe(recorder: &PrometheusRecorder) {
     metrics::with_local_recorder(recorder, || {
         metrics::describe_counter!("palisade_requests_total", "Requests by backend, endpoint and outcome.");
@@ -290,6 +333,8 @@ fn describe(recorder: &PrometheusRecorder) {
             "palisade_policy_faults_total",
             "Policy expressions that could not be evaluated for a token; their rules did not apply."
         );
+        metrics::describe_gauge!("palisade_tails_open", "Live tails that are open.");
+        metrics::describe_counter!("palisade_tails_ended_total", "Live tails that ended, by why.");
         metrics::describe_histogram!(
             "palisade_request_duration_seconds",
             "From the head of a request to the head of its answer."

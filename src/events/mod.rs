@@ -2,8 +2,10 @@
 
 pub mod audit;
 mod metrics;
+mod tail;
 
-pub use metrics::{BackendMetrics, EndpointMetrics, Metrics};
+pub use metrics::{BackendMetrics, EndpointMetrics, Metrics, TailMetrics};
+pub use tail::{TailEnd, TailEnded};
 
 use crate::api::Endpoint;
 use crate::policy::Grant;
@@ -93,10 +95,11 @@ impl Outcome {
         match rejection {
             Rejection::UnknownMount | Rejection::UnknownEndpoint => Self::UnknownEndpoint,
             Rejection::Token(_) => Self::Token,
-            Rejection::Forbidden(_) => Self::Forbidden,
+            Rejection::Forbidden(_) | Rejection::Origin => Self::Forbidden,
             Rejection::Method { .. }
             | Rejection::ContentType(_)
             | Rejection::Parameter { .. }
+            | Rejection::Upgrade(_)
             | Rejection::Malformed(_) => Self::Malformed,
             Rejection::TooLarge { .. } => Self::TooLarge,
             Rejection::Query { error, .. } => match error.kind {
@@ -106,7 +109,9 @@ impl Outcome {
             },
             Rejection::UpstreamRefused { .. } => Self::UpstreamRefused,
             Rejection::Upstream(_) => Self::Upstream,
-            Rejection::Overloaded | Rejection::RateLimited { .. } => Self::Overloaded,
+            Rejection::Overloaded | Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } => {
+                Self::Overloaded
+            }
             Rejection::Timeout => Self::Timeout,
             Rejection::Defect(_) => Self::Defect,
         }
@@ -232,7 +237,9 @@ fn reason(rejection: &Rejection) -> &'static str {
         Rejection::Query { error, .. } => error.kind.name(),
         Rejection::Upstream(fault) => fault.name(),
         Rejection::TooLarge { what, .. } => what,
-        Rejection::RateLimited { .. } => rejection.kind(),
+        Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } | Rejection::Origin => {
+            rejection.kind()
+        }
         other => Outcome::of(other).name(),
     }
 }

@@ -224,6 +224,7 @@ fn read_limits(file: &str, whose: &str, read: &RuleLimitsFile) -> Result<RuleLim
     Ok(RuleLimits {
         rate: per_second.map(|per_second| Rate { per_second, burst: burst.unwrap_or(per_second) }),
         concurrent_requests: small(number("concurrent_requests", &read.concurrent_requests)?),
+        tails: small(number("tails", &read.tails)?),
         query_bytes: size(number("query_bytes", &read.query_bytes)?),
         selectors: size(number("selectors", &read.selectors)?),
         range,

@@ -48,6 +48,8 @@ pub(super) struct RuleLimitsFile {
     pub burst: Option<Spanned<u64>>,
     /// Requests that may be worked on at once.
     pub concurrent_requests: Option<Spanned<u64>>,
+    /// Live tails that may be open at once.
+    pub tails: Option<Spanned<u64>>,
     /// Bytes of a query text.
     pub query_bytes: Option<Spanned<u64>>,
     /// Selectors of a query text.

@@ -22,6 +22,8 @@ pub struct RuleLimits {
     pub rate: Option<Rate>,
     /// Requests that may be worked on at once.
     pub concurrent_requests: Option<u32>,
+    /// Live tails that may be open at once.
+    pub tails: Option<u32>,
     /// Bytes of a query text.
     pub query_bytes: Option<usize>,
     /// Selectors of a query text.
@@ -55,6 +57,7 @@ impl RuleLimits {
         Self {
             rate,
             concurrent_requests: larger(self.concurrent_requests, other.concurrent_requests),
+            tails: larger(self.tails, other.tails),
             query_bytes: larger(self.query_bytes, other.query_bytes),
             selectors: larger(self.selectors, other.selectors),
             range: larger(self.range, other.range),
@@ -81,6 +84,7 @@ impl RuleLimits {
         Self {
             rate,
             concurrent_requests: smaller(self.concurrent_requests, other.concurrent_requests),
+            tails: smaller(self.tails, other.tails),
             query_bytes: smaller(self.query_bytes, other.query_bytes),
             selectors: smaller(self.selectors, other.selectors),
             range: smaller(self.range, other.range),

@@ -7,7 +7,7 @@ mod time;
 use super::Asked;
 use super::call::{Argument, Draft};
 use super::reply::Cut;
-use crate::api::{Endpoint, Form, Kind};
+use crate::api::{Endpoint, Form, Kind, Treatment};
 use crate::limits::Limits;
 use crate::policy::RuleLimits;
 use crate::rejection::Rejection;
@@ -44,6 +44,9 @@ pub(super) fn hold(
             hold_points(max, range, asked)?;
         }
     }
+    if let (Treatment::Tail, Some(max)) = (asked.matched.endpoint.treatment, allowed.range) {
+        hold_past(max, asked)?;
+    }
     if let Some(max) = allowed.entries {
         for name in LIMITS {
             if given_limit(asked, name)?.is_some_and(|limit| limit > max) {
@@ -68,6 +71,37 @@ pub(super) fn hold_read(allowed: &RuleLimits, cut: Option<&Cut>) -> Result<(), R
             Err(Rejection::parameter("end_timestamp_ms", problem))
         }
         _ => Ok(()),
+    }
+}
+
+/// A live tail begins in the past, and so far back may it begin. How long ago `start` is no clock tells here.
+fn hold_past(max: Duration, asked: &Asked) -> Result<(), Rejection> {
+    let given = |name: &str| asked.parameters.scalar(name).filter(|value| !value.is_empty());
+    if given("start").is_some() {
+        let problem =
+            "is not taken where your policy rules limit the time that may be asked for, use `since`";
+        return Err(Rejection::parameter("start", problem));
+    }
+    let Some(text) = given(SINCE) else { return Ok(()) };
+    let since = time::span(text).ok_or_else(|| Rejection::parameter(SINCE, "is no duration"))?;
+    if since > max {
+        let problem = format!("is over {} s, the most that your policy rules allow", max.as_secs_f64());
+        return Err(Rejection::parameter(SINCE, problem));
+    }
+    Ok(())
+}
+
+/// Says to the backend how far back a live tail may begin, where the request does not say it and the backend
+/// would take more: an hour (`defaultSince` in `pkg/loghttp/params.go`).
+pub(super) fn cap_past(allowed: &RuleLimits, endpoint: &Endpoint, drafts: &mut [Draft]) {
+    let Some(max) = allowed.range.filter(|max| *max < DEFAULT_SINCE) else { return };
+    if endpoint.treatment != Treatment::Tail {
+        return;
+    }
+    for draft in drafts {
+        if !draft.arguments.iter().any(|a| matches!(a, Argument::Plain(SINCE, _))) {
+            draft.arguments.push(Argument::Plain(SINCE, format!("{}ms", max.as_millis())));
+        }
     }
 }
 
@@ -107,6 +141,9 @@ const LINE_LIMIT: &str = "line_limit";
 /// The older spelling of `limit` where that is of fields.
 const FIELD_LIMIT: &str = "field_limit";
 const LIMITS: [&str; 3] = [LIMIT, LINE_LIMIT, FIELD_LIMIT];
+const SINCE: &str = "since";
+/// How far back a live tail begins where it does not say.
+const DEFAULT_SINCE: Duration = Duration::from_secs(3600);
 
 fn is_zero(value: &str) -> bool {
     value.parse() == Ok(0_u64)

@@ -270,6 +270,7 @@ fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
     let row = endpoint.parameters.iter().find(|p| p.name == name);
     row.is_some_and(|p| match p.form {
         Form::Plain
+        | Form::AtMost(_)
         | Form::Time
         | Form::Matchers
         | Form::List

@@ -220,6 +220,7 @@ fn drafted(
     if let Drafted::Calls(drafts, cut) = &mut drafted {
         allowed::hold_read(allowed, cut.as_ref())?;
         allowed::cap_entries(allowed, backend.kind, asked.matched.endpoint, drafts);
+        allowed::cap_past(allowed, asked.matched.endpoint, drafts);
     }
     Ok(drafted)
 }
@@ -240,12 +241,14 @@ fn drafted_within(
         Treatment::StaticBy(feature, declared, otherwise) => {
             Drafted::Answer(if backend.features.has(feature) { declared } else { otherwise })
         }
-        Treatment::Scope | Treatment::ScopeIf(..) | Treatment::ScopeUnless(_) | Treatment::Read => {
-            match unasked(asked) {
-                Some(answer) => Drafted::Answer(answer),
-                None => Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None),
-            }
-        }
+        Treatment::Scope
+        | Treatment::ScopeIf(..)
+        | Treatment::ScopeUnless(_)
+        | Treatment::Tail
+        | Treatment::Read => match unasked(asked) {
+            Some(answer) => Drafted::Answer(answer),
+            None => Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None),
+        },
         Treatment::Filter(filter) => match asking(filter, backend, asked, &matchers, limits, memory)? {
             Asking::Answer(answer) => Drafted::Answer(answer),
             Asking::Calls(drafts, cut) => {
@@ -363,7 +366,10 @@ fn draft(
                     arguments.push(Argument::Plain(name, filter.text()));
                 }
             }
-            (Form::Time | Form::Plain, None) => {}
+            (Form::AtMost(max), Some(value)) => {
+                arguments.push(Argument::Plain(name, at_most(name, value, max)?));
+            }
+            (Form::Time | Form::Plain | Form::AtMost(_), None) => {}
             (
                 Form::Alias(_)
                 | Form::Hint
@@ -389,6 +395,15 @@ fn unasked(asked: &Asked) -> Option<Static> {
         }
         _ => None,
     })
+}
+
+/// The whole number that `value` is.
+fn at_most(name: &'static str, value: &str, max: u64) -> Result<String, Rejection> {
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+    let number = value.parse().ok().filter(|number: &u64| digits && *number <= max);
+    let number =
+        number.ok_or_else(|| Rejection::parameter(name, format!("must be a whole number, {max} at most")))?;
+    Ok(number.to_string())
 }
 
 /// Each selector of the list `name`, scoped. A lone `{}` counts as none: Loki's `series` reads it as

@@ -57,7 +57,9 @@ pub(super) fn seal(
     let fits = drafts.iter().all(|d| d.is_only_read() == (endpoint.treatment == Treatment::Read));
     let looked_first = drafts.first().is_some_and(|d| matches!(d.sending, Sending::Get));
     let (has_scope, needs_cut) = match endpoint.treatment {
-        Treatment::Scope | Treatment::ScopeIf(..) | Treatment::ScopeUnless(_) => (all, false),
+        Treatment::Scope | Treatment::ScopeIf(..) | Treatment::ScopeUnless(_) | Treatment::Tail => {
+            (all, false)
+        }
         Treatment::Read => (true, false),
         Treatment::Filter(filter) => match filter {
             Filter::Search | Filter::Metrics | Filter::Receivers => (all, true),

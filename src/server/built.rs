@@ -14,8 +14,8 @@ use crate::events::audit::Audit;
 use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{
-    Authenticate, Authorize, Conclude, Decision, Forwarding, Gates, Mount, Mounts, Scope, ScopedQueries,
-    Served, Site,
+    Authenticate, Authorize, Conclude, Decision, Forwarding, Gates, Judge, Lasting, Mount, Mounts, Scope,
+    ScopedQueries, Served, Site, Tails,
 };
 use crate::trust::Credentials;
 use crate::upstream::{GrpcUpstream, Reach, Room, Upstream};
@@ -43,6 +43,7 @@ pub(super) struct Built {
     gates: Gates,
     queries: Option<Arc<ScopedQueries>>,
     audit: Option<Audit>,
+    tails: Arc<Lasting>,
     /// How each backend is reached.
     reach: Vec<Reach>,
     /// What requests to the control must have, if they must.
@@ -61,6 +62,7 @@ impl Built {
         policies: Arc<Policies>,
         metrics: Arc<Metrics>,
         audit: Option<Audit>,
+        tails: Arc<Lasting>,
     ) -> Result<Self, StartFault> {
         Ok(Self {
             verifier: verifier(config, &metrics)?,
@@ -71,6 +73,7 @@ impl Built {
             backends: scoped(config),
             gates: Gates::new(),
             audit,
+            tails,
             admin_token: admin_token(config)?,
             reach: reach(config)?,
             tls: certificates(config)?,
@@ -109,6 +112,7 @@ impl Built {
             gates: self.gates.clone(),
             queries,
             audit: self.audit.clone(),
+            tails: Arc::clone(&self.tails),
             admin_token: admin_token(config)?,
             reach: reach(config)?,
             tls: certificates(config)?,
@@ -136,15 +140,20 @@ impl Built {
         let permits = Arc::new(Semaphore::new(self.config.concurrent_requests));
         let room = Room::of(limits.filtered_answer_bytes.saturating_mul(ANSWERS_AT_THEIR_CAP));
         let metrics = &self.metrics;
+        let tails = Tails {
+            lasting: Arc::clone(&self.tails),
+            generation: self.generation,
+            backends: self.config.backends.clone().into(),
+            origins: self.config.tails.origins.clone().into(),
+            most: self.config.tails.concurrent,
+            message_bytes: self.config.tails.message_bytes,
+            metrics: Arc::clone(metrics),
+            audit: self.audit.clone(),
+        };
         let stages = |served| Stages {
             mounts: Mounts { served, timeout: self.config.request_timeout },
             authenticate: Authenticate { verifier: Arc::clone(&self.verifier), metrics: Arc::clone(metrics) },
-            authorize: Authorize {
-                policies: Arc::clone(&self.policies),
-                generation: self.generation,
-                gates: self.gates.clone(),
-                metrics: Arc::clone(metrics),
-            },
+            authorize: self.authorize(),
             scope: Scope {
                 limits: Arc::clone(&limits),
                 metrics: Arc::clone(metrics),
@@ -155,6 +164,7 @@ impl Built {
                 limits: Arc::clone(&limits),
                 metrics: Arc::clone(metrics),
                 room: room.clone(),
+                tails: tails.clone(),
             }
             .into(),
             conclude: Conclude {
@@ -173,6 +183,26 @@ impl Built {
             Ok(doors.collect())
         };
         (0..workers).map(of_worker).collect()
+    }
+
+    fn authorize(&self) -> Authorize {
+        Authorize {
+            policies: Arc::clone(&self.policies),
+            generation: self.generation,
+            gates: self.gates.clone(),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    /// Open tails must stand before this snapshot from now on.
+    pub fn judge_tails(&self) {
+        self.tails.judge_by(Judge {
+            generation: self.generation,
+            verifier: Arc::clone(&self.verifier),
+            authorize: self.authorize(),
+            limits: Arc::new(self.config.limits.clone()),
+            backends: self.config.backends.clone().into(),
+        });
     }
 
     /// The backends, with connections of one worker's own.

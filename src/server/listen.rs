@@ -6,9 +6,9 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+use tokio_util::task::TaskTracker;
 use tower::Service;
 
 /// How long the head of a request may take to arrive, and so how long a connection may stay idle. Longer
@@ -66,13 +67,14 @@ pub async fn accept(
 pub struct Connections {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
-    draining: GracefulShutdown,
     shutdown: watch::Receiver<bool>,
+    tasks: TaskTracker,
 }
 
 impl Connections {
-    /// None yet. Those that are still being opened when `shutdown` says true are given up.
-    pub fn new(shutdown: watch::Receiver<bool>) -> Self {
+    /// None yet; each will be one of `tasks`. When `shutdown` says true, requests in flight end, and connections
+    /// that are still being opened are given up.
+    pub fn new(shutdown: watch::Receiver<bool>, tasks: TaskTracker) -> Self {
         let mut http1 = http1::Builder::new();
         http1.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
@@ -81,7 +83,7 @@ impl Connections {
             .keep_alive_interval(PING_INTERVAL)
             .max_header_list_size(HEAD_BYTES as u32)
             .max_concurrent_streams(128);
-        Self { http1, http2, draining: GracefulShutdown::new(), shutdown }
+        Self { http1, http2, shutdown, tasks }
     }
 
     /// Serves `stream` with `service` in a task of its own.
@@ -92,15 +94,21 @@ impl Connections {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (http1, http2, watcher) = (self.http1.clone(), self.http2.clone(), self.draining.watcher());
+        let (http1, http2) = (self.http1.clone(), self.http2.clone());
         let (service, mut down) = (TowerToHyperService::new(service), self.shutdown.clone());
         let stream = Unstalled::new(stream, WRITE_TIMEOUT);
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let Some((protocol, stream)) = unless(&mut down, opened(stream, tls)).await else { return };
             let stream = TokioIo::new(stream);
             let served = match protocol {
-                Protocol::Http1 => watcher.watch(http1.serve_connection(stream, service)).await,
-                Protocol::Http2 => watcher.watch(http2.serve_connection(stream, service)).await,
+                Protocol::Http1 => {
+                    let connection = http1.serve_connection(stream, service).with_upgrades();
+                    served(connection, |connection| connection.graceful_shutdown(), &mut down).await
+                }
+                Protocol::Http2 => {
+                    let connection = http2.serve_connection(stream, service);
+                    served(connection, |connection| connection.graceful_shutdown(), &mut down).await
+                }
             };
             if let Err(error) = served {
                 tracing::debug!(error = %error, "connection ended");
@@ -117,22 +125,38 @@ impl Connections {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (http1, watcher) = (self.http1.clone(), self.draining.watcher());
         let stream = TokioIo::new(Unstalled::new(stream, WRITE_TIMEOUT));
-        let served = http1.serve_connection(stream, TowerToHyperService::new(service));
-        tokio::spawn(async move {
-            if let Err(error) = watcher.watch(served).await {
+        let connection = self.http1.serve_connection(stream, TowerToHyperService::new(service));
+        let mut down = self.shutdown.clone();
+        self.tasks.spawn(async move {
+            let served = served(connection, |connection| connection.graceful_shutdown(), &mut down);
+            if let Err(error) = served.await {
                 tracing::debug!(error = %error, "connection ended");
             }
         });
     }
 
-    /// Lets requests in flight end.
+    /// Waits until requests in flight have ended, and what they began.
     pub async fn drain(self) {
-        if tokio::time::timeout(DRAIN_TIMEOUT, self.draining.shutdown()).await.is_err() {
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("requests were still in flight at the end");
         }
     }
+}
+
+/// Serves `connection` to its end, which `end` tells it to come to at a shutdown.
+async fn served<C: Future>(
+    connection: C,
+    end: impl FnOnce(Pin<&mut C>),
+    down: &mut watch::Receiver<bool>,
+) -> C::Output {
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = asked(down) => end(connection.as_mut()),
+    }
+    connection.await
 }
 
 /// The protocol of one connection. Known before the connection is served, because hyper waits without

@@ -17,6 +17,7 @@ use crate::config::{AuditSink, Config};
 use crate::events::Metrics;
 use crate::events::audit::{Audit, AuditSettings, OtlpSettings, Sink, WhenFull, Writer};
 use crate::policy::Policies;
+use crate::stages::Lasting;
 use crate::trust::TrustFault;
 use admin::Admin;
 use arc_swap::ArcSwap;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 use workers::Workers;
 
 /// How long a new configuration's issuers may take to give their keys.
@@ -129,6 +131,7 @@ impl Running {
         self.built.metrics.reloaded(renewed.is_ok());
         self.built = renewed?;
         self.standing.store(Arc::new(self.built.standing()));
+        self.built.judge_tails();
         Ok(())
     }
 
@@ -200,7 +203,9 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
         }
         None => (None, None),
     };
-    let built = Built::first(config, policies.into(), Arc::clone(&metrics), audit)?;
+    let (shutdown, down) = watch::channel(false);
+    let tails = Arc::new(Lasting::new(down.clone()));
+    let built = Built::first(config, policies.into(), Arc::clone(&metrics), audit, Arc::clone(&tails))?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let doors = built.doors(workers)?;
 
@@ -216,8 +221,7 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
         None => None,
     };
 
-    let (shutdown, down) = watch::channel(false);
-    let running = Workers::start(doors, &down).map_err(StartFault::Worker)?;
+    let running = Workers::start(doors, &down, tails.tasks()).map_err(StartFault::Worker)?;
     let mut serving = JoinSet::new();
     for (door, listener) in listeners.into_iter().enumerate() {
         serving.spawn(accept(listener, down.clone(), running.giving(door)));
@@ -237,7 +241,7 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
         serving.spawn(control::listen::serve(bound, with_control, down.clone()));
     }
     serving.spawn(async move {
-        let connections = Connections::new(down.clone());
+        let connections = Connections::new(down.clone(), TaskTracker::new());
         accept(admin_listener, down, |stream| connections.serve(stream, None, service.clone())).await;
         connections.drain().await;
     });

@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
 use tower::Service;
 
 /// What a worker needs to serve the connections of one listener.
@@ -40,22 +41,24 @@ pub struct Workers<S> {
 }
 
 impl<S: Stack> Workers<S> {
-    /// One worker for each of `doors`, which has one door for each listener.
+    /// One worker for each of `doors`, which has one door for each listener. What
+    /// they serve are `tasks`, of which none is left when they end.
     ///
     /// # Errors
     /// If the system has no thread or no event queue for one.
     pub fn start(
         doors: impl IntoIterator<Item = Vec<Door<S>>>,
         shutdown: &watch::Receiver<bool>,
+        tasks: &TaskTracker,
     ) -> std::io::Result<Self> {
         let mut workers = Self { orders: Vec::new(), ended: Vec::new() };
         for (number, doors) in doors.into_iter().enumerate() {
             let (sender, receiver) = mpsc::unbounded_channel();
             let (end, ended) = oneshot::channel();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let shutdown = shutdown.clone();
+            let (shutdown, tasks) = (shutdown.clone(), tasks.clone());
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                runtime.block_on(work(doors, receiver, shutdown));
+                runtime.block_on(work(doors, receiver, shutdown, tasks));
                 let _ = end.send(());
             })?;
             workers.orders.push(sender);
@@ -103,8 +106,9 @@ async fn work<S: Stack>(
     doors: Vec<Door<S>>,
     mut given: mpsc::UnboundedReceiver<Order<S>>,
     shutdown: watch::Receiver<bool>,
+    tasks: TaskTracker,
 ) {
-    let connections = Connections::new(shutdown);
+    let connections = Connections::new(shutdown, tasks);
     tokio::spawn(tick());
     let open = |door: Door<S>| Door {
         tls: door.tls,

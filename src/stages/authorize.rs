@@ -1,15 +1,15 @@
 //! What the caller may see.
 
 use super::scope::method;
-use super::{Authenticated, Authorized, Decision, Gates, Raw, Refused, Reply};
+use super::{Authenticated, Authorized, Decision, Gates, Mount, Refused, Reply, Site};
 use crate::api::path::route;
-use crate::auth::Caller;
+use crate::auth::{Caller, Verified};
 use crate::events::Metrics;
 use crate::policy::{Grant, Narrowing, Outcome, Policies, SCOPE_HEADER, TENANT_HEADER};
 use crate::rejection::Forbidden;
 use crate::scope::holder;
 use futures_util::future::{Either, Ready, ready};
-use http::HeaderName;
+use http::{HeaderMap, HeaderName, Method};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
@@ -68,27 +68,14 @@ where
 impl Authorize {
     fn authorize(&self, request: Authenticated) -> Result<Authorized, Refused> {
         let Authenticated { mut raw, verified } = request;
-        let decision = verified.decision(self.generation, |caller| self.decide(caller));
-        let granted = match &*decision {
-            Ok(grants) => narrowing(&raw).and_then(|wish| {
-                // Which endpoint it is, is looked at twice where rules tell endpoints apart, and there only.
-                // By its method as well: to look at a silence is not to change it.
-                let class = || {
-                    let kind = raw.site.kind;
-                    let matched = route(kind, &raw.path).ok()?.by(kind, method(&raw.method)).ok()?;
-                    Some(matched.endpoint.class())
-                };
-                let class = if grants.by_class() { class() } else { None };
-                grants.choose(&raw.site.name, class, wish.as_ref())
-            }),
-            Err(forbidden) => Err(*forbidden),
+        let asked = Asked {
+            site: &raw.site,
+            method: &raw.method,
+            path: &raw.path,
+            headers: &raw.headers,
+            tenant: raw.tenant.as_deref(),
         };
-        // A backend that cannot say a dimension is closed, whatever is asked of it.
-        let open = |grant: Grant| {
-            let mount = holder(&raw.site.mounts, |mount| &mount.backend, &grant)?;
-            mount.backend.open_to(&grant).map(|()| (Arc::clone(mount), grant))
-        };
-        let (mount, grant) = match granted.and_then(open) {
+        let (mount, grant) = match self.grant(&verified, &asked) {
             Ok(granted) => granted,
             Err(forbidden) => return Err(raw.told.refuse(forbidden)),
         };
@@ -102,7 +89,41 @@ impl Authorize {
     }
 }
 
+/// What a decision needs to know of a request.
+pub(super) struct Asked<'a> {
+    pub site: &'a Site,
+    pub method: &'a Method,
+    /// The path below the mount.
+    pub path: &'a str,
+    pub headers: &'a HeaderMap,
+    /// The tenant that the path names before the mount.
+    pub tenant: Option<&'a str>,
+}
+
 impl Authorize {
+    /// What the caller may see of what is asked, and the backend that holds it.
+    pub(super) fn grant(
+        &self,
+        verified: &Verified<Decision>,
+        asked: &Asked<'_>,
+    ) -> Result<(Arc<Mount>, Grant), Forbidden> {
+        let decision = verified.decision(self.generation, |caller| self.decide(caller));
+        let grants = decision.as_ref().as_ref().map_err(|forbidden| *forbidden)?;
+        let wish = narrowing(asked)?;
+        // Which endpoint it is, is looked at twice where rules tell endpoints apart, and there only.
+        // By its method as well: to look at a silence is not to change it.
+        let class = || {
+            let kind = asked.site.kind;
+            let matched = route(kind, asked.path).ok()?.by(kind, method(asked.method)).ok()?;
+            Some(matched.endpoint.class())
+        };
+        let class = if grants.by_class() { class() } else { None };
+        let grant = grants.choose(&asked.site.name, class, wish.as_ref())?;
+        let mount = holder(&asked.site.mounts, |mount| &mount.backend, &grant)?;
+        // A backend that cannot say a dimension is closed, whatever is asked of it.
+        mount.backend.open_to(&grant).map(|()| (Arc::clone(mount), grant))
+    }
+
     /// Decides once a token; what could not be evaluated is told.
     fn decide(&self, caller: &Caller) -> Decision {
         let judgement = self.policies.judge(caller.claims());
@@ -118,10 +139,10 @@ impl Authorize {
     }
 }
 
-fn narrowing(raw: &Raw) -> Result<Option<Narrowing>, Forbidden> {
-    let lines = |name: HeaderName| raw.headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
+fn narrowing(asked: &Asked<'_>) -> Result<Option<Narrowing>, Forbidden> {
+    let lines = |name: HeaderName| asked.headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
     let headers = Narrowing::from_headers(lines(SCOPE), lines(TENANT))?;
-    match &raw.tenant {
+    match asked.tenant {
         None => Ok(headers),
         Some(tenant) => Narrowing::and_tenant(headers, tenant).map(Some),
     }

@@ -15,7 +15,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
@@ -115,7 +115,8 @@ impl Conclude {
         finished.emit(metrics);
         match place {
             Some(place) => {
-                let record = Box::new(record(&finished, &told));
+                let (status, duration) = (finished.status.as_u16(), finished.duration);
+                let record = Box::new(record(&told, outcome, status, rejection.as_deref(), duration));
                 response.map(|body| Audited::new(body, place, record).boxed_unsync())
             }
             None => response,
@@ -123,17 +124,24 @@ impl Conclude {
     }
 }
 
-fn record(finished: &RequestFinished<'_>, told: &Told) -> Record {
+/// The line of the audit log that tells of a request.
+pub(super) fn record(
+    told: &Told,
+    outcome: Outcome,
+    status: u16,
+    rejection: Option<&Rejection>,
+    duration: Duration,
+) -> Record {
     let caller = told.caller.as_deref();
     Record {
-        backend: finished.backend.map(str::to_owned),
-        endpoint: finished.endpoint.map(|endpoint| endpoint.name),
-        outcome: finished.outcome.name(),
-        status: finished.status.as_u16(),
-        refused: finished.rejection.map(Rejection::kind),
+        backend: told.measured().map(|(name, _)| name.to_owned()),
+        endpoint: told.endpoint.map(|endpoint| endpoint.name),
+        outcome: outcome.name(),
+        status,
+        refused: rejection.map(Rejection::kind),
         asked_sha256: told.digests.asked.clone(),
         sent_sha256: told.digests.sent.clone(),
-        duration: finished.duration.as_secs_f64(),
+        duration: duration.as_secs_f64(),
         trace_id: told.trace_id.as_deref().map(str::to_owned),
         ..Record::of(caller.map(Caller::issuer), caller.map(Caller::claims), told.grant.as_ref())
     }

@@ -1,5 +1,6 @@
 //! Sending what is sealed, and passing or cutting what comes back.
 
+use super::tail::{Opening, Tails};
 use super::{Answering, Mount, Refused, Reply, Told};
 use crate::api::{Kind, Methods};
 use crate::events::{Metrics, Outcome};
@@ -38,6 +39,8 @@ pub struct Sealed {
     pub(super) scoped: Scoped,
     /// Bytes that the answer's body may have, where that is limited.
     pub(super) answer_bytes: Option<u64>,
+    /// Of a live tail.
+    pub(super) opening: Option<Box<Opening>>,
     pub(super) told: Told,
 }
 
@@ -53,6 +56,8 @@ pub struct Forwarding {
     pub metrics: Arc<Metrics>,
     /// Where answers that are cut are read to.
     pub room: Room,
+    /// Live tails.
+    pub tails: Tails,
 }
 
 impl From<Forwarding> for Forward {
@@ -80,8 +85,13 @@ impl Service<Sealed> for Forward {
                     Err(rejection) => Err(told.refuse(rejection)),
                 };
             }
-            let Sealed { mount, scoped, answer_bytes, told } = sealed;
-            match stage.forward(&mount, scoped, answer_bytes).await {
+            let Sealed { mount, scoped, answer_bytes, opening, told } = sealed;
+            let answered = match opening {
+                // In a box, as it is seldom.
+                Some(opening) => Box::pin(stage.open(&mount, scoped, answer_bytes, *opening, &told)).await,
+                None => stage.forward(&mount, scoped, answer_bytes).await,
+            };
+            match answered {
                 Ok((response, outcome)) => Ok(Reply { response, outcome, told }),
                 Err(rejection) => Err(told.refuse(rejection)),
             }
@@ -103,6 +113,37 @@ impl Forwarding {
             Some(cut) => Box::pin(exchange.filtered(calls, &carried, cut)).await,
             None => exchange.passed(calls, &carried).await,
         }
+    }
+}
+
+impl Forwarding {
+    /// Opens a live tail: first to the backend, whose refusal is an answer like others.
+    async fn open(
+        &self,
+        mount: &Arc<Mount>,
+        scoped: Scoped,
+        most: Option<u64>,
+        opening: Opening,
+        told: &Told,
+    ) -> Result<(Response<Body>, Outcome), Rejection> {
+        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most };
+        let (calls, carried, _) = scoped.into_parts();
+        let [call]: [Call; 1] =
+            calls.try_into().map_err(|_| Rejection::Defect("a tail is opened by one call".into()))?;
+        let (handshake, sent) = self.tails.handshake(opening, mount, call.target())?;
+        let place = self.tails.place(told.grant.as_ref())?;
+        let started = Instant::now();
+        let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        let message_bytes = self.tails.message_bytes.min(most);
+        let opened = mount.upstream.websocket(call, &carried, message_bytes).await?;
+        exchange.answered(started);
+        let socket = match opened {
+            Ok(socket) => socket,
+            Err(answer) => return Err(exchange.refusal(answer.status(), Some(answer)).await),
+        };
+        let response = handshake.answer();
+        self.tails.begin(handshake, socket, sent, place, told);
+        Ok((response, Outcome::Passed))
     }
 }
 
@@ -230,11 +271,16 @@ impl Exchange<'_> {
     ) -> Result<Response<upstream::Answer>, Rejection> {
         let started = Instant::now();
         let response = self.mount.upstream.send(call, carried, gzip).await?;
+        self.answered(started);
+        Ok(response)
+    }
+
+    /// The backend answered what was sent at `started`.
+    fn answered(&self, started: Instant) {
         let metrics = self.stage.metrics.backend(self.mount.index);
         if let Some(metrics) = metrics.and_then(|b| b.endpoint(Some(self.endpoint))) {
             metrics.upstream(started.elapsed());
         }
-        Ok(response)
     }
 
     async fn whole(&self, upstream: Response<upstream::Answer>) -> Result<(Answer, Place), Rejection> {

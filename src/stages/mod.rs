@@ -13,6 +13,7 @@ mod mount;
 mod scope;
 mod scoped_queries;
 mod streamed;
+mod tail;
 
 pub use authenticate::Authenticate;
 pub use authorize::Authorize;
@@ -22,6 +23,7 @@ pub use gates::Gates;
 pub use mount::{Mount, Mounts, Raw, Served, Site};
 pub use scope::Scope;
 pub use scoped_queries::ScopedQueries;
+pub use tail::{Judge, Lasting, Tails};
 
 use crate::api::Endpoint;
 use crate::auth::{Caller, Verified};

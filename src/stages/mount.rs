@@ -10,6 +10,7 @@ use crate::upstream::{GrpcUpstream, TRACEPARENT, Upstream};
 use futures_util::future::{self, Either, Ready};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -57,6 +58,8 @@ pub struct Raw {
     pub(super) is_call: bool,
     pub(super) headers: HeaderMap,
     pub(super) body: Incoming,
+    /// How the connection is had once another protocol is agreed on, where one was asked for.
+    pub(super) upgrade: Option<OnUpgrade>,
     pub(super) told: Told,
 }
 
@@ -149,9 +152,10 @@ where
         let trace_id = trace_id(request.headers());
         let told = Told { site: Some(site.clone()), trace_id, ..Told::default() };
         let late = told.clone();
-        let (head, body) = request.into_parts();
-        let method = head.method;
-        let raw = Raw { site, tenant, method, path, query, is_call, headers: head.headers, body, told };
+        let (mut head, body) = request.into_parts();
+        let upgrade = head.extensions.remove::<OnUpgrade>();
+        let (method, headers) = (head.method, head.headers);
+        let raw = Raw { site, tenant, method, path, query, is_call, headers, body, upgrade, told };
         let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
         Either::Right(Bounded { answering, late: Some(late) })
     }

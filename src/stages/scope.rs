@@ -1,9 +1,10 @@
 //! Reading the request, and the scope into it.
 
+use super::tail::{self, Opening};
 use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Told, call};
 use crate::api::parameters::Parameters;
 use crate::api::path::Matched;
-use crate::api::{self, Endpoint, Methods};
+use crate::api::{self, Endpoint, Methods, Treatment};
 use crate::events::audit::digest;
 use crate::events::{Metrics, Outcome};
 use crate::lang::QueryErrorKind;
@@ -99,6 +100,8 @@ struct Begun {
     matched: Matched,
     query: Option<String>,
     headers: HeaderMap,
+    /// Of a live tail.
+    opening: Option<Box<Opening>>,
     told: Told,
 }
 
@@ -106,9 +109,10 @@ impl<S> Scoping<S>
 where
     S: Service<Sealed, Response = Reply, Error = Refused>,
 {
-    fn finish(&mut self, begun: Begun, body: Option<Vec<u8>>) -> Planned<S::Future> {
+    fn finish(&mut self, mut begun: Begun, body: Option<Vec<u8>>) -> Planned<S::Future> {
         let mount = Arc::clone(&begun.mount);
         let answer_bytes = begun.grant.limits().and_then(|limits| limits.answer_bytes);
+        let opening = begun.opening.take();
         let asked =
             || digest([begun.query.as_deref().unwrap_or("").as_bytes(), body.as_deref().unwrap_or_default()]);
         let asked = self.stage.audited.then(asked);
@@ -121,7 +125,8 @@ where
         }
         Either::Left(ready(match plan {
             Ok(Plan::Send(scoped)) => {
-                return Either::Right(self.next.call(Sealed { mount, scoped, answer_bytes, told }));
+                let sealed = Sealed { mount, scoped, answer_bytes, opening, told };
+                return Either::Right(self.next.call(sealed));
             }
             Ok(Plan::Answer(fixed)) if is_rpc => match known(&fixed) {
                 Ok(message) => {
@@ -144,7 +149,7 @@ impl Scope {
     /// parameters. The body is given where it is to be read.
     fn begin(&self, request: Authorized) -> Result<(Begun, Option<Incoming>), Refused> {
         let Authorized { raw, mount, grant } = request;
-        let Raw { method: given, path, query, is_call, headers, body, mut told, .. } = raw;
+        let Raw { site, tenant, method: given, path, query, is_call, headers, body, upgrade, mut told } = raw;
         let matched = match mount.backend.route(&path) {
             Ok(matched) => matched,
             Err(rejection) => return Err(told.refuse(rejection)),
@@ -173,11 +178,15 @@ impl Scope {
             }
             _ => return Err(told.refuse(Rejection::Malformed("a GET has no body"))),
         };
-        Ok((Begun { mount, grant, matched, query, headers, told }, body))
+        let opening = (matched.endpoint.treatment == Treatment::Tail).then(|| {
+            let (query, headers) = (query.clone(), headers.clone());
+            Box::new(Opening { upgrade, asked: tail::Asked { site, headers, tenant, path, query } })
+        });
+        Ok((Begun { mount, grant, matched, query, headers, opening, told }, body))
     }
 
     fn plan(&self, begun: Begun, body: Option<Vec<u8>>) -> (Result<Plan, Rejection>, Told) {
-        let Begun { mount, grant, matched, query, headers, told } = begun;
+        let Begun { mount, grant, matched, query, headers, told, .. } = begun;
         let endpoint = matched.endpoint;
         let (form, body) = match form(endpoint, body) {
             Ok(read) => read,
@@ -316,7 +325,7 @@ fn body_type(headers: &HeaderMap, accepted: Accepted) -> Result<(), Rejection> {
     }
 }
 
-fn carried(headers: &HeaderMap) -> Result<Carried, Rejection> {
+pub(super) fn carried(headers: &HeaderMap) -> Result<Carried, Rejection> {
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     Ok(Carried {
         traceparent: text(TRACEPARENT).and_then(Traceparent::parse),

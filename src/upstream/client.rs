@@ -1,6 +1,6 @@
 //! An HTTP client that sends nothing but sealed calls.
 
-use super::pool::{Answer, Pool, Written};
+use super::pool::{Answer, Failure, Pool, Switched, Written};
 use crate::rejection::UpstreamFault;
 use crate::scope::call::REMOTE_READ;
 use crate::scope::{Accept, Call, Carried, Outgoing};
@@ -100,9 +100,29 @@ impl Upstream {
         carried: &Carried,
         gzip: bool,
     ) -> Result<Response<Answer>, UpstreamFault> {
-        let request = self.request(call, carried, gzip).ok_or(UpstreamFault::Unreachable)?;
-        match tokio::time::timeout(self.timeout, self.pool.send(&request, self.timeout)).await {
-            Ok(Ok(response)) => Ok(response),
+        let request = self.request(call, carried, gzip, None).ok_or(UpstreamFault::Unreachable)?;
+        self.within(self.pool.send(&request, self.timeout)).await
+    }
+
+    /// Sends `call` as the opening handshake of a WebSocket with this key (RFC 6455, section 4.1), and gives the
+    /// connection if the backend changes to it.
+    ///
+    /// # Errors
+    /// As [`Upstream::send`].
+    pub(super) async fn switch(
+        &self,
+        call: Call,
+        carried: &Carried,
+        key: &str,
+    ) -> Result<Result<Switched, Response<Answer>>, UpstreamFault> {
+        let request = self.request(call, carried, false, Some(key)).ok_or(UpstreamFault::Unreachable)?;
+        self.within(self.pool.switch(&request, self.timeout)).await
+    }
+
+    /// What `asking` gives within the time that the backend has.
+    async fn within<T>(&self, asking: impl Future<Output = Result<T, Failure>>) -> Result<T, UpstreamFault> {
+        match tokio::time::timeout(self.timeout, asking).await {
+            Ok(Ok(given)) => Ok(given),
             Ok(Err(error)) => {
                 tracing::warn!(error = %ErrorChain(&*error), "backend cannot be reached");
                 Err(UpstreamFault::Unreachable)
@@ -113,7 +133,13 @@ impl Upstream {
 
     /// The request, with a fixed set of headers and none of the caller's but those carried. `None` if there
     /// is what no request target has: nothing of a caller's may become another line of the head.
-    fn request(&self, mut call: Call, carried: &Carried, gzip: bool) -> Option<Written> {
+    fn request(
+        &self,
+        mut call: Call,
+        carried: &Carried,
+        gzip: bool,
+        websocket_key: Option<&str>,
+    ) -> Option<Written> {
         let outgoing = call.take_outgoing();
         let (method, body): (_, &[u8]) = match &outgoing {
             Outgoing::Get => ("GET ", &[]),
@@ -148,6 +174,11 @@ impl Upstream {
             write(name);
             write(": ");
             write(value);
+        }
+        if let Some(key) = websocket_key {
+            write("\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13");
+            write("\r\nsec-websocket-key: ");
+            write(key);
         }
         if let Outgoing::Post { content_type, .. } = &outgoing {
             write("\r\ncontent-type: ");

@@ -27,7 +27,7 @@ pub(super) struct Broken(&'static str);
 pub(super) struct Head {
     /// The status.
     pub status: StatusCode,
-    /// `Content-Type` and `Content-Encoding`, if they are there.
+    /// `Content-Type` and `Content-Encoding`, if they are there; of a change of protocol, all.
     pub headers: HeaderMap,
     /// How the body ends.
     pub framing: Framing,
@@ -38,6 +38,16 @@ pub(super) struct Head {
 impl Head {
     /// Takes a head off `buffer`, with those of interim answers before it; `None` if it is not whole yet.
     pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Self>, Broken> {
+        Self::taken(buffer, false)
+    }
+
+    /// As [`Head::take`], where another protocol was asked for: 101 is an answer then, whose headers are all kept,
+    /// and what follows is that protocol's.
+    pub(super) fn take_switch(buffer: &mut BytesMut) -> Result<Option<Self>, Broken> {
+        Self::taken(buffer, true)
+    }
+
+    fn taken(buffer: &mut BytesMut, switches: bool) -> Result<Option<Self>, Broken> {
         loop {
             // Written by the parser only as far as there are headers.
             let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
@@ -51,15 +61,30 @@ impl Head {
                 Err(_) => return Err(Broken("its head is no head")),
             };
             let code = response.code.unwrap_or_default();
-            // We ask for no change of protocol; other interim answers say nothing to us.
+            // Interim answers other than a change of protocol say nothing to us.
             if matches!(code, 100 | 102..=199) {
                 buffer.advance(length);
                 continue;
             }
-            let head = Self::of(code, response.version == Some(1), response.headers)?;
+            let head = match code {
+                101 if switches && response.version == Some(1) => Self::switched(response.headers)?,
+                _ => Self::of(code, response.version == Some(1), response.headers)?,
+            };
             buffer.advance(length);
             return Ok(Some(head));
         }
+    }
+
+    fn switched(given: &[Header<'_>]) -> Result<Self, Broken> {
+        let mut headers = HeaderMap::new();
+        for header in given {
+            let (name, value) =
+                (HeaderName::from_bytes(header.name.as_bytes()), HeaderValue::from_bytes(header.value));
+            let (Ok(name), Ok(value)) = (name, value) else { return Err(Broken("a header is no text")) };
+            headers.append(name, value);
+        }
+        let status = StatusCode::SWITCHING_PROTOCOLS;
+        Ok(Self { status, headers, framing: Framing::Close, stays: false })
     }
 
     fn of(code: u16, is_1_1: bool, given: &[Header<'_>]) -> Result<Self, Broken> {
@@ -316,6 +341,19 @@ mod tests {
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n";
         assert!(head(text).unwrap().is_none());
         assert_eq!(head(&format!("{text}\r\n")).unwrap().unwrap().status, StatusCode::OK);
+    }
+
+    #[test]
+    fn a_change_of_protocol_is_an_answer_where_it_was_asked_for() {
+        let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX: 1\r\nX: 2\r\n\r\nframe";
+        assert!(Head::take(&mut BytesMut::from(text)).is_err());
+        let mut buffer = BytesMut::from(text);
+        let head = Head::take_switch(&mut buffer).unwrap().unwrap();
+        assert_eq!((head.status.as_u16(), head.headers.get_all("x").iter().count()), (101, 2));
+        assert_eq!((head.headers["upgrade"].as_bytes(), &buffer[..]), (&b"websocket"[..], &b"frame"[..]));
+        let refused = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(Head::take_switch(&mut BytesMut::from(refused)).unwrap().unwrap().status, 400);
+        assert!(Head::take_switch(&mut BytesMut::from("HTTP/1.0 101 Old\r\n\r\n")).is_err());
     }
 
     #[test]

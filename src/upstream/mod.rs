@@ -5,6 +5,7 @@ mod decode;
 mod grpc;
 mod http1;
 mod pool;
+pub mod websocket;
 
 pub use client::{LOKI_FLAGS, Reach, TRACEPARENT, Upstream};
 pub use decode::{DecodeFault, Place, Room, collect};

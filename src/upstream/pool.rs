@@ -5,7 +5,7 @@
 
 use super::http1::{Broken, Framing, Head, Part};
 use bytes::{Bytes, BytesMut};
-use http::{Response, Uri};
+use http::{HeaderMap, Response, StatusCode, Uri};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -78,6 +78,22 @@ impl Pool {
         Ok(self.answer(head, connection, patience))
     }
 
+    /// Sends `request`, which asks for another protocol, over a connection of its own.
+    pub(super) async fn switch(
+        self: &Arc<Self>,
+        request: &Written,
+        patience: Duration,
+    ) -> Result<Result<Switched, Response<Answer>>, Failure> {
+        let mut connection = self.connect().await?;
+        connection.write(&request.bytes).await?;
+        let head = connection.read_head(Head::take_switch).await?;
+        if head.status != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Err(self.answer(head, connection, patience)));
+        }
+        let Connection { stream, buffer, .. } = *connection;
+        Ok(Ok(Switched { headers: head.headers, stream, read: buffer.into() }))
+    }
+
     fn answer(
         self: &Arc<Self>,
         head: Head,
@@ -121,10 +137,24 @@ impl Pool {
     }
 }
 
+/// What is read from and written to.
+pub(super) type Stream = TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>;
+
+/// A connection on which another protocol is spoken from now on.
+#[derive(Debug)]
+pub(super) struct Switched {
+    /// Those of the backend's answer.
+    pub headers: HeaderMap,
+    /// The connection.
+    pub stream: Stream,
+    /// What was read of it after the answer.
+    pub read: Vec<u8>,
+}
+
 /// One connection.
 #[derive(Debug)]
 struct Connection {
-    stream: TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>,
+    stream: Stream,
     /// What was read and not taken.
     buffer: BytesMut,
     /// When it was last given back.
@@ -140,7 +170,7 @@ impl Connection {
     /// Writes a request, and reads the head of its answer.
     async fn exchange(&mut self, request: &[u8]) -> Result<Head, Failure> {
         let written = self.write(request).await;
-        match self.read_head().await {
+        match self.read_head(Head::take).await {
             Ok(head) => {
                 // A backend that refuses early need not take the whole of a request.
                 Ok(Head { stays: head.stays && written.is_ok(), ..head })
@@ -154,13 +184,16 @@ impl Connection {
         self.stream.flush().await
     }
 
-    async fn read_head(&mut self) -> Result<Head, Failure> {
+    async fn read_head(
+        &mut self,
+        take: fn(&mut BytesMut) -> Result<Option<Head>, Broken>,
+    ) -> Result<Head, Failure> {
         loop {
             self.buffer.reserve(READ_BYTES);
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(ended().into());
             }
-            if let Some(head) = Head::take(&mut self.buffer)? {
+            if let Some(head) = take(&mut self.buffer)? {
                 return Ok(head);
             }
         }

@@ -24,5 +24,6 @@ mod requests;
 mod scope_command;
 mod sites;
 mod support;
+mod tail;
 mod tenancy;
 mod tidy;

@@ -260,7 +260,7 @@ async fn atk_01_to_06_0c_25_4a_4c_no_other_path_reaches_a_backend() {
         "/Prometheus/api/v1/query?query=up",
         "/loki/api/prom/query?query=up",
         "/loki/loki/api/v1/push",
-        "/loki/loki/api/v1/tail",
+        "/loki/api/prom/tail",
         "/loki/loki/api/v1/delete",
         "/loki/config",
         "/tempo/api/v2/traces/diff/",

@@ -56,6 +56,33 @@ fn loki_and_tempo_take_a_bounded_range_where_none_is_named() {
 }
 
 #[test]
+fn a_live_tail_begins_so_far_back_and_no_further() {
+    let range =
+        |seconds: u64| RuleLimits { range: Some(Duration::from_secs(seconds)), ..RuleLimits::default() };
+    let target = |rest: &str| format!("/loki/api/v1/tail?query={{a=%22b%22}}{rest}");
+    let tail = |seconds: u64, rest: &str| over(&range(seconds), Kind::Loki, &target(rest));
+    assert_eq!(tail(60, "&since=1m"), "");
+    assert_eq!(
+        tail(60, "&since=61s"),
+        "parameter `since` is over 60 s, the most that your policy rules allow"
+    );
+    assert!(tail(60, "&since=x").contains("`since` is no duration"));
+    assert!(tail(7200, "&start=1700000000").contains("`start` is not taken"));
+    assert_eq!(over(&RuleLimits::default(), Kind::Loki, &target("&start=1700000000")), "");
+    let said = |seconds: u64, since: Option<&str>| {
+        let asked = asked(Kind::Loki, &target(""));
+        let arguments = since.map(|since| Argument::Plain("since", since.to_owned())).into_iter().collect();
+        let draft = Draft { path: String::new(), arguments, accept: Accept::Json, sending: Sending::AsRow };
+        let mut drafts = [draft];
+        cap_past(&range(seconds), asked.matched.endpoint, &mut drafts);
+        format!("{:?}", drafts[0].arguments)
+    };
+    assert_eq!(said(3599, None), r#"[Plain("since", "3599000ms")]"#);
+    assert_eq!(said(3600, None), "[]");
+    assert_eq!(said(60, Some("5s")), r#"[Plain("since", "5s")]"#);
+}
+
+#[test]
 fn points_are_held_at_their_limit_and_one_more_is_refused() {
     let allowed = RuleLimits { points: Some(60), ..RuleLimits::default() };
     let ask = |rest: &str| over(&allowed, Kind::Prometheus, &format!("{RANGE}&start=0&end=3600{rest}"));

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 /// A bound socket.
 pub enum Bound {
@@ -81,7 +82,7 @@ async fn unused(path: &Path) -> io::Result<()> {
 
 /// Serves what comes, until `down` says true.
 pub async fn serve(bound: Bound, service: Admin, down: watch::Receiver<bool>) {
-    let connections = Connections::new(down.clone());
+    let connections = Connections::new(down.clone(), TaskTracker::new());
     match bound {
         Bound::Loopback(listener, _) => {
             accept(listener, down, |stream| connections.serve(stream, None, service.clone())).await;

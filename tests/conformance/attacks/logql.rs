@@ -96,9 +96,9 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
             all.push(control(clock, attack));
         }
     }
-    // What holds a connection open: not there.
+    // What holds a connection open is a WebSocket or nothing; `tail.rs` has the rest.
     let request = Request::get("/loki/api/v1/tail", &clock.range(&[("query", r#"{service="canary"}"#)]));
-    all.push(control(clock, Attack::refused("ATK-26 tail-outlives-token", "loki", request, &[404])));
+    all.push(control(clock, Attack::refused("ATK-26 tail-outlives-token", "loki", request, &[426])));
     let request = Request::get(RANGE, &clock.steps(&[("query", r#"{service="canary"}"#)]));
     all.push(Attack::shows("ATK-15 dots-are-dots in LogQL", "loki", request, "canary-press.one").by("erin"));
     all

@@ -118,7 +118,6 @@ fn side_doors(clock: &Clock) -> Vec<Attack> {
         "/api/prom/query?query={service=\"catalog\"}",
         "/api/prom/label",
         "/api/prom/tail?query={service=\"catalog\"}",
-        "/loki/api/v1/tail?query={service=\"catalog\"}",
         "/loki/api/v1/delete",
         "/loki/api/v1/rules",
         "/loki/api/v1/rules/bookstore.yaml",

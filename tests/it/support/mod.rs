@@ -8,4 +8,5 @@ pub mod proxy;
 // The library's unit tests use it too, and other parts of it.
 #[allow(dead_code)]
 pub mod signing;
+pub mod tail;
 pub mod upstream;

@@ -29,6 +29,10 @@ pub const POLICY: &str = "rules:
     when: has(claims.single)
     scope: { tenant: claims.single }
     limits: { concurrent_requests: 1 }
+  - name: few tails
+    when: has(claims.few)
+    scope: { tenant: claims.few }
+    limits: { tails: 1, range: 60s, concurrent_requests: 1 }
   - name: brief callers
     when: has(claims.brief)
     scope: { tenant: claims.brief }
@@ -103,25 +107,36 @@ impl Proxy {
 
     /// Starts all of it with `more` at the end of the configuration.
     pub async fn start_with(more: &str) -> Self {
-        Self::start_as(LOKI, "", more, true).await
+        Self::start_as(None, LOKI, "", more, true).await
     }
 
     /// Starts all of it with `loki_has` in what is configured of Loki, and `more` at the end.
     pub async fn start_of(loki_has: &str, more: &str) -> Self {
-        Self::start_as(loki_has, "", more, true).await
+        Self::start_as(None, loki_has, "", more, true).await
     }
 
     /// Starts all of it with one issuer more, a line of its own.
     pub async fn start_trusting(issuer: &str) -> Self {
-        Self::start_as(LOKI, issuer, "", true).await
+        Self::start_as(None, LOKI, issuer, "", true).await
     }
 
     /// Starts all of it, but calls of gRPC go to a Tempo that serves none.
     pub async fn start_without_grpc() -> Self {
-        Self::start_as(LOKI, "", "", false).await
+        Self::start_as(None, LOKI, "", "", false).await
     }
 
-    async fn start_as(loki_has: &str, second_issuer: &str, more: &str, grpc_served: bool) -> Self {
+    /// Starts all of it with the Loki at this URL, and `more` at the end.
+    pub async fn start_before(loki: String, more: &str) -> Self {
+        Self::start_as(Some(loki), LOKI, "", more, true).await
+    }
+
+    async fn start_as(
+        other_loki: Option<String>,
+        loki_has: &str,
+        second_issuer: &str,
+        more: &str,
+        grpc_served: bool,
+    ) -> Self {
         let issuer = FakeIssuer::start().await;
         let (prometheus, loki, tempo) =
             (FakeUpstream::start().await, FakeUpstream::start().await, FakeUpstream::start().await);
@@ -150,7 +165,7 @@ policies: policies
             issuer.jwks_url(),
             prometheus.url(),
             prometheus.url(),
-            loki.url(),
+            other_loki.unwrap_or_else(|| loki.url()),
             tempo.url(),
             alertmanager.url(),
         );
