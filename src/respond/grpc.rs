@@ -81,9 +81,12 @@ pub fn code(rejection: &Rejection) -> u16 {
         Rejection::ContentType(_) => NOT_SERVED,
         Rejection::Token(TokenFault::KeysUnavailable) => NOT_NOW,
         Rejection::Token(_) => UNKNOWN_CALLER,
-        Rejection::Forbidden(_) => NOT_GRANTED,
-        Rejection::TooLarge { .. } | Rejection::Overloaded | Rejection::RateLimited { .. } => TOO_MUCH,
-        Rejection::Parameter { .. } | Rejection::Malformed(_) => CANNOT_BE_READ,
+        Rejection::Forbidden(_) | Rejection::Origin => NOT_GRANTED,
+        Rejection::TooLarge { .. }
+        | Rejection::Overloaded
+        | Rejection::RateLimited { .. }
+        | Rejection::TooManyTails { .. } => TOO_MUCH,
+        Rejection::Parameter { .. } | Rejection::Malformed(_) | Rejection::Upgrade(_) => CANNOT_BE_READ,
         Rejection::Query { error, .. } => match error.kind {
             QueryErrorKind::Syntax | QueryErrorKind::Unsupported | QueryErrorKind::Unsafe => CANNOT_BE_READ,
             QueryErrorKind::Limit => TOO_MUCH,

@@ -50,7 +50,7 @@ pub(super) async fn forward(
     stage: Arc<Forwarding>,
     sealed: Sealed,
 ) -> Result<(Response<Body>, Outcome), Rejection> {
-    let Sealed { mount, scoped, answer_bytes: most, told } = sealed;
+    let Sealed { mount, scoped, answer_bytes: most, told, .. } = sealed;
     let endpoint = scoped.endpoint();
     let (calls, carried, cut) = scoped.into_parts();
     let (Methods::Grpc(rpc), Some(cut), Some(upstream)) = (endpoint.methods, cut, &mount.grpc) else {

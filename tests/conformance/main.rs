@@ -29,6 +29,7 @@ mod remote_read;
 mod report;
 mod seed;
 mod sessions;
+mod tail;
 mod world;
 
 use std::collections::BTreeMap;
@@ -74,10 +75,13 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     let rules = compare::Rules::load()?;
     let only = std::env::var("PALISADE_CONFORMANCE_ONLY").unwrap_or_default();
     let cases = queries::load(&only)?;
+    let ending = tail::begin(&world, &only);
     queries::run(&world, &rules, &cases, only.is_empty(), report);
     remote_read::run(&world, &only, report);
     attacks::run(&world, &rules, &only, report);
     grpc::attacks(&world, &only, report);
+    // After those that look at what the seed holds: it pushes more.
+    tail::run(&world, ending, &only, report);
     // The last, because it changes the realm's keys and ends Keycloak.
     sessions::run(&mut world, dir.path(), &only, report);
     Ok(())
