@@ -32,6 +32,10 @@ deny:
 conformance:
     bash .ci/steps conformance
 
+# The routes that the backends register, held against what tests/routes has of them.
+routes:
+    bash .ci/steps routes
+
 # Our readers beside the parsers of Prometheus, Loki and Tempo; installs what it needs.
 oracle:
     PALISADE_ORACLE=200000 bash .ci/steps oracle

@@ -21,6 +21,7 @@ mod reach;
 mod refusals;
 mod reload;
 mod requests;
+mod routes;
 mod scope_command;
 mod sites;
 mod support;
