@@ -246,5 +246,26 @@ pub static REFUSED: &[Refused] = &[
     Refused { path: "/-/quit", why: "ends the server" },
     Refused { path: "/debug/*", why: "memory of the server, everyone's data among it" },
     Refused { path: "/user/*", why: "files of the server" },
-    Refused { path: "/", why: "pages, which ask what is not served" },
+    Refused { path: "OPTIONS /api/v1/*", why: "no page of another origin asks with a bearer token" },
+    Refused { path: "/", why: PAGE },
+    Refused { path: "/agent", why: PAGE },
+    Refused { path: "/alertmanager-discovery", why: PAGE },
+    Refused { path: "/alerts", why: PAGE },
+    Refused { path: "/config", why: PAGE },
+    Refused { path: "/flags", why: PAGE },
+    Refused { path: "/graph", why: PAGE },
+    Refused { path: "/query", why: PAGE },
+    Refused { path: "/rules", why: PAGE },
+    Refused { path: "/service-discovery", why: PAGE },
+    Refused { path: "/status", why: PAGE },
+    Refused { path: "/targets", why: PAGE },
+    Refused { path: "/tsdb-status", why: PAGE },
+    Refused { path: "/assets/*", why: PART_OF_PAGES },
+    Refused { path: "/static/*", why: PART_OF_PAGES },
+    Refused { path: "/favicon.ico", why: PART_OF_PAGES },
+    Refused { path: "/favicon.svg", why: PART_OF_PAGES },
+    Refused { path: "/manifest.json", why: PART_OF_PAGES },
 ];
+
+const PAGE: &str = "a page, which asks what is not served";
+const PART_OF_PAGES: &str = "a part of the pages";

@@ -211,7 +211,7 @@ pub static REFUSED: &[Refused] = &[
     Refused { path: "/live-store/*", why: "changes the server" },
     Refused { path: "/distributor/ring", why: "about the server" },
     Refused { path: "/compactor/ring", why: "about the server" },
-    Refused { path: "/metrics-generator/ring", why: "about the server" },
+    Refused { path: "/{name}/ring", why: "about the server" },
     Refused { path: "/backend-worker/ring", why: "about the server" },
     Refused { path: "/partition-ring", why: "about the server, and changes it" },
     Refused { path: "/partition/ring", why: "about the server, and changes it" },
