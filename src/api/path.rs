@@ -201,6 +201,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_with_a_reason_is_no_row() {
+        for kind in Kind::ALL {
+            for refused in kind.refused().iter().filter(|refused| refused.path.starts_with('/')) {
+                assert_eq!(name(kind, &refused.path.replace('*', "x")), None, "{kind} {}", refused.path);
+            }
+        }
+    }
+
+    #[test]
     fn rows_of_one_path_are_told_apart_by_method() {
         let by = |path: &str, method| {
             let found = route(Kind::Alertmanager, path).unwrap().by(Kind::Alertmanager, method);

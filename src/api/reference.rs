@@ -74,13 +74,14 @@ fn treatment(endpoint: &Endpoint) -> String {
             Filter::Alerts | Filter::AlertGroups => {
                 "alerts are checked again, their states are those that the caller's own silences and alerts make"
             }
-            Filter::Rules => {
+            Filter::Rules if endpoint.parameters.iter().any(|p| p.name == "group_limit") => {
                 "rules that say the caller's tenant, and those with alerts of the caller's; paged afterwards"
             }
             Filter::Metadata => {
                 "cut to the names that the caller has; no help texts, type and unit where all agree; limited afterwards"
             }
             Filter::RemoteRead => "each query is scoped by a pattern; each series of the answer is checked",
+            Filter::Rules => "rules that say the caller's tenant, and those with alerts of the caller's",
             Filter::FiringAlerts => "cut to the caller's alerts",
             Filter::Receivers => "made from the receivers of the caller's alerts",
             Filter::Silences => "cut to the caller's silences",

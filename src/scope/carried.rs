@@ -11,7 +11,8 @@ pub struct Carried {
     /// The caller takes gzip. Only asked of the backend where the answer passes as it is.
     pub gzip: bool,
     /// Loki's `X-Loki-Response-Encoding-Flags: categorize-labels`: entries tell structured metadata and
-    /// parsed labels apart. The only value that is passed.
+    /// parsed labels apart. The only value that is passed. `X-Query-Tags` is not: beside the log it opens streams
+    /// of Loki's own (`pkg/util/httpreq/tags.go`), which no scope finds.
     pub categorize_labels: bool,
     /// `escaping=allow-utf-8` in `Accept`: Prometheus' text format may have names beyond `[a-zA-Z0-9_:]` as
     /// they are (`NegotiateAccept` in `expfmt/encode.go` of its common library).
