@@ -144,6 +144,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
         name: "index_shards",
         methods: Methods::GetPost,
         path: "/loki/api/v1/index/shards",
+        // Answered by queriers. A frontend of 3.7 fails once it has the answer (`StatsCollectorMiddleware` in
+        // `pkg/querier/queryrange/stats.go` knows no such request).
         parameters: &[
             query(Entry::OneSelector),
             START,

@@ -81,6 +81,7 @@ impl Backends {
                 return Err(format!("{} loki: {} {}", self.name, answer.status, answer.text()));
             }
             self.flushed(loki, start)?;
+            self.ruled(loki)?;
         }
         if let Some(loki) = self.at.get(ORGS) {
             self.orgs(loki, start)?;
@@ -190,6 +191,23 @@ impl Backends {
         Err(format!("{} loki: the seed does not show", self.name))
     }
 
+    /// Loki's ruler evaluates its rules again and again; patterns follow a push by a moment.
+    fn ruled(&self, loki: &Base) -> Result<(), String> {
+        let expected = seed::loki::alerts(self.holds);
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let alerts = Request::get("/prometheus/api/v1/alerts", &[]).send(loki)?.json();
+            let seen = alerts.as_ref().and_then(|v| v["data"]["alerts"].as_array()).map_or(0, Vec::len);
+            let rules = Request::get("/prometheus/api/v1/rules", &[]).send(loki)?.text();
+            if seen == expected && !rules.contains(r#""health":"unknown""#) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        let rules = Request::get("/prometheus/api/v1/rules", &[]).send(loki)?.text();
+        Err(format!("{} loki: the rules do not show: {rules}", self.name))
+    }
+
     /// Tempo answers tag values from closed blocks only, and metrics from the
     /// generator's; both follow a push by some seconds.
     fn visible(&self, tempo: &Base, start: i64) -> Result<(), String> {
@@ -248,6 +266,8 @@ impl Backends {
             .replace("GRPC", &grpc.to_string())
             .replace("GOSSIP", &gossip.to_string());
         write(&dir.join("loki.yaml"), &config)?;
+        // The one organization of a Loki that does not tell any apart.
+        write(&dir.join("data/rules/fake/bookstore.yaml"), &seed::loki::rules(self.holds))?;
         let args = ["-config.file=loki.yaml".to_owned()];
         self.spawn(kind, dir, program, &args, Base::local(http), "/ready")
     }
@@ -332,6 +352,7 @@ ingester: { lifecycler: { min_ready_duration: 0s, final_sleep: 0s }, query_store
 limits_config: { reject_old_samples: false, volume_enabled: true, allow_structured_metadata: true }
 compactor: { working_directory: data/compactor, compaction_interval: 24h }
 pattern_ingester: { enabled: true }
+ruler: { evaluation_interval: 15s, poll_interval: 5s, enable_api: true }
 query_range: { cache_results: false, cache_index_stats_results: false }
 schema_config:
   configs:

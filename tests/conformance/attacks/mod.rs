@@ -10,6 +10,7 @@ mod alertmanager;
 mod gaps;
 mod identity;
 mod logql;
+mod loki;
 mod prometheus;
 mod promql;
 mod requests;
@@ -257,6 +258,7 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
     attacks.extend(prometheus::all(&clock));
     attacks.extend(promql::all(&clock));
     attacks.extend(logql::all(&clock));
+    attacks.extend(loki::all(&clock));
     attacks.extend(traceql::all(&clock));
     attacks.extend(alertmanager::all());
     for attack in attacks.iter().filter(|a| a.name.contains(only)) {

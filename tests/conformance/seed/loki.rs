@@ -1,4 +1,4 @@
-//! Streams, as bodies of Loki's push API.
+//! Streams, as bodies of Loki's push API, and rules of its ruler.
 
 use serde_json::{Value, json};
 
@@ -51,10 +51,58 @@ fn owned(streams: &mut Vec<Value>, start: i64, tenant: &str, weight: i64) {
             "values": values,
         }));
     }
+    // As many lines of one shape and level as a pattern must have to show.
+    let same: Vec<Value> = (0..ENTRIES)
+        .map(|n| json!([at(start, n, 5), format!("level=info recommended {n} books of {weight} to {note}")]))
+        .collect();
+    streams.push(json!({
+        "stream": { "tenant": tenant, "region": "eu-west", "service": "recommender" },
+        "values": same,
+    }));
     streams.push(json!({
         "stream": { "tenant": tenant, "region": "eu-west", "service": "canary", "note": note },
         "values": [[at(start, 3, 0), format!("only {tenant} may read {note}")]],
     }));
+}
+
+/// The rule file for one set of streams: each tenant's rules say so; an alert of the operator's goes to each
+/// tenant that it is about; other rules of the operator's are nobody's.
+pub fn rules(holds: Holds) -> String {
+    let mut groups = Vec::new();
+    for tenant in TENANTS.iter().filter(|tenant| holds.tenant(tenant)) {
+        let (note, labels) = (canary(tenant), json!({ "tenant": tenant }));
+        let own = format!(r#"count_over_time({{tenant="{tenant}", service="catalog"}} |= " 500 " [12h])"#);
+        groups.push(json!({ "name": format!("{tenant} own"), "interval": "15s", "rules": [
+            {
+                "alert": "OwnErrors", "expr": format!("sum by (service) ({own}) > 0"), "labels": labels,
+                "annotations": { "summary": note },
+            },
+            { "alert": "Never", "expr": format!("sum({own}) < 0"), "labels": labels },
+            { "alert": "Pending", "expr": format!("sum({own}) > 0"), "for": "100d", "labels": labels },
+            { "record": "own:errors", "expr": format!("sum({own})"), "labels": labels },
+        ] }));
+    }
+    let everyones = r#"count_over_time({service="catalog"} |= " 500 " [12h])"#;
+    groups.push(json!({ "name": "shared", "interval": "15s", "rules": [{
+        "alert": "AnyErrors", "expr": format!("sum by (tenant) ({everyones}) > 0"),
+        "annotations": { "summary": "canary-{{ $labels.tenant }}" },
+    }] }));
+    if holds.strays() {
+        let labels = json!({ "note": canary("untenanted") });
+        groups.push(json!({ "name": "operator", "interval": "15s", "rules": [
+            { "alert": "AllErrors", "expr": format!("sum({everyones}) > 0"), "labels": labels },
+            { "record": "all:errors", "expr": format!("sum({everyones})"), "labels": labels },
+        ] }));
+    }
+    // Each JSON is YAML.
+    json!({ "groups": groups }).to_string()
+}
+
+/// How many alerts of these rules are not inactive.
+pub fn alerts(holds: Holds) -> usize {
+    // Two of each tenant's own, and the shared one.
+    let tenants = TENANTS.iter().filter(|tenant| holds.tenant(tenant)).count();
+    tenants * 3 + usize::from(holds.strays())
 }
 
 /// A line of each service's own shape: logfmt, plain text, JSON.
