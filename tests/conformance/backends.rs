@@ -348,7 +348,11 @@ common:
   storage: { filesystem: { chunks_directory: data/chunks, rules_directory: data/rules } }
   ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 }
 memberlist: { bind_addr: ["127.0.0.1"], bind_port: GOSSIP }
-ingester: { lifecycler: { min_ready_duration: 0s, final_sleep: 0s }, query_store_max_look_back_period: 0s }
+ingester:
+  lifecycler: { min_ready_duration: 0s, final_sleep: 0s }
+  query_store_max_look_back_period: 0s
+  # Labels are detected in what ingesters hold.
+  chunk_retain_period: 24h
 limits_config: { reject_old_samples: false, volume_enabled: true, allow_structured_metadata: true }
 compactor: { working_directory: data/compactor, compaction_interval: 24h }
 pattern_ingester: { enabled: true }

@@ -286,8 +286,11 @@ fn empty(answer: &Answer) -> bool {
         Value::Null => true,
         _ => false,
     };
-    if let Value::Array(list) = &body {
-        return list.is_empty();
+    if nothing(&body) {
+        return true;
+    }
+    if body.is_array() {
+        return false;
     }
     const LISTS: [&str; 13] = [
         "/data/result",
