@@ -233,7 +233,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
 /// What else Loki registers (`pkg/loki/modules.go`, `pkg/loki/loki.go`, `pkg/compactor/ui.go`,
 /// `pkg/dataobj/explorer`, `pkg/ui`, `pkg/util/constants`).
 pub static REFUSED: &[Refused] = &[
-    Refused { path: "/loki/api/v1/format_query", why: "not served yet" },
+    Refused { path: "POST /loki/api/v1/tail", why: "a tail begins with GET" },
     Refused { path: "/api/prom/*", why: "the older spelling of what is served above" },
     Refused {
         path: "/loki/api/v1/rules/*",

@@ -51,16 +51,14 @@ pub(super) fn seal(
     limits: &Limits,
 ) -> Result<Scoped, Rejection> {
     let everything = permit.scope().is_unrestricted();
-    let has_text = |d: &Draft| everything || d.is_scoped();
+    let has_text = |d: &Draft| everything || d.is_scoped() || d.is_only_read();
     let (all, first) = (drafts.iter().all(has_text), drafts.first().is_some_and(has_text));
     // What has no scope is sent where nothing stored is read, and nowhere else.
     let fits = drafts.iter().all(|d| d.is_only_read() == (endpoint.treatment == Treatment::Read));
     let looked_first = drafts.first().is_some_and(|d| matches!(d.sending, Sending::Get));
     let (has_scope, needs_cut) = match endpoint.treatment {
-        Treatment::Scope | Treatment::ScopeIf(..) | Treatment::ScopeUnless(_) | Treatment::Tail => {
-            (all, false)
-        }
-        Treatment::Read => (true, false),
+        Treatment::Scope | Treatment::Read | Treatment::ScopeIf(..) => (all, false),
+        Treatment::ScopeUnless(_) | Treatment::Tail => (all, false),
         Treatment::Filter(filter) => match filter {
             Filter::Search | Filter::Metrics | Filter::Receivers => (all, true),
             Filter::TagNames | Filter::TagNamesV1 | Filter::TagValues | Filter::TagValuesV1 => (all, true),

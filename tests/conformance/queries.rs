@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::compare::Rules;
 use crate::grpc::Call;
-use crate::http::{Answer, Base, Request};
+use crate::http::{Answer, Base, Request, with_query};
 use crate::report::Report;
 use crate::seed::{SPAN, tempo};
 use crate::world::{Caller, World};
@@ -135,6 +135,9 @@ pub struct Case {
     why: Option<String>,
     #[serde(default = "get")]
     method: String,
+    /// Parameters on the URL of a POST, while `params` are in its body.
+    #[serde(default)]
+    url: Vec<(String, String)>,
     #[serde(default)]
     headers: Vec<(String, String)>,
     /// The mount; the endpoint's kind when not given.
@@ -174,8 +177,10 @@ impl Case {
     fn request(&self, start: i64, params: &[(String, String)]) -> Result<Request, String> {
         let path = self.endpoint()?.path.replace("{}", &self.of());
         let params = self.parameters(start, params)?;
-        let request =
-            if self.method == "POST" { Request::form(&path, &params) } else { Request::get(&path, &params) };
+        let request = match self.method.as_str() {
+            "POST" => Request::form(&with_query(&path, &self.url), &params),
+            _ => Request::get(&path, &params),
+        };
         Ok(self.headers.iter().fold(request, |request, (k, v)| request.header(k, v)))
     }
 
@@ -261,6 +266,7 @@ pub fn load(only: &str) -> Result<Vec<Case>, String> {
         ("loki", include_str!("cases/loki.toml")),
         ("tempo", include_str!("cases/tempo.toml")),
         ("alertmanager", include_str!("cases/alertmanager.toml")),
+        ("grafana", include_str!("cases/grafana.toml")),
     ] {
         let cases: Cases = toml::from_str(text).map_err(|e| format!("cases/{name}.toml: {e}"))?;
         all.extend(cases.case);
@@ -307,8 +313,7 @@ fn empty(answer: &Answer) -> bool {
         "/fields",
         "/values",
     ];
-    for place in LISTS
-    {
+    for place in LISTS {
         if let Some(value) = body.pointer(place) {
             return nothing(value);
         }
