@@ -1,4 +1,4 @@
-//! What Prometheus scrapes: one page a tenant, the same for every set of servers. It lives as long as the process.
+//! What Prometheus scrapes: one page a tenant and region, the same for every set of servers. It lives as long as the process.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ pub fn start(start: i64) -> Result<String, String> {
     Ok(address)
 }
 
-/// Answers one request, `GET /OWNER HTTP/1.1`.
+/// Answers one request, `GET /OWNER/REGION HTTP/1.1`.
 fn serve(mut stream: TcpStream, start: i64) -> Option<()> {
     let mut head = Vec::new();
     let mut part = [0; 1024];
@@ -29,7 +29,8 @@ fn serve(mut stream: TcpStream, start: i64) -> Option<()> {
     }
     let line = String::from_utf8_lossy(&head).lines().next()?.to_owned();
     let owner = line.split(' ').nth(1)?.trim_start_matches('/').to_owned();
-    let page = targets::page(&owner, start);
+    let (owner, region) = owner.split_once('/')?;
+    let page = targets::page(owner, region, start);
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{page}",

@@ -48,6 +48,7 @@ pub fn join(file: &Path) -> Result<World, String> {
         full: set("full", Holds::All),
         twin_a: set("twin-a", Holds::Only(&["acme-books"])),
         twin_ab: set("twin-ab", Holds::Only(&["acme-books", "globex-lit"])),
+        twin_a_east: set("twin-a-east", Holds::In { tenants: &["acme-books"], region: "us-east" }),
         keycloak: base(&state["realm"]).map(Keycloak::elsewhere),
         palisade: None,
         callers: BTreeMap::new(),

@@ -16,6 +16,7 @@ mod attacks;
 mod backends;
 mod compare;
 mod counting;
+mod drilldown;
 mod exporter;
 mod grpc;
 mod http;
@@ -42,7 +43,7 @@ use keycloak::Keycloak;
 use palisade::Palisade;
 use report::Report;
 use seed::Holds;
-use world::{Caller, World};
+use world::{Caller, Twin, World};
 
 fn main() -> ExitCode {
     let Ok(mode) = std::env::var("PALISADE_CONFORMANCE") else {
@@ -77,6 +78,7 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     let cases = queries::load(&only)?;
     let ending = tail::begin(&world, &only);
     queries::run(&world, &rules, &cases, only.is_empty(), report);
+    drilldown::run(&world, &rules, &only, report);
     remote_read::run(&world, &only, report);
     attacks::run(&world, &rules, &only, report);
     grpc::attacks(&world, &only, report);
@@ -132,6 +134,7 @@ fn servers(dir: &Path, controls: bool, report: &mut Report) -> Result<World, Str
         full: set("full", Holds::All)?,
         twin_a: set("twin-a", Holds::Only(&["acme-books"]))?,
         twin_ab: set("twin-ab", Holds::Only(&["acme-books", "globex-lit"]))?,
+        twin_a_east: set("twin-a-east", Holds::In { tenants: &["acme-books"], region: "us-east" })?,
         keycloak,
         palisade: None,
         callers: BTreeMap::new(),
@@ -147,13 +150,19 @@ fn servers(dir: &Path, controls: bool, report: &mut Report) -> Result<World, Str
 
 /// Gets the callers' tokens and starts Palisade.
 fn ask(world: &mut World, dir: &Path, controls: bool, report: &mut Report) -> Result<(), String> {
-    let users = [("alice", false), ("carol", true), ("bob", false), ("erin", false)];
-    for (user, two) in users {
+    let users = [
+        ("alice", Twin::One),
+        ("carol", Twin::Two),
+        ("rosa", Twin::East),
+        ("bob", Twin::One),
+        ("erin", Twin::One),
+    ];
+    for (user, twin) in users {
         let token = match &world.keycloak {
             Some(keycloak) => keycloak.token("storefront", user)?,
             None => String::new(),
         };
-        world.callers.insert(user.to_owned(), Caller { token, two });
+        world.callers.insert(user.to_owned(), Caller { token, twin });
     }
     match &world.keycloak {
         Some(keycloak) => {

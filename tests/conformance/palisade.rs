@@ -21,9 +21,9 @@ pub struct Palisade {
 }
 
 impl Palisade {
-    /// Starts it with tokens of `issuer` and the example policy of the tree.
+    /// Starts it with tokens of `issuer` and a policy for callers of a tenant, and of a tenant in a region.
     pub fn start(dir: &Path, full: &Backends, issuer: &Base) -> Result<Self, String> {
-        let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/examples/tenant-claim");
+        let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/policies");
         let settings = format!("url: {}\n    algorithms: [RS256, ES256]", issuer.url());
         Self::start_with(dir, full, &settings, policies)
     }
@@ -49,24 +49,24 @@ policies: {policies}
 backends:
 "#
         );
-        for (name, kind, label, features) in [
+        for (name, kind, place, features) in [
             (
                 "prometheus",
                 "prometheus",
-                "tenant",
+                "",
                 "promql-experimental-functions, search-api, federate, remote-read",
             ),
-            ("prometheus-bare", "prometheus", "tenant", "promql-experimental-functions"),
-            ("loki", "loki", "tenant", ""),
-            ("tempo", "tempo", "resource.tenant", "traces_never_mix_tenants, no_frontend_search_cache"),
-            ("tempo-mixed", "tempo", "resource.tenant", ""),
-            ("alertmanager", "alertmanager", "tenant", ""),
+            ("prometheus-bare", "prometheus", "", "promql-experimental-functions"),
+            ("loki", "loki", "", ""),
+            ("tempo", "tempo", "resource.", "traces_never_mix_tenants, no_frontend_search_cache"),
+            ("tempo-mixed", "tempo", "resource.", ""),
+            ("alertmanager", "alertmanager", "", ""),
         ] {
             let Some(base) = full.at.get(kind) else {
                 continue;
             };
             config.push_str(&format!(
-                "  {name}: {{ kind: {kind}, url: \"{}\", labels: {{ tenant: {label} }}, features: [{features}] }}\n",
+                "  {name}: {{ kind: {kind}, url: \"{}\", labels: {{ tenant: {place}tenant, region: {place}region }}, features: [{features}] }}\n",
                 base.url()
             ));
         }

@@ -6,7 +6,7 @@ use crate::http::{Answer, Base, Request};
 use crate::protobuf;
 use crate::report::Report;
 use crate::seed::{SPAN, TENANTS, canary};
-use crate::world::{Caller, World};
+use crate::world::{Caller, Twin, World};
 
 /// `name op value`, by the numbers of `LabelMatcher.Type`.
 type Matcher = (&'static str, u8, &'static str);
@@ -37,7 +37,7 @@ pub fn run(world: &World, only: &str, report: &mut Report) {
     let base = palisade.base.under("/prometheus");
     for (name, queries) in CASES {
         for (form, chunks) in [("samples", false), ("chunks", true)] {
-            for user in ["alice", "carol"] {
+            for user in ["alice", "carol", "rosa"] {
                 let name = format!("prometheus.remote_read / {name}, {form} / {user}");
                 let (Some(caller), true) = (world.callers.get(user), name.contains(only)) else { continue };
                 let Some(twin) = world.twin(caller).at.get("prometheus") else { continue };
@@ -89,7 +89,7 @@ fn compare(request: &Request, chunks: bool, base: &Base, twin: &Base, caller: &C
     if ours != theirs {
         return Err(format!("{} series instead of {}", ours.len(), theirs.len()));
     }
-    let own = if caller.two { &["acme-books", "globex-lit"][..] } else { &["acme-books"] };
+    let own = if caller.twin == Twin::Two { &["acme-books", "globex-lit"][..] } else { &["acme-books"] };
     let text = format!("{ours:?}");
     let foreign =
         TENANTS.iter().filter(|t| !own.contains(t)).find(|t| text.contains(&format!("{:?}", canary(t))));

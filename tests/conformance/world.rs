@@ -10,8 +10,19 @@ use crate::palisade::Palisade;
 pub struct Caller {
     /// The access token.
     pub token: String,
-    /// Whether the caller has both tenants of the second TWIN.
-    pub two: bool,
+    /// The TWIN that holds what the caller may see.
+    pub twin: Twin,
+}
+
+/// One of the sets that hold a part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twin {
+    /// `acme-books`.
+    One,
+    /// `acme-books` and `globex-lit`.
+    Two,
+    /// `acme-books` in `us-east`: a scope of two dimensions.
+    East,
 }
 
 /// The servers, and who asks them.
@@ -24,6 +35,8 @@ pub struct World {
     pub twin_a: Backends,
     /// Those with the data of `acme-books` and `globex-lit`.
     pub twin_ab: Backends,
+    /// Those with the data of `acme-books` in `us-east` only.
+    pub twin_a_east: Backends,
     /// The identity provider, if it can be had.
     pub keycloak: Option<Keycloak>,
     /// What is tested.
@@ -34,12 +47,16 @@ pub struct World {
 
 impl World {
     /// All sets of backends.
-    pub fn sets(&self) -> [&Backends; 3] {
-        [&self.full, &self.twin_a, &self.twin_ab]
+    pub fn sets(&self) -> [&Backends; 4] {
+        [&self.full, &self.twin_a, &self.twin_ab, &self.twin_a_east]
     }
 
     /// The TWIN that holds exactly what the caller may see.
     pub fn twin(&self, caller: &Caller) -> &Backends {
-        if caller.two { &self.twin_ab } else { &self.twin_a }
+        match caller.twin {
+            Twin::One => &self.twin_a,
+            Twin::Two => &self.twin_ab,
+            Twin::East => &self.twin_a_east,
+        }
     }
 }

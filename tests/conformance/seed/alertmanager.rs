@@ -37,6 +37,7 @@ pub fn alerts(holds: Holds, start: i64) -> Value {
             all.push(alert(start, labels));
         }
     }
+    all.retain(|alert| holds.region(alert["labels"]["region"].as_str()));
     Value::Array(all)
 }
 
@@ -47,6 +48,9 @@ fn alert(start: i64, labels: Value) -> Value {
         "generatorURL": "http://prometheus.test/graph", "startsAt": time(start), "endsAt": time(start + 86_400),
     })
 }
+
+/// The silences that each tenant has.
+const EACH: i64 = 4;
 
 /// The silences, for `POST /api/v2/silences` one by one. Each ends at a time of its own, by which they are
 /// sorted.
@@ -59,6 +63,11 @@ pub fn silences(holds: Holds, start: i64) -> Vec<Value> {
         let pattern =
             [matcher("service", "catalog|none", true, true), is("tenant", tenant), is("severity", "ticket")];
         all.push((canary(tenant), json!(pattern)));
+        // Of one region each; they bind whoever is bound to it.
+        let east = [is("tenant", tenant), is("region", "us-east"), is("service", "payments-gateway")];
+        all.push((canary(tenant), json!(east)));
+        let west = [is("tenant", tenant), is("region", "eu-west"), is("alertname", "Down")];
+        all.push((canary(tenant), json!(west)));
     }
     if holds.strays() {
         for matchers in [
@@ -71,9 +80,9 @@ pub fn silences(holds: Holds, start: i64) -> Vec<Value> {
             all.push((canary("untenanted"), matchers));
         }
     }
-    let owners = TENANTS.len() as i64 * 2;
+    let owners = TENANTS.len() as i64 * EACH;
     let order = |comment: &str, at: i64| {
-        TENANTS.iter().position(|t| comment == canary(t)).map_or(owners + at, |i| i as i64 * 2 + at % 2)
+        TENANTS.iter().position(|t| comment == canary(t)).map_or(owners + at, |i| i as i64 * EACH + at % EACH)
     };
     let silence = |(at, (comment, matchers)): (usize, (String, Value))| {
         let ends = start + 86_400 + 60 * order(&comment, at as i64);
@@ -82,7 +91,12 @@ pub fn silences(holds: Holds, start: i64) -> Vec<Value> {
             "comment": comment,
         })
     };
-    all.into_iter().enumerate().map(silence).collect()
+    let region = |silence: &Value| {
+        let matchers = silence["matchers"].as_array().into_iter().flatten();
+        matchers.clone().find(|m| m["name"] == "region").and_then(|m| m["value"].as_str()).map(str::to_owned)
+    };
+    let all = all.into_iter().enumerate().map(silence);
+    all.filter(|silence| holds.region(region(silence).as_deref())).collect()
 }
 
 /// One matcher of a silence.

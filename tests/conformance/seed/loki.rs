@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::tempo::own_id;
 use super::{Holds, SERVICES, TENANTS, canary};
 
 /// Entries in each stream; 30 s apart.
@@ -21,6 +22,7 @@ pub fn push(holds: Holds, start: i64) -> Value {
     if holds.strays() {
         strays(&mut streams, start);
     }
+    streams.retain(|stream| holds.region(stream["stream"]["region"].as_str()));
     json!({ "streams": streams })
 }
 
@@ -35,7 +37,12 @@ fn owned(streams: &mut Vec<Value>, start: i64, tenant: &str, weight: i64) {
         let values: Vec<Value> = (0..ENTRIES)
             .map(|n| {
                 let line = line(service, tenant, weight, n);
-                let mut meta = json!({ "trace_id": format!("{weight:016x}{n:016x}") });
+                // Some lines of one service were written within a seeded trace.
+                let trace = match u8::try_from(n) {
+                    Ok(trace @ 1..=4) if *service == "catalog" => own_id(tenant, trace),
+                    _ => format!("{weight:016x}{n:016x}"),
+                };
+                let mut meta = json!({ "trace_id": trace });
                 // Structured metadata of this name is no scope.
                 if *tenant != *"acme-books" {
                     meta["shop"] = json!("acme-books");
@@ -65,14 +72,17 @@ fn owned(streams: &mut Vec<Value>, start: i64, tenant: &str, weight: i64) {
     }));
 }
 
-/// The rule file for one set of streams: each tenant's rules say so; an alert of the operator's goes to each
+/// The rule file for one set of streams: each tenant's rules say so and say their region; an alert of the operator's goes to each
 /// tenant that it is about; other rules of the operator's are nobody's.
 pub fn rules(holds: Holds) -> String {
     let mut groups = Vec::new();
     for tenant in TENANTS.iter().filter(|tenant| holds.tenant(tenant)) {
-        let (note, labels) = (canary(tenant), json!({ "tenant": tenant }));
-        let own = format!(r#"count_over_time({{tenant="{tenant}", service="catalog"}} |= " 500 " [12h])"#);
-        groups.push(json!({ "name": format!("{tenant} own"), "interval": "15s", "rules": [
+        let (note, labels) = (canary(tenant), json!({ "tenant": tenant, "region": "us-east" }));
+        let own = format!(
+            r#"count_over_time({{tenant="{tenant}", region="us-east", service="catalog"}} |= " 500 " [12h])"#
+        );
+        let west = format!(r#"count_over_time({{tenant="{tenant}", region="eu-west"}}[12h])"#);
+        let all = json!([
             {
                 "alert": "OwnErrors", "expr": format!("sum by (service) ({own}) > 0"), "labels": labels,
                 "annotations": { "summary": note },
@@ -80,11 +90,18 @@ pub fn rules(holds: Holds) -> String {
             { "alert": "Never", "expr": format!("sum({own}) < 0"), "labels": labels },
             { "alert": "Pending", "expr": format!("sum({own}) > 0"), "for": "100d", "labels": labels },
             { "record": "own:errors", "expr": format!("sum({own})"), "labels": labels },
-        ] }));
+            {
+                "record": "own:lines", "expr": format!("sum({west})"),
+                "labels": { "tenant": tenant, "region": "eu-west" },
+            },
+        ]);
+        let mut rules = all.as_array().cloned().unwrap_or_default();
+        rules.retain(|rule| holds.region(rule["labels"]["region"].as_str()));
+        groups.push(json!({ "name": format!("{tenant} own"), "interval": "15s", "rules": rules }));
     }
     let everyones = r#"count_over_time({service="catalog"} |= " 500 " [12h])"#;
     groups.push(json!({ "name": "shared", "interval": "15s", "rules": [{
-        "alert": "AnyErrors", "expr": format!("sum by (tenant) ({everyones}) > 0"),
+        "alert": "AnyErrors", "expr": format!("sum by (tenant, region) ({everyones}) > 0"),
         "annotations": { "summary": "canary-{{ $labels.tenant }}" },
     }] }));
     if holds.strays() {

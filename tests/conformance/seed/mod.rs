@@ -3,7 +3,7 @@
 //! Every tenant has the same series, streams and traces under equal names and
 //! labels, told apart by the tenant label, by the numbers, and by a canary: a
 //! text that names its owner and stands where it would show in a leaked answer.
-//! FULL holds everything; a TWIN holds what its tenants own and nothing else.
+//! FULL holds everything; a TWIN holds what its tenants own, one of them in one region only, and nothing else.
 
 pub mod alertmanager;
 pub mod loki;
@@ -18,6 +18,9 @@ pub const TENANTS: [&str; 6] =
 
 /// The services of the bookstore, the same for every tenant.
 pub const SERVICES: [&str; 3] = ["storefront", "catalog", "payments-gateway"];
+
+/// The regions of the bookstore.
+pub const REGIONS: [&str; 2] = ["us-east", "eu-west"];
 
 /// Seconds between the first and the last seeded instant.
 pub const SPAN: i64 = 1800;
@@ -34,6 +37,13 @@ pub enum Holds {
     All,
     /// These tenants' own data alone.
     Only(&'static [&'static str]),
+    /// These tenants' own data of one region alone; what says no region is not there.
+    In {
+        /// The tenants.
+        tenants: &'static [&'static str],
+        /// The region.
+        region: &'static str,
+    },
 }
 
 impl Holds {
@@ -41,7 +51,15 @@ impl Holds {
     pub fn tenant(self, tenant: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Only(own) => own.contains(&tenant),
+            Self::Only(own) | Self::In { tenants: own, .. } => own.contains(&tenant),
+        }
+    }
+
+    /// Whether the data of a region is there; `None` is what says no region.
+    pub fn region(self, region: Option<&str>) -> bool {
+        match self {
+            Self::All | Self::Only(_) => true,
+            Self::In { region: own, .. } => region == Some(own),
         }
     }
 

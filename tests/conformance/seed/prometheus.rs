@@ -18,6 +18,12 @@ pub fn text(holds: Holds, start: i64) -> String {
     if holds.strays() {
         strays(&mut out, start);
     }
+    let region = |line: &str| line.split_once("region=\"")?.1.split('"').next().map(str::to_owned);
+    let mut out: String = out
+        .lines()
+        .filter(|line| holds.region(region(line).as_deref()))
+        .map(|line| format!("{line}\n"))
+        .collect();
     out.push_str("# EOF\n");
     out
 }

@@ -1,7 +1,7 @@
 //! Spans, as OTLP/HTTP JSON.
 //!
-//! Four windows of five minutes, apart in time, so that a query by time meets
-//! one kind of trace: `PURE` traces belong to one tenant; the `MIXED` trace has
+//! Five windows of minutes, apart in time, so that a query by time meets
+//! one kind of trace: `PURE` traces belong to one tenant in the east, `WEST` ones in the west; the `MIXED` trace has
 //! a foreign root, a foreign middle span and spans of one's own; in `INFRA` the
 //! root belongs to nobody; the spans of `FORGED` lie about their tenant.
 
@@ -11,6 +11,8 @@ use super::{Holds, TENANTS, canary};
 
 /// Seconds from the seed's start to the window of traces of one tenant each.
 pub const PURE: i64 = 0;
+/// The window of traces of one tenant each, of another region.
+pub const WEST: i64 = 400;
 /// The window of the trace that several tenants share.
 pub const MIXED: i64 = 600;
 /// The window of traces below an untenanted root.
@@ -23,7 +25,7 @@ pub const MIXED_ID: &str = "0abd0000000000000000000000000001";
 /// The forged spans' trace.
 pub const FORGED_ID: &str = "0abd0000000000000000000000000002";
 
-/// The id of a tenant's pure trace; `trace` is 1 to 4.
+/// The id of a tenant's pure trace; `trace` is 1 to 4, and 5 that of the west.
 pub fn own_id(tenant: &str, trace: u8) -> String {
     format!("0abc0000{:08x}00000000{trace:08x}", index(tenant))
 }
@@ -43,6 +45,7 @@ pub fn export(holds: Holds, start: i64) -> Value {
     let seed = Seed { start };
     for tenant in TENANTS.iter().filter(|t| holds.tenant(t)) {
         seed.pure(&mut spans, tenant);
+        seed.west(&mut spans, tenant);
     }
     seed.mixed(&mut spans, holds);
     for tenant in ["acme-books", "globex-lit"] {
@@ -51,6 +54,7 @@ pub fn export(holds: Holds, start: i64) -> Value {
         }
     }
     seed.forged(&mut spans, holds);
+    spans.retain(|batch| holds.region(region(batch)));
     json!({ "resourceSpans": spans })
 }
 
@@ -177,6 +181,30 @@ impl Seed {
         }
     }
 
+    /// A trace of another region, of two services.
+    fn west(&self, out: &mut Vec<Value>, tenant: &str) {
+        let trace = own_id(tenant, 5);
+        let tag = index(tenant);
+        let at = WEST * 1000 + 20_000;
+        let root = format!("{tag:04x}000500000001");
+        let leaf = format!("{tag:04x}000500000002");
+        for (service, id, parent, name, at) in [
+            ("recommender", root.clone(), None, "GET /recommended", at),
+            ("catalog", leaf, Some(root.as_str()), "list books", at + 50),
+        ] {
+            let resource = vec![
+                text("service.name", service),
+                text("tenant", tenant),
+                text("region", "eu-west"),
+                text("host.name", &format!("node-{tenant}")),
+            ];
+            let attributes = vec![text("west_note", &canary(tenant))];
+            let span =
+                Span { trace: &trace, id, parent, name, kind: 2, at, millis: 400, attributes, failed: false };
+            out.push(batch(resource, self.span(span)));
+        }
+    }
+
     /// Foreign root and middle span of `globex-lit`, own leaves of `acme-books`.
     fn mixed(&self, out: &mut Vec<Value>, holds: Holds) {
         let at = MIXED * 1000 + 60_000;
@@ -294,6 +322,12 @@ impl Seed {
             out.push(batch(resource, span(&id, "reserve stock", liar(name))));
         }
     }
+}
+
+/// The region of one batch's resource.
+fn region(batch: &Value) -> Option<&str> {
+    let attributes = batch["resource"]["attributes"].as_array()?;
+    attributes.iter().find(|a| a["key"] == "region")?["value"]["stringValue"].as_str()
 }
 
 fn text(key: &str, value: &str) -> Value {
