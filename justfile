@@ -16,7 +16,7 @@ test:
 demo:
     bash .ci/steps demo
 
-# Each fuzz target for 20 seconds.
+# Every fuzz target for 15 seconds.
 fuzz-smoke:
     bash .ci/steps fuzz
 

@@ -275,12 +275,54 @@ mod tests {
     }
 
     #[test]
-    fn every_target_has_a_program() {
-        let manifest = include_str!("../fuzz/Cargo.toml");
+    #[cfg(feature = "proxy")]
+    fn every_target_has_a_program_and_is_run() {
+        let targets: Vec<&str> = targets().into_iter().map(|(name, _)| name).collect();
+        let manifest: Manifest = toml::from_str(include_str!("../fuzz/Cargo.toml")).expect("a manifest");
+        let programs: Vec<&str> = manifest.bin.iter().map(|bin| bin.name.as_str()).collect();
         let run = include_str!("../fuzz/run");
-        for (name, _) in targets() {
-            assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
-            assert!(run.split_whitespace().any(|word| word == name), "{name}");
+        let (_, run) = run.split_once("|| targets=(").expect("what is run if nothing is named");
+        let run: Vec<&str> = run.split(')').next().expect("its end").split_whitespace().collect();
+        let finds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions");
+        let finds: Vec<String> = std::fs::read_dir(finds)
+            .expect("finds")
+            .map(|folder| folder.expect("a folder").file_name().into_string().expect("a name"))
+            .collect();
+        let sorted = |names: Vec<&str>| {
+            let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(sorted(programs), sorted(targets.clone()), "fuzz/Cargo.toml");
+        assert_eq!(sorted(run), sorted(targets.clone()), "fuzz/run");
+        assert_eq!(sorted(finds.iter().map(String::as_str).collect()), sorted(targets), "fuzz/regressions");
+    }
+
+    #[cfg(feature = "proxy")]
+    #[derive(serde::Deserialize)]
+    struct Manifest {
+        bin: Vec<Named>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Lock {
+        package: Vec<Named>,
+    }
+
+    #[derive(serde::Deserialize, Debug, PartialEq)]
+    struct Named {
+        name: String,
+        version: Option<String>,
+    }
+
+    /// If not: `cp Cargo.lock fuzz && cargo metadata --manifest-path fuzz/Cargo.toml`.
+    #[test]
+    fn what_is_fuzzed_is_built_of_what_is_shipped() {
+        let of = |text| toml::from_str::<Lock>(text).expect("a lock file").package;
+        let shipped = of(include_str!("../Cargo.lock"));
+        let ours = ["palisade-fuzz", "libfuzzer-sys", "arbitrary"];
+        for package in of(include_str!("../fuzz/Cargo.lock")) {
+            assert!(shipped.contains(&package) || ours.contains(&&*package.name), "{package:?}");
         }
     }
 
