@@ -110,11 +110,17 @@ fn install(report: &mut Report) -> Result<Programs, String> {
     Ok(programs)
 }
 
+/// Seconds of a day, after which Loki begins another index.
+const DAY: i64 = 86_400;
+
 /// A round minute, so long ago that all seeded instants are past.
 fn first_instant() -> Result<i64, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| e.to_string())?;
     let now = i64::try_from(now.as_secs()).map_err(|e| e.to_string())?;
-    Ok(now / 60 * 60 - seed::SPAN - 60)
+    let start = now / 60 * 60 - seed::SPAN - 60;
+    // Loki counts a stream once for each day's index, so that the seed is of one day (UTC).
+    let midnight = (start + seed::SPAN) / DAY * DAY;
+    Ok(if start < midnight { midnight - seed::SPAN - 60 } else { start })
 }
 
 /// Starts the backends with their data, and Keycloak unless only the controls
