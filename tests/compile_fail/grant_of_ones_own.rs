@@ -1,5 +1,5 @@
 //! A grant is made by policy only: its content is private.
 
 fn main() {
-    let _ = palisade::policy::Grant { term: panic!(), share: panic!() };
+    let _ = palisade::policy::Grant { term: panic!(), allowed: panic!() };
 }

@@ -15,6 +15,9 @@ enum Treat {
     /// Numbers, also written as strings, equal to within 1e-9 of their size.
     #[serde(rename = "1e-9")]
     Close,
+    /// The same number, or the one twice the other.
+    #[serde(rename = "once or twice")]
+    OnceOrTwice,
     /// Left out on both sides.
     Dropped,
     /// Palisade says `palisade` here, whatever TWIN says.
@@ -116,7 +119,7 @@ impl Rules {
                     remove(&mut ours, path, None);
                     remove(&mut twin, path, None);
                 }
-                Treat::Unordered | Treat::Close => {}
+                Treat::Unordered | Treat::Close | Treat::OnceOrTwice => {}
             }
         }
         Comparison { rules: &rules }.differ(&ours, &twin, &mut Vec::new())
@@ -276,7 +279,12 @@ impl Comparison<'_> {
                 None
             }
             _ if ours == twin => None,
-            _ if self.treated(Treat::Close, at) && close(ours, twin) => None,
+            _ if self.treated(Treat::Close, at) && close(ours, twin, 1.0) => None,
+            _ if self.treated(Treat::OnceOrTwice, at)
+                && [0.5, 1.0, 2.0].iter().any(|times| close(ours, twin, *times)) =>
+            {
+                None
+            }
             _ => Some(format!("at {}: {} / {}", shown(at), brief(Some(ours)), brief(Some(twin)))),
         }
     }
@@ -320,14 +328,15 @@ fn covers(path: &[&str], at: &[Step]) -> bool {
     steps.peek().is_none()
 }
 
-fn close(ours: &Value, twin: &Value) -> bool {
+/// Whether a number is `times` another, to within 1e-9 of its size.
+fn close(ours: &Value, twin: &Value, times: f64) -> bool {
     let number = |value: &Value| match value {
         Value::Number(n) => n.as_f64(),
         Value::String(s) => s.parse::<f64>().ok(),
         _ => None,
     };
     match (number(ours), number(twin)) {
-        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+        (Some(a), Some(b)) => (a - times * b).abs() <= 1e-9 * a.abs().max(b.abs()),
         _ => false,
     }
 }
