@@ -1,6 +1,6 @@
 //! Names and values of tags: what is asked.
 //!
-//! Both take `q` as a hint ([`crate::lang::traceql::hint`]), and Tempo's older twins of both take none: those
+//! Both take `q` as a hint ([`mod@crate::lang::traceql::hint`]), and Tempo's older twins of both take none: those
 //! are made from the newer ones.
 
 use super::{marks, plain_arguments};
