@@ -323,7 +323,7 @@ fn outage(setting: &mut Setting) -> Result<(), String> {
     setting.keycloak.kill();
     let (before, begun) = (setting.issuer.asked(), Instant::now());
     // The first one makes Palisade find out; with a kid that it cannot look up, it says so.
-    let sent = forge(setting, &known, &[401, 503], Duration::from_secs(20))?;
+    let sent = forge(setting, &known, &[401, 503], Duration::from_secs(60))?;
     let (asked, elapsed) = (setting.issuer.asked() - before, begun.elapsed());
     // After a failure it also tries again by itself, in pauses that double from a second on.
     let own = 6;
