@@ -19,22 +19,25 @@ const LEGACY: Form = Form::Translated("q");
 const METRICS: Parameter = parameter("q", Form::Query(Text::TraceQl(Entry::Metrics)));
 const METRICS_ALIAS: Parameter = parameter("query", Form::Alias("q"));
 
+/// What a search takes, over HTTP and gRPC alike.
+const SEARCH: &[Parameter] = &[
+    parameter("q", Form::OptionalQuery(Text::TraceQl(Entry::Query))),
+    LIMIT,
+    parameter("spss", Form::Plain),
+    START,
+    END,
+    parameter("tags", LEGACY),
+    parameter("minDuration", LEGACY),
+    parameter("maxDuration", LEGACY),
+];
+
 /// The rows. A static, so that each has one address by which it is told.
 pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         name: "search",
         methods: Methods::Get,
         path: "/api/search",
-        parameters: &[
-            parameter("q", Form::OptionalQuery(Text::TraceQl(Entry::Query))),
-            LIMIT,
-            parameter("spss", Form::Plain),
-            START,
-            END,
-            parameter("tags", LEGACY),
-            parameter("minDuration", LEGACY),
-            parameter("maxDuration", LEGACY),
-        ],
+        parameters: SEARCH,
         treatment: Treatment::Filter(Filter::Search),
     },
     Endpoint {
@@ -126,16 +129,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         name: "grpc_search",
         methods: Methods::Grpc(Rpc::Search),
         path: Rpc::Search.path(),
-        parameters: &[
-            parameter("q", Form::OptionalQuery(Text::TraceQl(Entry::Query))),
-            LIMIT,
-            parameter("spss", Form::Plain),
-            START,
-            END,
-            parameter("tags", LEGACY),
-            parameter("minDuration", LEGACY),
-            parameter("maxDuration", LEGACY),
-        ],
+        parameters: SEARCH,
         treatment: Treatment::Filter(Filter::Search),
     },
     Endpoint {
