@@ -15,9 +15,9 @@ enum Treat {
     /// Numbers, also written as strings, equal to within 1e-9 of their size.
     #[serde(rename = "1e-9")]
     Close,
-    /// The same number, or the one twice the other.
-    #[serde(rename = "once or twice")]
-    OnceOrTwice,
+    /// The same number, which each side may have counted once, twice or three times.
+    #[serde(rename = "one to three times")]
+    OneToThreeTimes,
     /// Left out on both sides.
     Dropped,
     /// Palisade says `palisade` here, whatever TWIN says.
@@ -119,7 +119,7 @@ impl Rules {
                     remove(&mut ours, path, None);
                     remove(&mut twin, path, None);
                 }
-                Treat::Unordered | Treat::Close | Treat::OnceOrTwice => {}
+                Treat::Unordered | Treat::Close | Treat::OneToThreeTimes => {}
             }
         }
         Comparison { rules: &rules }.differ(&ours, &twin, &mut Vec::new())
@@ -280,8 +280,8 @@ impl Comparison<'_> {
             }
             _ if ours == twin => None,
             _ if self.treated(Treat::Close, at) && close(ours, twin, 1.0) => None,
-            _ if self.treated(Treat::OnceOrTwice, at)
-                && [0.5, 1.0, 2.0].iter().any(|times| close(ours, twin, *times)) =>
+            _ if self.treated(Treat::OneToThreeTimes, at)
+                && TIMES.iter().any(|times| close(ours, twin, *times)) =>
             {
                 None
             }
@@ -327,6 +327,9 @@ fn covers(path: &[&str], at: &[Step]) -> bool {
     }
     steps.peek().is_none()
 }
+
+/// What one to three times a number can be of one to three times the same number.
+const TIMES: [f64; 7] = [1.0, 2.0, 3.0, 1.0 / 2.0, 1.0 / 3.0, 3.0 / 2.0, 2.0 / 3.0];
 
 /// Whether a number is `times` another, to within 1e-9 of its size.
 fn close(ours: &Value, twin: &Value, times: f64) -> bool {
