@@ -106,9 +106,6 @@ impl GrpcUpstream {
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(TIMEOUT, timeout(within));
-        for (name, value) in carried.tenancy.iter().flat_map(|tenancy| tenancy.iter()) {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).ok()?);
-        }
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }

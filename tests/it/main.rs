@@ -11,6 +11,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod grpc;
+mod grpc_reach;
 mod identity;
 mod large;
 mod loki;

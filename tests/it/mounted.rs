@@ -5,9 +5,8 @@ use crate::support::authority::Authority;
 use crate::support::issuer::FakeIssuer;
 use crate::support::proxy::exchange;
 use crate::support::upstream::FakeUpstream;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
@@ -134,9 +133,7 @@ policies: ../policies
 
     /// Whether the certificate that is shown is vouched for by `authority`.
     async fn shows(&self, authority: &Authority) -> bool {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let config = ClientConfig::builder().with_root_certificates(authority.roots()).with_no_client_auth();
         let stream = TcpStream::connect(self.encrypted).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok()

@@ -35,6 +35,13 @@ impl Authority {
         &self.pem
     }
 
+    /// What trusts this authority and no other.
+    pub fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        roots
+    }
+
     /// A certificate for `name`.
     pub fn sign(&self, name: &str) -> Signed {
         let key = KeyPair::generate().unwrap();
@@ -52,9 +59,7 @@ impl Authority {
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some(clients) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(CertificateDer::from_pem_slice(clients.pem.as_bytes()).unwrap()).unwrap();
-                let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+                let verifier = WebPkiClientVerifier::builder(Arc::new(clients.roots())).build().unwrap();
                 builder.with_client_cert_verifier(verifier)
             }
         };

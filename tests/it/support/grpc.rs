@@ -1,5 +1,6 @@
 //! A fake backend that is called by gRPC, and a client that calls so.
 
+use super::authority::Authority;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -8,14 +9,18 @@ use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// One call, as it arrived.
 #[derive(Clone, Debug)]
@@ -90,7 +95,7 @@ pub fn framed(message: &[u8]) -> Vec<u8> {
 
 /// A backend. It ends with its value.
 pub struct FakeGrpc {
-    address: SocketAddr,
+    url: String,
     state: Arc<State>,
     server: JoinHandle<()>,
 }
@@ -105,21 +110,33 @@ struct State {
 impl FakeGrpc {
     /// Starts a backend that answers nothing, and well.
     pub async fn start() -> Self {
+        Self::start_at(None).await
+    }
+
+    /// Starts one that speaks TLS, and HTTP/2 only where the handshake agrees on it.
+    pub async fn start_tls(tls: TlsAcceptor) -> Self {
+        let mut config = rustls::ServerConfig::clone(tls.config());
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self::start_at(Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn start_at(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let state = Arc::new(State {
             calls: Mutex::default(),
             answer: Mutex::new([GrpcAnswer::of::<Vec<u8>>([])].into()),
             sent: AtomicUsize::new(0),
             cancelled: AtomicUsize::new(0),
         });
-        let server = tokio::spawn(accept(listener, Arc::clone(&state)));
-        Self { address, state, server }
+        let server = tokio::spawn(accept(listener, tls, Arc::clone(&state)));
+        Self { url, state, server }
     }
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     /// Answers this from now on.
@@ -161,13 +178,27 @@ impl Drop for FakeGrpc {
     }
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let state = Arc::clone(&state);
-        let service = service_fn(move |request| answer(Arc::clone(&state), request));
-        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-        tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        let (tls, state) = (tls.clone(), Arc::clone(&state));
+        tokio::spawn(async move {
+            match tls {
+                None => serve(stream, state).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                        serve(stream, state).await;
+                    }
+                    _ => {}
+                },
+            }
+        });
     }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, state: Arc<State>) {
+    let service = service_fn(move |request| answer(Arc::clone(&state), request));
+    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
 type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
@@ -265,9 +296,24 @@ impl GrpcAnswered {
 impl GrpcClient {
     /// Connects with prior knowledge.
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        Self::over(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    /// Connects over TLS to who `authority` vouches for, as gRPC does: HTTP/2 must be agreed on.
+    pub async fn connect_tls(address: SocketAddr, authority: &Authority) -> Self {
+        let mut config =
+            ClientConfig::builder().with_root_certificates(authority.roots()).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        Self::over(stream).await
+    }
+
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-        let (sender, connection) = builder.handshake(stream).await.unwrap();
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Self(sender)
     }
