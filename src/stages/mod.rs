@@ -36,6 +36,7 @@ use http::Response;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// What policy says about a caller, kept beside the verified token.
 pub type Decision = Result<Grants, Forbidden>;
@@ -92,6 +93,11 @@ impl Told {
             (None, Some(site)) => Some((&site.measured.0, site.measured.1)),
             (None, None) => None,
         }
+    }
+
+    /// When what lasts longer than an answer must end: with the caller's token, at once if nobody is known.
+    fn ends(&self) -> SystemTime {
+        self.caller.as_ref().map_or(SystemTime::UNIX_EPOCH, |caller| caller.ends())
     }
 
     fn refuse(self, rejection: impl Into<Rejection>) -> Refused {

@@ -1,13 +1,14 @@
 //! A call of gRPC: sent, and each message of what comes back cut before the next is read.
 //!
 //! Nothing is answered before the first message is there, so that a refusal is one. What goes wrong later ends
-//! the answer, in its trailers.
+//! the answer, in its trailers, as the end of the caller's token does.
 
 use super::Told;
 use super::forward::{Forwarding, LARGE_BYTES, Sealed, answer_too_large};
+use super::tail::reached;
 use crate::api::{Endpoint, Methods};
 use crate::events::{Outcome, StreamBroken};
-use crate::rejection::{Rejection, UpstreamFault};
+use crate::rejection::{Rejection, TokenFault, UpstreamFault};
 use crate::respond::{Body, grpc};
 use crate::scope::grpc::frame::{FrameFault, framed};
 use crate::scope::reply::Streamed;
@@ -97,11 +98,16 @@ fn body(first: Option<Bytes>, streaming: Streaming) -> Body {
 }
 
 impl Streaming {
-    /// The next message, cut and framed; `None` when every call is answered.
+    /// The next message, cut and framed; `None` when every call is answered. What ends the answer from outside
+    /// comes first, whatever else is ready.
     async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
-        let deadline = self.deadline;
-        let next = tokio::time::timeout_at(deadline, self.step()).await;
-        next.unwrap_or_else(|_| Err(UpstreamFault::Timeout.into()))
+        let (ends, deadline) = (self.told.ends(), self.deadline);
+        tokio::select! {
+            biased;
+            () = reached(ends) => Err(TokenFault::Expired.into()),
+            () = tokio::time::sleep_until(deadline) => Err(UpstreamFault::Timeout.into()),
+            next = self.step() => next,
+        }
     }
 
     async fn step(&mut self) -> Result<Option<Bytes>, Rejection> {

@@ -1,11 +1,15 @@
-//! How calls of gRPC come in and go out: TLS on both sides, our credentials, and a backend's own tenancy.
+//! How calls of gRPC come in and go out: TLS on both sides, our credentials, a backend's own tenancy, and the end
+//! of a caller's token.
 
 use super::support::authority::{Authority, Signed};
 use super::support::bare::Bare;
-use super::support::grpc::{FakeGrpc, GrpcAnswer, GrpcAnswered, GrpcClient};
-use super::support::proxy::POLICY;
+use super::support::grpc::{FakeGrpc, GrpcAnswer, GrpcAnswered, GrpcClient, Part, framed};
+use super::support::proxy::{POLICY, Proxy};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 const SEARCH: &str = "/tempopb.StreamingQuerier/Search";
 /// Field 8 of a search: `{}`.
@@ -146,4 +150,60 @@ async fn atk_0f_a_call_names_the_callers_own_tenant_and_no_other() {
     let proxy = streaming.serve(PLAIN, "").await;
     assert_eq!(search(&proxy, &acme(), &forged).await.code(), 0);
     assert_eq!(streaming.told(), [""; 0]);
+}
+
+/// An answer read to its end: how many messages it has, and its outcome.
+async fn counted(address: SocketAddr, token: String) -> (usize, String) {
+    let authorization = format!("authorization: Bearer {token}");
+    let headers = ["content-type: application/grpc", &authorization];
+    let mut response = GrpcClient::connect(address).await.send(SEARCH, &headers, framed(ALL)).await;
+    let mut trailers = response.headers().clone();
+    let mut bytes = 0;
+    while let Some(frame) = response.body_mut().frame().await {
+        match frame.unwrap().into_data() {
+            Ok(data) => bytes += data.len(),
+            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+        }
+    }
+    let outcome = ["grpc-status", "grpc-message"].map(|name| trailers[name].to_str().unwrap());
+    (bytes, outcome.join(" "))
+}
+
+/// ATK-26: a stream is no way to see on when the token has ended, whether the backend is silent or never is.
+#[tokio::test]
+async fn atk_26_a_stream_ends_with_its_token() {
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let message = framed(&[0x42; 4096]);
+    let answers = [
+        (vec![Part::Never], 0..1),
+        (vec![Part::Bytes(message.clone()), Part::Never], 1..2),
+        (vec![Part::Endless(message.clone())], 10..usize::MAX),
+    ];
+    for (parts, messages) in answers {
+        let proxy = Proxy::start().await;
+        let address = proxy.running.addresses[1];
+        proxy.grpc.answer(GrpcAnswer::parts(parts));
+        // Expired 28 s ago, of the 30 s by which the clocks may differ. Who may see everything gets messages as they are.
+        let exp = now().as_secs() - 28;
+        let token = proxy.token(json!({ "root": true, "exp": exp }));
+        let (bytes, outcome) = counted(address, token.clone()).await;
+        let ended = now();
+        assert_eq!(
+            (outcome.as_str(), messages.contains(&(bytes / message.len()))),
+            ("16 token expired", true)
+        );
+        assert!(
+            ended >= Duration::from_secs(exp + 30) && ended < Duration::from_secs(exp + 33),
+            "{ended:?} {exp}"
+        );
+        let broken = u8::from(bytes > 0);
+        let line =
+            format!("palisade_streams_broken_total{{backend=\"tempo\",endpoint=\"grpc_search\"}} {broken}");
+        let page = proxy.admin("/metrics").await.text();
+        assert!(page.lines().any(|l| l == line), "{page}");
+        // The same token begins none.
+        proxy.grpc.take();
+        assert_eq!(counted(address, token).await, (0, "16 token expired".to_owned()));
+        assert!(proxy.grpc.take().is_empty());
+    }
 }

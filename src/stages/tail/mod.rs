@@ -182,8 +182,7 @@ impl Tail {
     {
         let lasting = Arc::clone(&self.tails.lasting);
         let (mut judges, mut down) = (lasting.judge.subscribe(), lasting.down.clone());
-        let ends = self.told.caller.as_ref().map_or(SystemTime::UNIX_EPOCH, |caller| caller.ends());
-        let mut expired = std::pin::pin!(reached(ends));
+        let mut expired = std::pin::pin!(reached(self.told.ends()));
         loop {
             let judge = judges.borrow_and_update().clone();
             if let Some(judge) = judge.filter(|judge| judge.generation > self.judged)
@@ -226,7 +225,7 @@ impl Drop for Counted<'_> {
 }
 
 /// Returns at `instant`, by the clock as it then is.
-async fn reached(instant: SystemTime) {
+pub(super) async fn reached(instant: SystemTime) {
     while let Ok(left) = instant.duration_since(SystemTime::now()) {
         tokio::time::sleep(left.min(LOOK).max(Duration::from_millis(1))).await;
     }
