@@ -227,7 +227,8 @@ fn write(mut records: mpsc::Receiver<Box<Record>>, mut sink: impl Write, lost: &
 pub struct Audited<B> {
     body: B,
     sent: u64,
-    ended: bool,
+    /// Whether all of it was sent, once that is known.
+    whole: Option<bool>,
     pending: Option<(Place, Box<Record>)>,
 }
 
@@ -235,8 +236,8 @@ impl<B: Body> Audited<B> {
     /// `record` is written to `place` when `body` has ended.
     pub fn new(body: B, place: Place, record: Box<Record>) -> Self {
         // A body of nothing is never asked for anything.
-        let ended = body.is_end_stream();
-        Self { body, sent: 0, ended, pending: Some((place, record)) }
+        let whole = body.is_end_stream().then_some(true);
+        Self { body, sent: 0, whole, pending: Some((place, record)) }
     }
 }
 
@@ -253,9 +254,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Audited<B> {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.sent = self.sent.saturating_add(bytes);
-                self.ended = self.body.is_end_stream();
+                // After trailers nothing more is asked for; those of a call of gRPC tell its outcome.
+                let outcome = frame.trailers_ref().map(|trailers| trailers.get("grpc-status"));
+                let told = outcome.map(|outcome| outcome.is_none_or(|outcome| outcome == "0"));
+                self.whole = told.or_else(|| self.body.is_end_stream().then_some(true));
             }
-            Poll::Ready(None) => self.ended = true,
+            Poll::Ready(None) => self.whole = self.whole.or(Some(true)),
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         polled
@@ -274,7 +278,7 @@ impl<B> Drop for Audited<B> {
     fn drop(&mut self) {
         if let Some((place, mut record)) = self.pending.take() {
             record.bytes = self.sent;
-            record.complete = self.ended;
+            record.complete = self.whole == Some(true);
             place.0.send(record);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::control::Standing;
 use super::control::guard::AdminToken;
-use super::stack::{Answered, Stages, stack};
+use super::stack::{Stages, stack};
 use super::tls;
 use super::workers::Door;
 use super::{ANSWERS_AT_THEIR_CAP, StartFault};
@@ -12,6 +12,7 @@ use crate::config::{self, Config};
 use crate::events::Metrics;
 use crate::events::audit::Audit;
 use crate::policy::Policies;
+use crate::respond::Body;
 use crate::scope::Backend;
 use crate::stages::{
     Authenticate, Authorize, Conclude, Decision, Forwarding, Gates, Judge, Lasting, Mount, Mounts, Scope,
@@ -224,7 +225,7 @@ impl Built {
 
 /// What a stack of stages is to those who call it.
 pub(super) trait Stack:
-    Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible, Future: Send>
+    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + Sync
@@ -233,7 +234,7 @@ pub(super) trait Stack:
 }
 
 impl<S> Stack for S where
-    S: Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible, Future: Send>
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync

@@ -1,12 +1,11 @@
 //! The whole request path, on one screen.
 
-use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mounts, Scope, panicked};
+use crate::respond::Body;
+use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mounts, Scope};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
-use std::sync::Arc;
 use tower::{Service, ServiceBuilder};
-use tower_http::catch_panic::CatchPanicLayer;
 
 /// The stages of one listener, on one worker. Each is cheap to clone.
 #[derive(Clone)]
@@ -28,14 +27,12 @@ pub struct Stages {
 /// The request path. Every layer but the first changes the request's type, so their order is checked by the compiler.
 pub fn stack(
     stages: Stages,
-) -> impl Service<Request<Incoming>, Response = Response<Answered>, Error = Infallible, Future: Send>
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {
     ServiceBuilder::new()
-        // A panic costs one request a 500, and no other anything.
-        .layer(CatchPanicLayer::custom(panicked(Arc::clone(&stages.conclude.metrics))))
-        // Reply or refusal → answer in the backend's shape, one event.
+        // Reply, refusal or panic → answer in the backend's shape, one event.
         .layer(stages.conclude)
         // http → Raw: which backend. 404 below no mount.
         .layer(stages.mounts)
@@ -48,6 +45,3 @@ pub fn stack(
         // Scoped → the backend; its answer passes, or is cut. 502, 504.
         .service(stages.forward)
 }
-
-/// The body that [`CatchPanicLayer`] makes of ours.
-pub type Answered = tower_http::body::UnsyncBoxBody<bytes::Bytes, tower_http::BoxError>;

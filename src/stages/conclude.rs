@@ -1,17 +1,17 @@
-//! The end of every request: an answer, and one event.
+//! The end of every request, also of one whose handling panics: an answer, and one event.
 
 use super::{Refused, Reply, Told};
-use crate::api::Kind;
 use crate::auth::Caller;
 use crate::events::audit::{Audit, Audited, Place, Record};
 use crate::events::{Metrics, Outcome, RequestFinished};
 use crate::rejection::Rejection;
 use crate::respond::{self, Body, grpc, refuse};
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -45,9 +45,9 @@ pub struct Concluding<S> {
     next: S,
 }
 
-impl<S> Service<Request<Incoming>> for Concluding<S>
+impl<S, B> Service<Request<B>> for Concluding<S>
 where
-    S: Service<Request<Incoming>, Response = Reply, Error = Refused>,
+    S: Service<Request<B>, Response = Reply, Error = Refused>,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -58,15 +58,18 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let started = Instant::now();
         let stage = Arc::clone(&self.stage);
         let is_call = grpc::is_call(request.version(), request.headers());
         let permit = stage.permits.clone().try_acquire_owned().ok();
-        let answering = permit.is_some().then(|| self.next.call(request));
+        let answering = permit.is_some().then(|| {
+            // The stages behind are this request's own, and are not called again.
+            catch_unwind(AssertUnwindSafe(|| self.next.call(request)))
+        });
         Box::pin(async move {
             let result = match answering {
-                Some(answering) => answering.await,
+                Some(answering) => unless_panicked(answering).await,
                 None => Err(Told::default().refuse(Rejection::Overloaded)),
             };
             drop(permit);
@@ -147,13 +150,54 @@ pub(super) fn record(
     }
 }
 
-/// What answers a request whose handling panicked: 500 for it alone, counted as a defect.
-pub fn panicked(
-    metrics: Arc<Metrics>,
-) -> impl Fn(Box<dyn std::any::Any + Send>) -> Response<Body> + Clone + Send + 'static {
-    move |_| {
-        tracing::error!("a request's handling panicked");
-        metrics.below_no_mount(Outcome::Defect);
-        refuse(None::<Kind>, &Rejection::Defect(String::new()))
+/// What `answering` gives. A panic costs one request a refusal, and no other anything.
+async fn unless_panicked<F>(answering: std::thread::Result<F>) -> Result<Reply, Refused>
+where
+    F: Future<Output = Result<Reply, Refused>>,
+{
+    let answered = match answering {
+        Ok(answering) => AssertUnwindSafe(answering).catch_unwind().await,
+        Err(panic) => Err(panic),
+    };
+    // What it says was written by the hook of panics.
+    let panicked = || Rejection::Defect("the handling of a request panicked".to_owned());
+    answered.unwrap_or_else(|_| Err(Told::default().refuse(panicked())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use http::Version;
+    use http::header::CONTENT_TYPE;
+    use tower::{ServiceExt, service_fn};
+
+    /// What is answered to a request of this version and type whose handling panics, at once or later on.
+    async fn answered(version: Version, content_type: &str, at_once: bool) -> Response<Body> {
+        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        let stage =
+            Conclude { metrics: Arc::clone(&metrics), permits: Arc::new(Semaphore::new(1)), audit: None };
+        let mut service = stage.layer(service_fn(move |_: Request<()>| {
+            assert!(!at_once, "no");
+            async { panic!("no") }
+        }));
+        let request =
+            Request::post("/").version(version).header(CONTENT_TYPE, content_type).body(()).unwrap();
+        let response = service.ready().await.unwrap().call(request).await.unwrap();
+        let counted = r#"palisade_requests_total{backend="",endpoint="",outcome="defect"} 1"#;
+        assert!(metrics.render().contains(counted), "{}", metrics.render());
+        assert_eq!(stage.permits.available_permits(), 1);
+        response
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_an_internal_error_in_the_shape_of_the_protocol() {
+        for at_once in [false, true] {
+            let response = answered(Version::HTTP_11, "application/json", at_once).await;
+            assert_eq!(response.status(), 500);
+            let response = answered(Version::HTTP_2, "application/grpc", at_once).await;
+            assert_eq!(response.status(), 200);
+            assert_eq!(response.headers()["grpc-status"], "13");
+        }
     }
 }

@@ -17,7 +17,7 @@ mod tail;
 
 pub use authenticate::Authenticate;
 pub use authorize::Authorize;
-pub use conclude::{Conclude, panicked};
+pub use conclude::Conclude;
 pub use forward::{Forward, Forwarding, Sealed};
 pub use gates::Gates;
 pub use mount::{Mount, Mounts, Raw, Served, Site};

@@ -1,5 +1,6 @@
 //! The audit log at a collector.
 
+use crate::support::grpc::{GrpcAnswer, GrpcClient, Part, framed};
 use crate::support::proxy::Proxy;
 use crate::support::upstream::{Answer, FakeUpstream, Received};
 use serde_json::{Value, json};
@@ -50,6 +51,23 @@ async fn each_request_is_a_log_record_of_a_collector() {
     assert_eq!((&lines[0]["tenants"], &lines[0]["outcome"]), (&json!(["acme-books"]), &json!("passed")));
     assert_eq!((&lines[0]["bytes"], &lines[0]["complete"]), (&json!(answer.body.len()), &json!(true)));
     assert_eq!(lines[1]["refused"], "missing");
+}
+
+/// A stream ends in good order however it ends: whether it is whole, its outcome says.
+#[tokio::test]
+async fn a_stream_that_breaks_was_not_sent_in_full() {
+    let collector = FakeUpstream::start().await;
+    collector.answer(Answer::json("{}"));
+    let proxy = proxy(&collector, "").await;
+    let mut client = GrpcClient::connect(proxy.running.addresses[1]).await;
+    for (outcome, code) in [("0", 0), ("8", 8)] {
+        let end = Part::Trailers(vec![("grpc-status", outcome)]);
+        proxy.grpc.answer(GrpcAnswer::parts([Part::Bytes(framed(b"")), end]));
+        let answered = client.call(&proxy.acme(), "/tempopb.StreamingQuerier/Search", b"").await;
+        assert_eq!((answered.code(), answered.messages.len()), (code, 1));
+    }
+    let (_, lines) = arrived(&collector, 2).await;
+    assert_eq!([&lines[0]["complete"], &lines[1]["complete"]], [&json!(true), &json!(false)]);
 }
 
 #[tokio::test]
