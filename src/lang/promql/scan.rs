@@ -19,18 +19,19 @@ const BARE: [&str; 10] =
 pub(super) fn scan(scoped: &str, selectors: usize, scope: &ScopeMatchers) -> Result<(), &'static str> {
     let mut rest = scoped;
     let (mut found, mut in_list) = (0, false);
-    while let Some(first) = rest.chars().next() {
-        let after = rest.get(first.len_utf8()..).unwrap_or_default();
+    // By bytes: beyond ASCII nothing stands outside strings.
+    while let Some(&first) = rest.as_bytes().first() {
+        let after = rest.get(1..).unwrap_or_default();
         rest = match first {
-            '"' | '\'' | '`' => after_string(rest).ok_or("a string does not end")?,
-            '{' => {
+            b'"' | b'\'' | b'`' => after_string(rest).ok_or("a string does not end")?,
+            b'{' => {
                 found += 1;
                 let before = scoped.get(..scoped.len() - rest.len()).unwrap_or_default();
                 selector(after, scope, in_absent(before)).ok_or("a selector lacks the scope")?
             }
-            _ if is_word(first) => {
+            _ if is_word(char::from(first)) => {
                 // Only a number has a dot: `offset.5` is two words.
-                let ends = |c| !is_word(c) || c == '.' && !(first.is_ascii_digit() || first == '.');
+                let ends = |c| !is_word(c) || c == '.' && !(first.is_ascii_digit() || first == b'.');
                 let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
                 let next = after.trim_start_matches(' ');
                 if !in_list && !may_stand(word, next) {
@@ -39,11 +40,11 @@ pub(super) fn scan(scoped: &str, selectors: usize, scope: &ScopeMatchers) -> Res
                 in_list |= next.starts_with('(') && is_one_of(word, &LISTS);
                 after
             }
-            ')' => {
+            b')' => {
                 in_list = false;
                 after
             }
-            ' '..='~' if !"#}\\".contains(first) => after,
+            b' '..=b'~' if !matches!(first, b'#' | b'}' | b'\\') => after,
             _ => return Err("a character that no scoped text has"),
         };
     }
@@ -81,14 +82,14 @@ fn in_absent(before: &str) -> bool {
 
 /// What follows the string that `text` begins with.
 fn after_string(text: &str) -> Option<&str> {
-    let quote = text.chars().next()?;
-    let mut characters = text.char_indices().skip(1);
-    while let Some((at, c)) = characters.next() {
-        if c == quote {
+    let mut bytes = text.bytes().enumerate();
+    let (_, quote) = bytes.next()?;
+    while let Some((at, byte)) = bytes.next() {
+        if byte == quote {
             return text.get(at + 1..);
         }
-        if c == '\\' && quote != '`' {
-            characters.next();
+        if byte == b'\\' && quote != b'`' {
+            bytes.next();
         }
     }
     None
@@ -109,17 +110,17 @@ fn selector<'t>(text: &'t str, scope: &ScopeMatchers, absent: bool) -> Option<&'
     }
     let mut start = rest;
     loop {
-        let c = rest.chars().next()?;
-        let after = rest.get(c.len_utf8()..)?;
-        if matches!(c, ',' | '}') {
+        let &first = rest.as_bytes().first()?;
+        let after = rest.get(1..)?;
+        if matches!(first, b',' | b'}') {
             let own = start.get(..start.len() - rest.len())?;
             missing.retain(|matcher| !is_own(own, matcher));
             start = after;
         }
-        rest = match c {
-            '}' => return Some(after).filter(|_| missing.is_empty()),
-            '{' => return None,
-            '"' | '\'' | '`' => after_string(rest)?,
+        rest = match first {
+            b'}' => return Some(after).filter(|_| missing.is_empty()),
+            b'{' => return None,
+            b'"' | b'\'' | b'`' => after_string(rest)?,
             _ => after,
         };
     }
