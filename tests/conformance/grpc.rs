@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Map, Value, json};
 
 use crate::http::{Answer, Base};
+use crate::protobuf;
 use crate::report::Report;
 use crate::seed::{canary, tempo};
 use crate::world::World;
@@ -115,9 +116,9 @@ static INSTANT: Shape = Shape(&[
     (4, "message", false, Kind::Text),
 ]);
 
-/// How a question of an endpoint is asked as a call.
+/// How a question of some endpoints is asked as a call.
 struct Method {
-    endpoint: &'static str,
+    endpoints: &'static [&'static str],
     name: &'static str,
     /// The parameters that the message has, with the numbers of their fields.
     fields: &'static [(&'static str, u64)],
@@ -130,9 +131,9 @@ struct Method {
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
-const METHODS: [Method; 9] = [
+const METHODS: [Method; 7] = [
     Method {
-        endpoint: "tempo.search",
+        endpoints: &["tempo.search", "tempo.legacy"],
         name: "Search",
         fields: &[("limit", 4), ("start", 5), ("end", 6), ("q", 8), ("spss", 9)],
         seconds: 1,
@@ -140,7 +141,7 @@ const METHODS: [Method; 9] = [
         list: ("traces", "traceID"),
     },
     Method {
-        endpoint: "tempo.metrics",
+        endpoints: &["tempo.metrics", "tempo.compare"],
         name: "MetricsQueryRange",
         fields: &[("q", 1), ("start", 2), ("end", 3), ("step", 4), ("exemplars", 16), ("maxSeries", 17)],
         seconds: NANOSECONDS,
@@ -148,15 +149,7 @@ const METHODS: [Method; 9] = [
         list: ("series", "labels"),
     },
     Method {
-        endpoint: "tempo.compare",
-        name: "MetricsQueryRange",
-        fields: &[("q", 1), ("start", 2), ("end", 3), ("step", 4), ("exemplars", 16), ("maxSeries", 17)],
-        seconds: NANOSECONDS,
-        answer: &RANGE,
-        list: ("series", "labels"),
-    },
-    Method {
-        endpoint: "tempo.instant",
+        endpoints: &["tempo.instant"],
         name: "MetricsQueryInstant",
         fields: &[("q", 1), ("start", 2), ("end", 3)],
         seconds: NANOSECONDS,
@@ -164,15 +157,7 @@ const METHODS: [Method; 9] = [
         list: ("series", "labels"),
     },
     Method {
-        endpoint: "tempo.legacy",
-        name: "Search",
-        fields: &[("limit", 4), ("start", 5), ("end", 6), ("q", 8), ("spss", 9)],
-        seconds: 1,
-        answer: &SEARCH,
-        list: ("traces", "traceID"),
-    },
-    Method {
-        endpoint: "tempo.tag_values",
+        endpoints: &["tempo.tag_values"],
         name: "SearchTagValuesV2",
         fields: VALUES_FIELDS,
         seconds: 1,
@@ -180,7 +165,7 @@ const METHODS: [Method; 9] = [
         list: ("tagValues", ""),
     },
     Method {
-        endpoint: "tempo.tag_values_v1",
+        endpoints: &["tempo.tag_values_v1"],
         name: "SearchTagValues",
         fields: VALUES_FIELDS,
         seconds: 1,
@@ -188,7 +173,7 @@ const METHODS: [Method; 9] = [
         list: ("tagValues", ""),
     },
     Method {
-        endpoint: "tempo.tags_v2",
+        endpoints: &["tempo.tags_v2"],
         name: "SearchTagsV2",
         fields: TAGS_FIELDS,
         seconds: 1,
@@ -196,7 +181,7 @@ const METHODS: [Method; 9] = [
         list: ("scopes", "name"),
     },
     Method {
-        endpoint: "tempo.tags_v1",
+        endpoints: &["tempo.tags_v1"],
         name: "SearchTags",
         fields: TAGS_FIELDS,
         seconds: 1,
@@ -220,25 +205,25 @@ impl Call {
     /// The call that asks what a request to `endpoint`, with `tag` in its path and `params`, asks; `None` if there
     /// is none.
     pub fn of(endpoint: &str, tag: &str, params: &[(String, String)]) -> Option<Self> {
-        let method = METHODS.iter().find(|method| method.endpoint == endpoint)?;
+        let method = METHODS.iter().find(|method| method.endpoints.contains(&endpoint))?;
         let mut message = Vec::new();
         let tag = (!tag.is_empty()).then(|| ("tag".to_owned(), tag.to_owned()));
         for (name, value) in tag.iter().chain(params) {
             let (_, number) = method.fields.iter().find(|(field, _)| field == name)?;
             match name.as_str() {
                 "q" | "tag" | "scope" => {
-                    varint(&mut message, number << 3 | 2);
-                    varint(&mut message, value.len() as u64);
+                    push_varint(&mut message, number << 3 | 2);
+                    push_varint(&mut message, value.len() as u64);
                     message.extend_from_slice(value.as_bytes());
                 }
                 "start" | "end" | "step" => {
                     let seconds: u64 = value.trim_end_matches('s').parse().ok()?;
-                    varint(&mut message, number << 3);
-                    varint(&mut message, seconds * method.seconds);
+                    push_varint(&mut message, number << 3);
+                    push_varint(&mut message, seconds * method.seconds);
                 }
                 _ => {
-                    varint(&mut message, number << 3);
-                    varint(&mut message, value.parse().ok()?);
+                    push_varint(&mut message, number << 3);
+                    push_varint(&mut message, value.parse().ok()?);
                 }
             }
         }
@@ -376,16 +361,16 @@ async fn calling(base: &Base, path: &str, token: Option<&str>, message: &[u8]) -
 fn read(mut bytes: &[u8], shape: &Shape) -> Option<Value> {
     let mut fields: Map<String, Value> = Map::new();
     while !bytes.is_empty() {
-        let tag = take_varint(&mut bytes)?;
+        let tag = protobuf::varint(&mut bytes)?;
         let field = shape.0.iter().find(|(number, ..)| *number == tag >> 3);
         let value = match (tag & 7, field.map(|(.., kind)| *kind)) {
-            (0, Some(Kind::Integer)) => (take_varint(&mut bytes)? as i64).to_string().into(),
-            (0, Some(Kind::Bool)) => (take_varint(&mut bytes)? != 0).into(),
-            (0, _) => take_varint(&mut bytes)?.into(),
-            (1, _) => double(f64::from_le_bytes(take(&mut bytes, 8)?.try_into().ok()?)),
+            (0, Some(Kind::Integer)) => (protobuf::varint(&mut bytes)? as i64).to_string().into(),
+            (0, Some(Kind::Bool)) => (protobuf::varint(&mut bytes)? != 0).into(),
+            (0, _) => protobuf::varint(&mut bytes)?.into(),
+            (1, _) => double(f64::from_le_bytes(protobuf::take(&mut bytes, 8)?.try_into().ok()?)),
             (2, kind) => {
-                let size = usize::try_from(take_varint(&mut bytes)?).ok()?;
-                let inner = take(&mut bytes, size)?;
+                let size = usize::try_from(protobuf::varint(&mut bytes)?).ok()?;
+                let inner = protobuf::take(&mut bytes, size)?;
                 match kind {
                     Some(Kind::One(shape) | Kind::Map(shape)) => read(inner, shape)?,
                     Some(Kind::Bytes) => format!("{inner:02x?}").into(),
@@ -415,31 +400,12 @@ fn double(value: f64) -> Value {
     if value.is_finite() { value.into() } else { value.to_string().into() }
 }
 
-fn varint(bytes: &mut Vec<u8>, mut value: u64) {
+fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
     bytes.push(value as u8);
-}
-
-fn take<'b>(bytes: &mut &'b [u8], size: usize) -> Option<&'b [u8]> {
-    let (head, tail) = bytes.split_at_checked(size)?;
-    *bytes = tail;
-    Some(head)
-}
-
-fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (first, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(first & 0x7f) << shift;
-        if first & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 /// ATK-4A: what else a Tempo serves on its port is not to be had, with a good token and the id of another's trace.

@@ -88,13 +88,15 @@ fn message(mut bytes: &[u8], shape: &Message) -> Option<Value> {
     Some(Value::Object(fields))
 }
 
-fn take<'b>(bytes: &mut &'b [u8], size: usize) -> Option<&'b [u8]> {
+/// The next `size` bytes.
+pub fn take<'b>(bytes: &mut &'b [u8], size: usize) -> Option<&'b [u8]> {
     let (head, tail) = bytes.split_at_checked(size)?;
     *bytes = tail;
     Some(head)
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+/// The next integer of variable length.
+pub fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (first, rest) = bytes.split_first()?;
