@@ -3,13 +3,14 @@
 
 use super::support::proxy::Proxy;
 use clap::Parser;
+use palisade::api::Kind;
 use palisade::cli::Arguments;
 use palisade::config::Config;
 use palisade::events::Outcome;
 use palisade::policy::Policies;
 use palisade::rejection::TokenFault;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -133,23 +134,72 @@ async fn the_pod_serves_where_kubernetes_looks() {
     assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > 30);
 }
 
+/// ATK-3G: the backends enforce nothing themselves, so whoever reaches one reads everyone's data. Palisade's pods
+/// may ask them, they may talk among themselves, collectors may write, and nobody else gets a connection.
 #[test]
-fn network_policies_name_the_ports_in_use() {
+fn atk_3g_nobody_but_palisade_asks_the_backends() {
     let config = kubernetes_config();
-    let rules = |name, direction: &str| {
-        object("kubernetes/networkpolicy.yaml", "NetworkPolicy", name)["spec"][direction].take()
+    let policy = |name| object("kubernetes/networkpolicy.yaml", "NetworkPolicy", name);
+    let (backends, own) = (policy("backends-through-palisade-only"), policy("palisade"));
+    let ports =
+        |rule: &Value| -> BTreeSet<u16> { list(&rule["ports"]).iter().map(|p| port(&p["port"])).collect() };
+    let asked: BTreeSet<u16> =
+        config.backends.iter().map(|backend| backend.url.port_u16().unwrap()).collect();
+    let names: BTreeSet<&str> = config.backends.iter().map(|backend| backend.kind.name()).collect();
+
+    // It is about the pods of every backend, and what it does not list does not come in.
+    let selected = |selector: &Value| -> BTreeSet<String> {
+        let expressions = list(&selector["matchExpressions"]);
+        let [expression] = expressions else { panic!("{selector}") };
+        assert_eq!(
+            (&expression["key"], &expression["operator"]),
+            (&json!("app.kubernetes.io/name"), &json!("In"))
+        );
+        strings(&expression["values"]).into_iter().map(str::to_owned).collect()
     };
-    let open = |rules: &Value, at: usize| -> BTreeSet<u16> {
-        list(&rules[at]["ports"]).iter().map(|p| port(&p["port"])).collect()
+    let pods = selected(&backends["spec"]["podSelector"]);
+    assert!(names.iter().all(|name| pods.contains(*name)), "{pods:?}");
+    assert_eq!(strings(&backends["spec"]["policyTypes"]), ["Ingress"]);
+    let rules = list(&backends["spec"]["ingress"]);
+    // A rule without `from` is open to all, as is a peer without pods.
+    let peer = |rule: &Value| -> Value {
+        let [peer] = list(&rule["from"]) else { panic!("{rule}") };
+        assert!(peer.get("podSelector").is_some() && peer.get("ipBlock").is_none(), "{peer}");
+        peer.clone()
     };
-    let (asked, asks) = (rules("backends-through-palisade-only", "ingress"), rules("palisade", "egress"));
-    for backend in &config.backends {
-        let number = backend.url.port_u16().unwrap();
-        assert!(open(&asked, 0).contains(&number) && open(&asks, 1).contains(&number), "{}", backend.name);
+    let [palisade, among, collectors] = rules else { panic!("{} rules", rules.len()) };
+
+    // Palisade's pods, by the labels and the namespace that they have.
+    let deployment = object("kubernetes/palisade.yaml", "Deployment", "palisade");
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    let from = peer(palisade);
+    for (label, value) in from["podSelector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(&labels[label], value, "{label}");
     }
-    let served = rules("palisade", "ingress");
-    assert_eq!(open(&served, 0), BTreeSet::from([config.listen[0].address.port()]));
-    assert_eq!(open(&served, 1), BTreeSet::from([config.admin.address.port()]));
+    let namespace = json!({ "kubernetes.io/metadata.name": deployment["metadata"]["namespace"] });
+    assert_eq!(from["namespaceSelector"], json!({ "matchLabels": namespace }));
+    assert_eq!(ports(palisade), asked);
+
+    // The backends themselves, of their own namespace.
+    let from = peer(among);
+    assert_eq!((selected(&from["podSelector"]), from.get("namespaceSelector")), (pods.clone(), None));
+
+    // Collectors, and not where a backend takes nothing from them.
+    let from = peer(collectors);
+    let collector = json!({ "matchLabels": { "app.kubernetes.io/name": "opentelemetry-collector" } });
+    let tempo = config.backends.iter().find(|backend| backend.kind == Kind::Tempo).unwrap();
+    assert_eq!((&from["podSelector"], from["namespaceSelector"].is_object()), (&collector, true));
+    assert!(!ports(collectors).contains(&tempo.url.port_u16().unwrap()), "it reads where it need not");
+
+    // What Palisade may reach and who reaches it is listed, too.
+    assert_eq!(strings(&own["spec"]["policyTypes"]), ["Ingress", "Egress"]);
+    let asks = &list(&own["spec"]["egress"])[1];
+    let [to] = list(&asks["to"]) else { panic!("{asks}") };
+    assert_eq!((selected(&to["podSelector"]), ports(asks)), (pods, asked));
+    let [callers, scrapes] = list(&own["spec"]["ingress"]) else { panic!("{own}") };
+    assert!(!list(&callers["from"]).is_empty() && !list(&scrapes["from"]).is_empty());
+    assert_eq!(ports(callers), BTreeSet::from([config.listen[0].address.port()]));
+    assert_eq!(ports(scrapes), BTreeSet::from([config.admin.address.port()]));
 }
 
 #[test]
@@ -221,7 +271,7 @@ fn datasources_forward_the_users_token_and_link_to_one_another() {
         assert!(source.get("secureJsonData").is_none() && source.get("basicAuth").is_none());
     }
     let of = |kind: &str| &sources.iter().find(|s| s["type"] == kind).unwrap()["jsonData"];
-    assert_eq!(of("tempo")["streamingEnabled"], serde_json::json!({"search": false, "metrics": false}));
+    assert_eq!(of("tempo")["streamingEnabled"], json!({"search": false, "metrics": false}));
     let links = [
         (&of("prometheus")["exemplarTraceIdDestinations"][0], "palisade-tempo"),
         (&of("loki")["derivedFields"][0], "palisade-tempo"),
@@ -234,8 +284,9 @@ fn datasources_forward_the_users_token_and_link_to_one_another() {
     }
 }
 
+/// ATK-3G: on one machine it is the networks that hold others off.
 #[test]
-fn on_one_machine_the_backends_are_behind_palisade() {
+fn atk_3g_on_one_machine_the_backends_are_behind_palisade() {
     let compose = document("compose/compose.yaml");
     let services = compose["services"].as_object().unwrap();
     assert_eq!(compose["networks"]["backends"]["internal"], true);

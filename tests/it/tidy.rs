@@ -1,5 +1,6 @@
 //! The house rules that no compiler holds.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -100,5 +101,45 @@ fn nothing_is_left_to_do_and_no_test_is_switched_off() {
     let ignored = ["#[ig", "nore"].concat();
     for (name, text) in files("src", "rs").into_iter().chain(files("tests", "rs")) {
         assert!(!text.contains(&todo) && !text.contains(&ignored), "{name}");
+    }
+}
+
+/// The attacks that a name of a test holds: `atk_02_to_05_0c_what_it_is`, or `ATK-02 what-it-is`.
+fn attacks(name: &str) -> Vec<String> {
+    let (mut all, mut to) = (Vec::new(), false);
+    for part in name.split(['_', '-', ' ']).skip(1).map(str::to_uppercase) {
+        let is_one = part.len() == 2 && part.starts_with(|c: char| ('0'..='5').contains(&c));
+        match part.as_str() {
+            "TO" => to = true,
+            one if is_one => {
+                let from = all.last().filter(|_| to).cloned().unwrap_or_else(|| one.to_owned());
+                let row = PLACES.chars().map(|at| format!("{}{at}", &one[..1]));
+                all.extend(row.filter(|other| from <= *other && other.as_str() <= one));
+                to = false;
+            }
+            _ => break,
+        }
+    }
+    all
+}
+
+/// How attacks are numbered within their row.
+const PLACES: &str = "0123456789ABCDEFGHIJK";
+
+#[test]
+fn each_attack_is_a_test_by_its_name() {
+    let mut tested = BTreeSet::new();
+    for (name, text) in files("src", "rs").into_iter().chain(files("tests", "rs")) {
+        let functions = text.split("fn atk").skip(1).map(|rest| rest.split('(').next().unwrap());
+        // Cases of conformance are named by texts.
+        let cases = text.split("\"ATK").skip(1).filter(|_| name.starts_with("tests/conformance"));
+        let cases = cases.map(|rest| rest.split('"').next().unwrap());
+        tested.extend(functions.chain(cases).flat_map(attacks));
+    }
+    for last in ["0K", "1B", "27", "3J", "4J", "57"] {
+        let row = PLACES.chars().map(|at| format!("{}{at}", &last[..1]));
+        let row = row.filter(|one| one != "00").take_while(|one| one.as_str() <= last);
+        let missing: Vec<String> = row.filter(|one| !tested.contains(one)).collect();
+        assert!(missing.is_empty(), "without a test: {missing:?}");
     }
 }

@@ -61,6 +61,15 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
     }
     let federated = || get("/federate", &[("match[]", "live_alarm")]);
     let named = || get("/api/v1/rules", &[]);
+    // What has no filter by labels shows the caller's own all the same.
+    for (path, endpoint) in [
+        ("/api/v1/metadata", "prometheus.metadata"),
+        ("/api/v1/targets/metadata", "prometheus.targets_metadata"),
+    ] {
+        let own = [("match[]", r#"{tenant="acme-books"}"#)];
+        let name = format!("ATK-0I upstream-ignores-filter {path}");
+        all.push(Attack::twin(name, P, endpoint, get(path, &own)).like(get(path, &[])));
+    }
     // Spelled otherwise, or not declared: not there.
     for (path, control) in [
         ("/api/v1/rules/", named()),

@@ -177,6 +177,22 @@ fn side_doors(clock: &Clock) -> Vec<Attack> {
             }
         }
     }
+    // Endings that a list of forbidden ones could lack, and that no row has.
+    for (mount, path) in [
+        (P, "/api/v1/cardinality/active_native_histogram_metrics"),
+        (P, "/api/v1/cardinality/active_series?selector=canary"),
+        (P, "/api/v1/query/cardinality/label_values?label_names%5B%5D=note"),
+        (L, "/loki/api/v1/query_range/active_series"),
+        (L, "/loki/api/v1/index/volume/cardinality"),
+        (T, "/api/v2/search/tag/span.note/values/active_series"),
+        (A, "/api/v2/alerts/groups/active_series"),
+    ] {
+        let request = raw(path, &[]);
+        let (_, shown, asked) = plain(clock).into_iter().find(|p| p.0 == mount).unwrap();
+        let attack =
+            Attack::refused(format!("ATK-3F unblocked-suffix {mount}{path}"), mount, request, &[404]);
+        all.push(attack.control(raw(shown, &asked)));
+    }
     // Those that show data as they stand are tried with their control.
     let control = raw("/api/search/tag/note/values", &clock.range(&[]));
     all.push(Attack::refused("ATK-47 v1-tag-values", T, control, &[200]));

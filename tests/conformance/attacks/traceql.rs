@@ -1,4 +1,4 @@
-//! ATK-40 to -4J: TraceQL, traces and tags.
+//! ATK-40 to -4J, -0I: TraceQL, traces and tags.
 
 use super::{Attack, Clock};
 use crate::http::Request;
@@ -15,6 +15,7 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
     all.extend(traces());
     all.extend(tags(clock));
     all.extend(names(clock));
+    all.extend(unheeded(clock));
     all.extend(older(clock));
     all.extend(long(clock));
     all
@@ -449,6 +450,31 @@ fn names(clock: &Clock) -> Vec<Attack> {
             Attack::refused(name, "tempo-mixed", Request::get(&path, &clock.range(&[])), &[200, 400]);
         attack.kind = "tempo";
         all.push(attack.control(Request::get("/api/search/tag/note/values", &clock.range(&[]))));
+    }
+    all
+}
+
+/// ATK-0I: filters that Tempo does not heed, though they say the caller's own scope. The control is the same request.
+fn unheeded(clock: &Clock) -> Vec<Attack> {
+    let mut all = Vec::new();
+    for path in [
+        "/api/search/tags",
+        "/api/search/tag/note/values",
+        "/api/search/tag/host.name/values",
+        "/api/v2/search/tag/span.note/values",
+    ] {
+        for mount in ["tempo", "tempo-mixed"] {
+            // The newer endpoints heed a filter only where it is simple.
+            let own = match path.starts_with("/api/v2") {
+                true => r#"{ resource.tenant = "acme-books" } >> { }"#,
+                false => r#"{ resource.tenant = "acme-books" }"#,
+            };
+            let request = Request::get(path, &clock.range(&[("q", own)]));
+            let name = format!("ATK-0I upstream-ignores-filter {path} {mount}");
+            let mut attack = Attack::refused(name, mount, request, &[200]);
+            attack.kind = "tempo";
+            all.push(attack);
+        }
     }
     all
 }
