@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Error, Message, WebSo
 
 use crate::http::{Base, Request, encode};
 use crate::report::Report;
-use crate::seed::{Holds, TENANTS, canary};
+use crate::seed::{Holds, REGIONS, TENANTS, canary};
 use crate::world::World;
 
 /// What only these tests push.
@@ -136,7 +136,7 @@ fn ends(base: &Base, token: &str) -> Result<(), String> {
 
 /// The lines that come through Palisade are those that TWIN gives, and FULL without Palisade gives others' too.
 pub fn run(world: &World, ending: Option<JoinHandle<Result<(), String>>>, only: &str, report: &mut Report) {
-    for (user, categorized) in [("alice", false), ("alice", true), ("carol", false)] {
+    for (user, categorized) in [("alice", false), ("alice", true), ("carol", false), ("rosa", false)] {
         let shape = if categorized { "categorized" } else { "plain" };
         let name = format!("loki.tail / new lines, {shape} / {user}");
         if name.contains(only) && world.full.at.contains_key("loki") {
@@ -171,16 +171,17 @@ fn new_lines(world: &World, user: &str, categorized: bool) -> Result<(), String>
     let expected = after(&mut expected, pushed[1])?;
     let control = after(&mut control, pushed[0])?;
     let entries = after(&mut through, pushed[1])?;
-    let foreign = |entries: &BTreeSet<String>| {
-        let others = TENANTS.iter().filter(|tenant| !twins.holds.tenant(tenant));
-        let mut marks = others.map(|tenant| format!("\"{}\"", canary(tenant)));
-        marks.find(|mark| entries.iter().any(|entry| entry.contains(mark)))
-    };
-    if foreign(&control).is_none() {
-        return Err(format!("the control meets no canary: {control:?}"));
-    }
-    if let Some(mark) = foreign(&entries) {
-        return Err(format!("LEAK of {mark}: {entries:?}"));
+    let tenants = TENANTS.iter().filter(|tenant| !twins.holds.tenant(tenant));
+    let regions = REGIONS.iter().filter(|region| !twins.holds.region(Some(region)));
+    let marks = tenants.map(|tenant| canary(tenant)).chain(regions.map(|region| (*region).to_owned()));
+    for mark in marks.map(|mark| format!("\"{mark}\"")) {
+        let shows = |entries: &BTreeSet<String>| entries.iter().any(|entry| entry.contains(&mark));
+        if !shows(&control) {
+            return Err(format!("the control does not meet {mark}: {control:?}"));
+        }
+        if shows(&entries) {
+            return Err(format!("LEAK of {mark}: {entries:?}"));
+        }
     }
     if expected.len() < pushed[1] || entries != expected {
         return Err(format!("Palisade / TWIN {entries:?} / {expected:?}"));
@@ -188,23 +189,30 @@ fn new_lines(world: &World, user: &str, categorized: bool) -> Result<(), String>
     Ok(())
 }
 
-/// Pushes a line of each tenant that is held; gives how many.
+/// Pushes a line of each tenant and region that is held; gives how many. One by one: of many at once Loki tails a
+/// part, and tells which it drops (`pkg/ingester/tailer.go`).
 fn push(base: &Base, holds: Holds, start: u128) -> Result<usize, String> {
-    let tenants: Vec<_> = TENANTS.iter().filter(|tenant| holds.tenant(tenant)).collect();
-    let stream = |tenant: &&&str| {
+    let tenants = TENANTS.iter().filter(|tenant| holds.tenant(tenant));
+    let of = |tenant| REGIONS.into_iter().map(move |region| (tenant, region));
+    let mut count = 0;
+    for (tenant, region) in tenants.flat_map(of).filter(|(_, region)| holds.region(Some(region))) {
         let note = canary(tenant);
-        json!({
-            "stream": { "tenant": tenant, "service": "tailed", "note": note },
-            "values": [[start.to_string(), format!("level=info {start} {note}"), { "trace_id": "0af7" }]],
-        })
-    };
-    let body = json!({ "streams": tenants.iter().map(stream).collect::<Vec<_>>() });
-    let request = Request {
-        method: "POST".into(),
-        target: "/loki/api/v1/push".into(),
-        body: body.to_string().into_bytes(),
-        ..Request::default()
-    };
-    let answer = request.header("Content-Type", "application/json").send(base)?;
-    if answer.status == 204 { Ok(tenants.len()) } else { Err(format!("{} {}", answer.status, answer.text())) }
+        let line = format!("level=info {start} {region} {note}");
+        let body = json!({ "streams": [{
+            "stream": { "tenant": tenant, "region": region, "service": "tailed", "note": note },
+            "values": [[start.to_string(), line, { "trace_id": "0af7" }]],
+        }] });
+        let request = Request {
+            method: "POST".into(),
+            target: "/loki/api/v1/push".into(),
+            body: body.to_string().into_bytes(),
+            ..Request::default()
+        };
+        let answer = request.header("Content-Type", "application/json").send(base)?;
+        if answer.status != 204 {
+            return Err(format!("{} {}", answer.status, answer.text()));
+        }
+        count += 1;
+    }
+    Ok(count)
 }

@@ -95,12 +95,49 @@ pub fn all() -> Vec<Attack> {
 type Writing = (&'static str, fn(&World) -> Result<(), String>);
 
 /// Attacks that write.
-pub const WRITING: [Writing; 4] = [
-    ("ATK-50 silence-isEqual: nobody else's is shown, changed or expired", others),
+pub const WRITING: [Writing; 6] = [
+    ("ATK-50 silence-isEqual: nobody else's is shown, changed or expired", |world| {
+        others(world, &ALICE).and_then(|()| others(world, &ROSA))
+    }),
     ("ATK-50 silence-isEqual: none that mutes others is made", outward),
-    ("ATK-50 an own silence is made, changed and expired, and mutes nobody else", own),
+    ("ATK-50 an own silence is made, changed and expired, and mutes nobody else", |world| own(world, &BOB)),
+    ("ATK-50 an own silence of one region mutes no other region / rosa", |world| own(world, &ROSA)),
+    ("ATK-50 silence-isEqual: none that leaves the region is made / rosa", abroad),
     ("ATK-57 alerts are not made", made),
 ];
+
+/// Who writes, and the labels that tell what is theirs.
+struct Writer {
+    user: &'static str,
+    scope: &'static [(&'static str, &'static str)],
+}
+
+const ALICE: Writer = Writer { user: "alice", scope: &[("tenant", "acme-books")] };
+const BOB: Writer = Writer { user: "bob", scope: &[("tenant", "globex-lit")] };
+/// As Palisade writes them: by the names of dimensions.
+const ROSA: Writer = Writer { user: "rosa", scope: &[("region", "us-east"), ("tenant", "acme-books")] };
+
+impl Writer {
+    /// The matchers of a silence of theirs.
+    fn matchers(&self) -> Vec<Value> {
+        self.scope.iter().map(|(name, value)| matcher(name, value, true, false)).collect()
+    }
+
+    /// Whether a silence has just these, each once, beside others.
+    fn owns(&self, silence: &Value) -> bool {
+        let all = silence["matchers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let plain = |m: &&Value| m["isEqual"] == true && m["isRegex"] == false;
+        self.scope.iter().all(|(name, value)| {
+            let mut values = all.iter().filter(plain).filter(|m| m["name"] == *name).map(|m| &m["value"]);
+            values.next().is_some_and(|first| first == value) && values.next().is_none()
+        })
+    }
+
+    /// Whether an alert is theirs.
+    fn has(&self, alert: &Value) -> bool {
+        self.scope.iter().all(|(name, value)| alert["labels"][name] == *value)
+    }
+}
 
 fn json_request(method: &str, path: &str, body: &Value) -> Request {
     let body = body.to_string().into_bytes();
@@ -125,10 +162,10 @@ fn full(world: &World, path: &str) -> Result<Vec<Value>, String> {
     }
 }
 
-/// Labels and states of everyone's alerts but those of `tenant`.
-fn states(world: &World, tenant: &str) -> Result<Vec<(Value, Value)>, String> {
+/// Labels and states of everyone's alerts but `writer`'s.
+fn states(world: &World, writer: Option<&Writer>) -> Result<Vec<(Value, Value)>, String> {
     let alerts = full(world, "/api/v2/alerts")?;
-    let others = alerts.into_iter().filter(|alert| alert["labels"]["tenant"] != tenant);
+    let others = alerts.into_iter().filter(|alert| writer.is_none_or(|writer| !writer.has(alert)));
     Ok(others.map(|alert| (alert["labels"].clone(), alert["status"].clone())).collect())
 }
 
@@ -148,15 +185,9 @@ fn expect(answer: &Answer, status: u16, of: &str) -> Result<(), String> {
     }
 }
 
-fn others(world: &World) -> Result<(), String> {
+fn others(world: &World, writer: &Writer) -> Result<(), String> {
     let before = full(world, "/api/v2/silences")?;
-    let is_own = |silence: &Value| {
-        let all = silence["matchers"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let plain = |m: &&Value| m["name"] == "tenant" && m["isEqual"] == true && m["isRegex"] == false;
-        let values: Vec<&Value> = all.iter().filter(plain).map(|m| &m["value"]).collect();
-        values == ["acme-books"]
-    };
-    let others: Vec<&Value> = before.iter().filter(|silence| !is_own(silence)).collect();
+    let others: Vec<&Value> = before.iter().filter(|silence| !writer.owns(silence)).collect();
     if others.len() < 10 {
         return Err(format!("FULL has only {} silences of others", others.len()));
     }
@@ -164,14 +195,14 @@ fn others(world: &World) -> Result<(), String> {
     let unknown = json!("00000000-0000-4000-8000-000000000000");
     for id in others.iter().map(|silence| &silence["id"]).chain([&unknown]) {
         let path = format!("/api/v2/silence/{}", id.as_str().unwrap_or_default());
-        let mut taken = silence(world, json!([matcher("tenant", "acme-books", true, false)]));
+        let mut taken = silence(world, writer.matchers().into());
         taken["id"] = id.clone();
         for request in [
             Request::get(&path, &[]),
             Request { method: "DELETE".into(), target: path.clone(), ..Request::default() },
             json_request("POST", "/api/v2/silences", &taken),
         ] {
-            let answer = ask(world, "alice", request)?;
+            let answer = ask(world, writer.user, request)?;
             expect(&answer, 404, &path)?;
             answers.push(answer.text());
         }
@@ -179,6 +210,25 @@ fn others(world: &World) -> Result<(), String> {
     answers.dedup();
     if answers.len() != 1 {
         return Err(format!("others' and unknown ones are told apart: {answers:?}"));
+    }
+    if full(world, "/api/v2/silences")? == before { Ok(()) } else { Err("something was changed".into()) }
+}
+
+/// What would mute another region, or every one.
+fn abroad(world: &World) -> Result<(), String> {
+    let before = full(world, "/api/v2/silences")?;
+    let is = |name: &str, value: &str, is_equal, is_regex| matcher(name, value, is_equal, is_regex);
+    let page = is("severity", "page", true, false);
+    for matchers in [
+        json!([page, is("region", "eu-west", true, false)]),
+        json!([page, is("region", "us-east", false, false)]),
+        json!([page, is("region", "none", false, false), is("region", "us-east", true, false)]),
+        json!([page, is("region", "", true, false)]),
+        json!([page, is("region", "us-east", true, false), is("region", "eu-west", true, false)]),
+        json!([page, is("region", "us-east", true, false), is("tenant", "globex-lit", true, false)]),
+    ] {
+        let request = json_request("POST", "/api/v2/silences", &silence(world, matchers.clone()));
+        expect(&ask(world, "rosa", request)?, 400, &matchers.to_string())?;
     }
     if full(world, "/api/v2/silences")? == before { Ok(()) } else { Err("something was changed".into()) }
 }
@@ -214,39 +264,43 @@ fn outward(world: &World) -> Result<(), String> {
     if full(world, "/api/v2/silences")? == before { Ok(()) } else { Err("something was changed".into()) }
 }
 
-fn own(world: &World) -> Result<(), String> {
-    let before = states(world, "globex-lit")?;
-    let everything = matcher("alertname", ".+", true, true);
-    let mut posted = silence(world, json!([everything]));
-    let answer = ask(world, "bob", json_request("POST", "/api/v2/silences", &posted))?;
+fn own(world: &World, writer: &Writer) -> Result<(), String> {
+    let before = states(world, Some(writer))?;
+    // A pattern stays beside what is put in, and widens nothing.
+    let patterns = writer.scope.iter().map(|(name, _)| matcher(name, ".+", true, true));
+    let everything = [vec![matcher("alertname", ".+", true, true)], patterns.collect()].concat();
+    let mut posted = silence(world, json!(everything));
+    let answer = ask(world, writer.user, json_request("POST", "/api/v2/silences", &posted))?;
     expect(&answer, 200, "a silence")?;
     let id = answer.json().map(|v| v["silenceID"].clone()).unwrap_or_default();
     let path = format!("/api/v2/silence/{}", id.as_str().unwrap_or_default());
-    let answer = ask(world, "bob", Request::get(&path, &[]))?;
-    let matchers = answer.json().map(|v| v["matchers"].clone());
-    if matchers != Some(json!([everything, matcher("tenant", "globex-lit", true, false)])) {
+    let answer = ask(world, writer.user, Request::get(&path, &[]))?;
+    let made = answer.json().and_then(|v| v["matchers"].as_array().cloned()).unwrap_or_default();
+    let expected = [everything, writer.matchers()].concat();
+    if made.len() != expected.len() || !expected.iter().all(|matcher| made.contains(matcher)) {
         return Err(format!("the silence is {}", answer.text()));
     }
     let suppressed = |world: &World| -> Result<bool, String> {
-        let alerts = full(world, "/api/v2/alerts?filter=tenant%3D%22globex-lit%22")?;
-        Ok(!alerts.is_empty() && alerts.iter().all(|alert| alert["status"]["state"] == "suppressed"))
+        let alerts = full(world, "/api/v2/alerts")?;
+        let own: Vec<&Value> = alerts.iter().filter(|alert| writer.has(alert)).collect();
+        Ok(!own.is_empty() && own.iter().all(|alert| alert["status"]["state"] == "suppressed"))
     };
     if !suppressed(world)? {
         return Err("it mutes nothing".into());
     }
-    if states(world, "globex-lit")? != before {
+    if states(world, Some(writer))? != before {
         return Err("it mutes others".into());
     }
     posted["id"] = id;
     posted["endsAt"] = json!(time(world.start + 95_000));
-    let answer = ask(world, "bob", json_request("POST", "/api/v2/silences", &posted))?;
+    let answer = ask(world, writer.user, json_request("POST", "/api/v2/silences", &posted))?;
     expect(&answer, 200, "a change")?;
     let changed = answer.json().and_then(|v| v["silenceID"].as_str().map(str::to_owned)).unwrap_or_default();
     let path = format!("/api/v2/silence/{changed}");
     let gone = Request { method: "DELETE".into(), target: path.clone(), ..Request::default() };
-    expect(&ask(world, "alice", gone.clone())?, 404, "another's hand")?;
-    expect(&ask(world, "bob", gone)?, 200, "the end")?;
-    let answer = ask(world, "bob", Request::get(&path, &[]))?;
+    expect(&ask(world, "erin", gone.clone())?, 404, "another's hand")?;
+    expect(&ask(world, writer.user, gone)?, 200, "the end")?;
+    let answer = ask(world, writer.user, Request::get(&path, &[]))?;
     if answer.json().is_some_and(|v| v["status"]["state"] == "expired") && !suppressed(world)? {
         Ok(())
     } else {
@@ -255,9 +309,9 @@ fn own(world: &World) -> Result<(), String> {
 }
 
 fn made(world: &World) -> Result<(), String> {
-    let before = states(world, "")?;
+    let before = states(world, None)?;
     let forged = json!([{ "labels": { "alertname": "Forged", "tenant": "globex-lit" } }]);
     let answer = ask(world, "alice", json_request("POST", "/api/v2/alerts", &forged))?;
     expect(&answer, 405, "an alert")?;
-    if states(world, "")? == before { Ok(()) } else { Err("an alert was made".into()) }
+    if states(world, None)? == before { Ok(()) } else { Err("an alert was made".into()) }
 }

@@ -159,7 +159,7 @@ impl Attack {
 /// The first canary in an answer that its caller may not see.
 pub fn leaked(answer: &Answer, caller: &str) -> Option<String> {
     let own: &[&str] = match caller {
-        "alice" => &["acme-books"],
+        "alice" | "rosa" => &["acme-books"],
         "bob" => &["globex-lit", "forged", "span-attribute"],
         "carol" => &["acme-books", "globex-lit", "forged", "span-attribute"],
         "erin" => &["press.one", "initech-press"],
@@ -176,6 +176,8 @@ pub fn leaked(answer: &Answer, caller: &str) -> Option<String> {
         text.push('\n');
         text.push_str(value);
     }
+    // What only the other region has, and no request names.
+    let west = ["west_note", "list books"].into_iter().filter(|_| caller == "rosa").map(str::to_owned);
     TENANTS
         .iter()
         .chain(&strays)
@@ -184,6 +186,7 @@ pub fn leaked(answer: &Answer, caller: &str) -> Option<String> {
             let named = owner.replace(['-', '.'], "_");
             [canary(owner), format!("node-{owner}"), format!("canary_{named}_total")]
         })
+        .chain(west)
         .find(|mark| holds(&text, mark))
 }
 
@@ -261,9 +264,16 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
     attacks.extend(loki::all(&clock));
     attacks.extend(traceql::all(&clock));
     attacks.extend(alertmanager::all());
-    for attack in attacks.iter().filter(|a| a.name.contains(only)) {
-        if world.full.at.contains_key(attack.kind) {
+    attacks.retain(|attack| world.full.at.contains_key(attack.kind));
+    for mut attack in attacks {
+        if attack.name.contains(only) {
             report.case(&attack.name, attack.run(world, rules));
+        }
+        // Once more by who sees the same tenant in one region.
+        let name = format!("{} / rosa", attack.name);
+        if attack.caller == "alice" && name.contains(only) {
+            attack.caller = "rosa";
+            report.case(&name, attack.run(world, rules));
         }
     }
     for (name, attack) in alertmanager::WRITING {
