@@ -49,24 +49,26 @@ policies: {policies}
 backends:
 "#
         );
-        for (name, kind, place, features) in [
+        for (name, kind, features, more) in [
             (
                 "prometheus",
                 "prometheus",
-                "",
                 "promql-experimental-functions, search-api, federate, remote-read",
+                "",
             ),
-            ("prometheus-bare", "prometheus", "", "promql-experimental-functions"),
+            ("prometheus-bare", "prometheus", "promql-experimental-functions", ""),
             ("loki", "loki", "", ""),
-            ("tempo", "tempo", "resource.", "traces_never_mix_tenants, no_frontend_search_cache"),
-            ("tempo-mixed", "tempo", "resource.", ""),
+            ("tempo", "tempo", "traces_never_mix_tenants, no_frontend_search_cache", ""),
+            ("tempo-mixed", "tempo", "", ""),
+            ("tempo-redacted", "tempo", "", ", redacted_traces: true"),
             ("alertmanager", "alertmanager", "", ""),
         ] {
             let Some(base) = full.at.get(kind) else {
                 continue;
             };
+            let place = if kind == "tempo" { "resource." } else { "" };
             config.push_str(&format!(
-                "  {name}: {{ kind: {kind}, url: \"{}\", labels: {{ tenant: {place}tenant, region: {place}region }}, features: [{features}] }}\n",
+                "  {name}: {{ kind: {kind}, url: \"{}\", labels: {{ tenant: {place}tenant, region: {place}region }}, features: [{features}]{more} }}\n",
                 base.url()
             ));
         }

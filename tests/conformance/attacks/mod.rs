@@ -13,6 +13,7 @@ mod logql;
 mod loki;
 mod prometheus;
 mod promql;
+mod redacted;
 mod requests;
 mod traceql;
 
@@ -281,6 +282,7 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
             report.case(name, attack(world));
         }
     }
+    redacted::run(world, only, report);
     gaps::run(world, &clock, only, report);
     for (name, attack) in identity::ALL {
         if name.contains(only) {
