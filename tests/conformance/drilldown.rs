@@ -1,5 +1,5 @@
-//! From a metric to a trace to a log line, and back from the line to the trace: request by request as Grafana sends
-//! them with the datasources of `deploy/grafana`. Each answer equals TWIN's.
+//! From a metric to a trace, from there to metrics of its spans and to a log line, and back from the line to the trace:
+//! request by request as Grafana sends them with the datasources of `deploy/grafana`. Each answer equals TWIN's.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ const SHIFT: u64 = 300_000_000_000;
 pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
     let all = ["prometheus", "tempo", "loki"].iter().all(|kind| world.full.at.contains_key(kind));
     for user in ["alice", "rosa"] {
-        let name = format!("drill-down / metric to trace to log to trace / {user}");
+        let name = format!("drill-down / metric to trace to metrics and logs / {user}");
         let Some(caller) = world.callers.get(user) else { continue };
         if name.contains(only) && all && world.palisade.is_some() {
             report.case(&name, Drill { world, rules, caller }.follow());
@@ -42,6 +42,7 @@ impl Drill<'_> {
         let links = Links::provisioned()?;
         let trace = self.exemplar(&links.exemplar)?;
         let span = self.trace(&trace)?;
+        self.metrics(&links, &span)?;
         self.logs(&links, &trace, &span)
     }
 
@@ -87,6 +88,29 @@ impl Drill<'_> {
         let span =
             spans.find(|span| span.service == SERVICE).ok_or("the trace has no span of the service")?;
         if span.trace == id { Ok(span) } else { Err(format!("the span is of {}", span.trace)) }
+    }
+
+    /// The span's metrics by the provisioned query, as Explore asks for it: as they were, and as they are at the end.
+    fn metrics(&self, links: &Links, span: &Span) -> Result<(), String> {
+        let query =
+            links.metrics.replace("$__tags", &format!("{}=\"{}\"", links.metrics_service, span.service));
+        let [start, end] =
+            [span.start - SHIFT, span.end + SHIFT].map(|nanos| (nanos / 1_000_000_000).to_string());
+        let range = [("query", &query), ("start", &start), ("end", &end), ("step", &"15".to_owned())];
+        let instant = [("query", &query), ("time", &end)];
+        for (endpoint, path, params) in [
+            ("prometheus.query_range", "/api/v1/query_range", &range[..]),
+            ("prometheus.query", "/api/v1/query", &instant[..]),
+        ] {
+            let params: Vec<_> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).clone())).collect();
+            let answer = self.ask(endpoint, &Request::form(path, &params))?.json().unwrap_or_default();
+            let series = answer["data"]["result"].as_array().into_iter().flatten();
+            let names: Vec<&str> = series.filter_map(|s| s["metric"]["span_name"].as_str()).collect();
+            if !names.contains(&span.name.as_str()) {
+                return Err(format!("{endpoint}: no metrics of `{}`: {answer}", span.name));
+            }
+        }
+        Ok(())
     }
 
     /// The span's log lines by the provisioned query, and the trace that each of them names.
@@ -145,10 +169,11 @@ impl Drill<'_> {
     }
 }
 
-/// A span as a link to logs needs it; times in nanoseconds of the epoch.
+/// A span as links from it need it; times in nanoseconds of the epoch.
 struct Span {
     trace: String,
     service: String,
+    name: String,
     start: u64,
     end: u64,
 }
@@ -164,6 +189,7 @@ impl Span {
         Some(Self {
             trace,
             service: service["2"][0]["1"][0].as_str()?.to_owned(),
+            name: span["5"][0].as_str()?.to_owned(),
             start: span["7"][0].as_u64()?,
             end: span["8"][0].as_u64()?,
         })
@@ -180,6 +206,10 @@ struct Links {
     logs: String,
     /// The stream's label that is the span's service.
     service: String,
+    /// The span's metrics; `$` is no longer doubled.
+    metrics: String,
+    /// The series' label that is the span's service.
+    metrics_service: String,
 }
 
 impl Links {
@@ -196,11 +226,16 @@ impl Links {
             return Err(format!("another derived field: {field}"));
         }
         let to_logs = &traces["tracesToLogsV2"];
-        if to_logs["spanStartTimeShift"] != "-5m" || to_logs["spanEndTimeShift"] != "5m" {
-            return Err(format!("other times: {to_logs}"));
+        let to_metrics = &traces["tracesToMetrics"];
+        for link in [to_logs, to_metrics] {
+            if link["spanStartTimeShift"] != "-5m" || link["spanEndTimeShift"] != "5m" {
+                return Err(format!("other times: {link}"));
+            }
         }
-        let tags = to_logs["tags"].as_array().into_iter().flatten();
-        let service = tags.clone().find(|tag| tag["key"] == "service.name").map(|tag| &tag["value"]);
+        let service = |link: &'static str| {
+            let mut tags = traces[link]["tags"].as_array().into_iter().flatten();
+            tags.find(|tag| tag["key"] == "service.name").map(|tag| &tag["value"])
+        };
         let text = |value: Option<&Value>, what: &str| {
             value
                 .and_then(Value::as_str)
@@ -211,7 +246,9 @@ impl Links {
             exemplar: text(metrics["exemplarTraceIdDestinations"][0].get("name"), "label of exemplars")?,
             field: text(field.get("matcherRegex"), "derived field")?,
             logs: text(to_logs.get("query"), "query of logs")?.replace("$$", "$"),
-            service: text(service, "tag of the service")?,
+            service: text(service("tracesToLogsV2"), "tag of the service")?,
+            metrics: text(to_metrics["queries"][0].get("query"), "query of metrics")?.replace("$$", "$"),
+            metrics_service: text(service("tracesToMetrics"), "label of the service")?,
         })
     }
 

@@ -7,6 +7,13 @@ use super::{Holds, SERVICES, SPAN, TENANTS, canary};
 /// Seconds between two samples.
 const STEP: i64 = 15;
 
+/// The spans of each service, as the traces have them: region, kind, name.
+const SPANS: [&[(&str, &str, &str)]; 3] = [
+    &[("us-east", "SPAN_KIND_SERVER", "POST /checkout")],
+    &[("us-east", "SPAN_KIND_INTERNAL", "reserve stock"), ("eu-west", "SPAN_KIND_SERVER", "list books")],
+    &[("us-east", "SPAN_KIND_CLIENT", "charge card")],
+];
+
 /// The text of all series that `holds` names, sampled from `start` on.
 pub fn text(holds: Holds, start: i64) -> String {
     let mut out = String::new();
@@ -61,6 +68,13 @@ fn owned(out: &mut String, start: i64, tenant: &str, weight: i64) {
             );
             series(out, start, &name, all, |n| n as f64 * w * factor);
         }
+        for (region, kind, span) in SPANS[i] {
+            // As the metrics generator of Tempo writes them, with its dimensions (`deploy/compose/tempo.yaml`).
+            let labels = format!(
+                r#"service="{service}",span_name="{span}",span_kind="{kind}",status_code="STATUS_CODE_UNSET",tenant="{tenant}",region="{region}""#
+            );
+            series(out, start, &format!("traces_spanmetrics_calls_total{{{labels}}}"), all, |n| n as f64 * w);
+        }
         let name = format!(r#"cart_items{{tenant="{tenant}",region="us-east",service="{service}"}}"#);
         series(out, start, &name, all, |n| ((n * (i as i64 + 3)) % 17 - 5) as f64 * w);
         let name = format!(r#"up{{tenant="{tenant}",job="{service}",instance="host-{i}:9100"}}"#);
@@ -97,6 +111,11 @@ fn strays(out: &mut String, start: i64) {
     for (name, value) in [
         (r#"http_requests_total{region="us-east",service="storefront",code="200"}"#.to_owned(), 1e6),
         (format!(r#"canary{{region="us-east",note="{note}"}}"#), 1e6),
+        (
+            r#"traces_spanmetrics_calls_total{service="catalog",span_name="nobody's",region="us-east"}"#
+                .into(),
+            1e6,
+        ),
         (format!(r#"canary{{tenant="",region="eu-west",note="{note}"}}"#), 1e6),
         (format!(r#"target_info{{job="storefront",instance="host-0:9100",note="{note}"}}"#), 1.0),
         ("canary_untenanted_total".to_owned(), 1e6),
