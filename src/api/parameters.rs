@@ -47,9 +47,9 @@ impl Parameters {
         limits: &Limits,
     ) -> Result<Self, Rejection> {
         let pairs = |text: Option<&'t str>| text.unwrap_or("").split('&').filter(|p| !p.is_empty());
-        // No more pairs than separators and one for each text; mostly far fewer than the cap.
-        let separators = |text: Option<&str>| text.map_or(0, |t| t.bytes().filter(|b| *b == b'&').count());
-        if separators(body) + separators(url) + 2 > limits.parameter_pairs
+        // A pair has a byte at least, so most requests are too short for too many.
+        let bytes = |text: Option<&str>| text.map_or(0, str::len);
+        if bytes(body) + bytes(url) > limits.parameter_pairs
             && pairs(body).chain(pairs(url)).count() > limits.parameter_pairs
         {
             return Err(Rejection::TooLarge { what: "parameter pairs", max: limits.parameter_pairs });

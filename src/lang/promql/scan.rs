@@ -29,10 +29,11 @@ pub(super) fn scan(scoped: &str, selectors: usize, scope: &ScopeMatchers) -> Res
                 let before = scoped.get(..scoped.len() - rest.len()).unwrap_or_default();
                 selector(after, scope, in_absent(before)).ok_or("a selector lacks the scope")?
             }
-            _ if is_word(char::from(first)) => {
+            _ if is_word(first) => {
                 // Only a number has a dot: `offset.5` is two words.
-                let ends = |c| !is_word(c) || c == '.' && !(first.is_ascii_digit() || first == b'.');
-                let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+                let dots = first.is_ascii_digit() || first == b'.';
+                let end = rest.bytes().position(|b| !is_word(b) || b == b'.' && !dots);
+                let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
                 let next = after.trim_start_matches(' ');
                 if !in_list && !may_stand(word, next) {
                     return Err("a metric without braces");
@@ -51,8 +52,12 @@ pub(super) fn scan(scoped: &str, selectors: usize, scope: &ScopeMatchers) -> Res
     if found == selectors { Ok(()) } else { Err("another number of selectors") }
 }
 
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.')
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.')
+}
+
+fn is_in_word(c: char) -> bool {
+    u8::try_from(c).is_ok_and(is_word)
 }
 
 fn is_one_of(word: &str, words: &[&str]) -> bool {
@@ -63,7 +68,7 @@ fn is_one_of(word: &str, words: &[&str]) -> bool {
 /// or an aggregation with its labels first. The colon of a subquery sticks to what follows it.
 fn may_stand(word: &str, next: &str) -> bool {
     let first = word.strip_prefix(':').unwrap_or(word).chars().next();
-    let next_word = next.split(|c| !is_word(c)).next().unwrap_or_default();
+    let next_word = next.split(|c| !is_in_word(c)).next().unwrap_or_default();
     first.is_none_or(|c| c.is_ascii_digit() || c == '.')
         || next.starts_with(['(', '{'])
         || is_one_of(word, &BARE)
@@ -73,9 +78,9 @@ fn may_stand(word: &str, next: &str) -> bool {
 
 /// Whether the selector whose brace follows `before` is all that `absent(` holds up to there.
 fn in_absent(before: &str) -> bool {
-    let unnamed = before.trim_end_matches(' ').trim_end_matches(is_word);
+    let unnamed = before.trim_end_matches(' ').trim_end_matches(is_in_word);
     let called = unnamed.trim_end_matches([' ', '(']);
-    let function = called.get(called.trim_end_matches(is_word).len()..);
+    let function = called.get(called.trim_end_matches(is_in_word).len()..);
     unnamed.get(called.len()..).is_some_and(|between| between.contains('('))
         && matches!(function, Some("absent" | "absent_over_time"))
 }
