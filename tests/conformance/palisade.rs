@@ -74,7 +74,7 @@ backends:
         }
         if let Some(base) = full.at.get(ORGS) {
             config.push_str(&format!(
-                "  {ORGS}: {{ kind: loki, url: \"{}\", labels: {{ tenant: tenant, region: region }}, org_id: {{ template: \"s-{{tenant}}\", federates: true }} }}\n",
+                "  {ORGS}: {{ kind: loki, url: \"{}\", labels: {{ tenant: tenant, region: region }}, org_id: {{ template: \"s-{{tenant}}\", federates: true }}, label_policy: true }}\n",
                 base.url()
             ));
         }
