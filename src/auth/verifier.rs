@@ -200,6 +200,15 @@ impl<D: Send + Sync + 'static> Verifier<D> {
         }
     }
 
+    /// The header in which the tokens of this one's issuer come: it is what the token says, and not believed.
+    /// `Authorization` for what no issuer here signs.
+    pub fn header_of(&self, token: &str) -> TokenHeader {
+        let unverified = Unverified::read(token.as_bytes()).ok();
+        let said = unverified.as_ref().and_then(Unverified::issuer);
+        let its = self.trusts.iter().find(|trust| said == Some(&trust.issuer.url));
+        its.map(|trust| trust.issuer.header).unwrap_or_default()
+    }
+
     /// What [`Verifier::verify`] gives, if the credential is remembered; `None` also for headers without one.
     pub fn remembered(&self, headers: &HeaderMap) -> Option<Arc<Verified<D>>> {
         let credential = Credential::of(headers, self.taken, self.token_bytes).ok()?;

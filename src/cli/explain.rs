@@ -14,8 +14,8 @@ pub struct ExplainArguments {
     /// The configuration file.
     #[arg(long)]
     config: PathBuf,
-    /// A token; it is verified as a request's would be. `-` reads it from standard input, so that no other
-    /// process and no history sees it.
+    /// A token; it is verified as a request's would be that has it in its issuer's header. `-` reads it from
+    /// standard input, so that no other process and no history sees it.
     #[arg(long)]
     token: Option<String>,
     /// Claims as a JSON object, instead of a token.

@@ -1,14 +1,14 @@
 //! What becomes of one request, asked by whoever operates the server: by a command, a call or a page.
 
 use crate::auth::Verifier;
+use crate::auth::config::TokenHeader;
 use crate::cases::{Asking, Explanation, Request, explain};
 use crate::limits::Limits;
 use crate::policy::Policies;
 use crate::rejection::{Rejection, TokenFault};
 use crate::respond;
 use crate::scope::{Backend, Site};
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -17,7 +17,7 @@ use std::fmt;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
-    /// A token; it is verified as a request's would be.
+    /// A token; it is verified as a request's would be that has it in the header of its issuer.
     pub token: Option<String>,
     /// Claims, instead of a token.
     pub claims: Option<Map<String, Value>>,
@@ -50,11 +50,20 @@ pub enum Explained {
     Token(TokenFault),
     /// Its claims were judged.
     Judged {
-        /// Who issued the token, if there was one.
-        issuer: Option<String>,
+        /// Where the claims are from, if there was a token.
+        source: Option<Source>,
         /// What came of it.
         explanation: Box<Explanation>,
     },
+}
+
+/// Where verified claims are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Who issued the token.
+    pub issuer: String,
+    /// The header that its tokens come in.
+    pub header: TokenHeader,
 }
 
 impl Question {
@@ -73,18 +82,24 @@ impl Question {
             site.ok_or_else(|| format!("no backend `{}`, the configuration has {}", self.backend, names()))?;
         let request = self.request()?;
         let asking = Asking { policies: judges.policies, site: &site, limits: judges.limits };
-        let judged = |issuer, claims: &Map<String, Value>| Explained::Judged {
-            issuer,
+        let judged = |source, claims: &Map<String, Value>| Explained::Judged {
+            source,
             explanation: Box::new(explain(&asking, claims, &request)),
         };
         match (&self.token, &self.claims) {
-            (Some(token), None) => match verifier.verify(&headers(token)?).await {
-                Ok(verified) => {
-                    let caller = verified.caller();
-                    Ok(judged(Some(caller.issuer().to_owned()), caller.claims()))
+            (Some(token), None) => {
+                let token = token.trim();
+                let token = token.strip_prefix("Bearer ").unwrap_or(token);
+                let header = verifier.header_of(token);
+                match verifier.verify(&headers(header, token)?).await {
+                    Ok(verified) => {
+                        let caller = verified.caller();
+                        let source = Source { issuer: caller.issuer().to_owned(), header };
+                        Ok(judged(Some(source), caller.claims()))
+                    }
+                    Err(fault) => Ok(Explained::Token(fault)),
                 }
-                Err(fault) => Ok(Explained::Token(fault)),
-            },
+            }
             (None, Some(claims)) => Ok(judged(None, claims)),
             _ => Err("either a token or claims are needed".to_owned()),
         }
@@ -101,27 +116,32 @@ impl Question {
     }
 }
 
-/// The headers of a request with this token, `Bearer` before it or not.
-fn headers(token: &str) -> Result<HeaderMap, String> {
-    let token = token.trim();
-    let value = format!("Bearer {}", token.strip_prefix("Bearer ").unwrap_or(token));
+/// The headers of a request with this token in this one.
+fn headers(header: TokenHeader, token: &str) -> Result<HeaderMap, String> {
+    let value = match header {
+        TokenHeader::Authorization => format!("Bearer {token}"),
+        TokenHeader::GrafanaId => token.to_owned(),
+    };
     let value: HeaderValue =
         value.parse().map_err(|_| "the token has characters that no header can have".to_owned())?;
-    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+    Ok(HeaderMap::from_iter([(HeaderName::from_static(header.name()), value)]))
 }
 
 impl Explained {
-    /// As JSON: the fields of an [`Explanation`], with `issuer`; of a token that is not taken, its `outcome` alone.
+    /// As JSON: the fields of an [`Explanation`], with `issuer` and `header`; of a token that is not taken, its
+    /// `outcome` alone.
     pub fn json(&self) -> Value {
         match self {
             Self::Token(fault) => {
                 let text = Rejection::from(*fault).to_string();
                 json!({ "outcome": { "outcome": "refused", "kind": fault.name(), "text": text } })
             }
-            Self::Judged { issuer, explanation } => {
+            Self::Judged { source, explanation } => {
                 let mut fields = json!(explanation);
                 if let Some(fields) = fields.as_object_mut() {
-                    fields.insert("issuer".to_owned(), json!(issuer));
+                    let source = source.as_ref();
+                    fields.insert("issuer".to_owned(), json!(source.map(|s| &s.issuer)));
+                    fields.insert("header".to_owned(), json!(source.map(|s| s.header.name())));
                 }
                 fields
             }
@@ -137,9 +157,9 @@ impl fmt::Display for Explained {
                 let status = respond::status(&rejection).as_u16();
                 writeln!(f, "refused\n  {status} {}: {rejection}", rejection.kind())
             }
-            Self::Judged { issuer, explanation } => {
-                if let Some(issuer) = issuer {
-                    write!(f, "caller\n  issued by {issuer}\n\n")?;
+            Self::Judged { source, explanation } => {
+                if let Some(Source { issuer, header }) = source {
+                    write!(f, "caller\n  issued by {issuer}\n  with the token in {}\n\n", header.name())?;
                 }
                 write!(f, "{explanation}")
             }

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod chromium;
+#[allow(dead_code)]
+#[path = "../it/support/signing.rs"]
+mod signing;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +15,9 @@ use palisade::config::Config;
 use palisade::policy::Policies;
 use palisade::server::{Running, start};
 use serde_json::{Value, json};
+use signing::{SigningKey, jwks};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 const POLICY: &str = "rules:
   - name: tenants see their own data
@@ -38,13 +42,20 @@ fn main() {
     let pictures = Some(PathBuf::from(asked)).filter(|folder| folder.is_dir());
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let running = runtime.block_on(served());
+    let grafana = SigningKey::p256("id");
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(keys.path(), jwks([&grafana]).to_string()).unwrap();
+    let running = runtime.block_on(served(keys.path()));
     let url = format!("http://{}/-/explain", running.control.unwrap());
-    let mut page = Page { browser: Browser::start(&binary), url, pictures };
-    let tests: [(&str, Test); 6] = [
+    let mut page = Page { browser: Browser::start(&binary), url, pictures, grafana };
+    let tests: [(&str, Test); 7] = [
         ("a_request_is_explained_by_keyboard_alone", a_request_is_explained_by_keyboard_alone),
         ("what_a_query_or_a_claim_holds_stays_text", what_a_query_or_a_claim_holds_stays_text),
         ("a_refusal_and_a_mistake_are_told", a_refusal_and_a_mistake_are_told),
+        (
+            "a_token_is_explained_in_the_header_of_its_issuer",
+            a_token_is_explained_in_the_header_of_its_issuer,
+        ),
         ("every_field_has_a_label_and_text_can_be_read", every_field_has_a_label_and_text_can_be_read),
         ("it_fits_a_phone_and_a_desk_light_and_dark", it_fits_a_phone_and_a_desk_light_and_dark),
         ("nothing_is_loaded_from_elsewhere_or_held_against_the_page", nothing_is_loaded_from_elsewhere),
@@ -58,16 +69,24 @@ fn main() {
     runtime.block_on(running.stop());
 }
 
-async fn served() -> Running {
-    let text = "listen: [{ address: 127.0.0.1:0 }]
-admin: { address: 127.0.0.1:0, control: 127.0.0.1:0 }
-issuers: [{ url: https://sso.example.org, jwks_file: /nowhere, audiences: [palisade] }]
+/// The issuer of the tokens that Grafana signs.
+const GRAFANA: &str = "https://grafana.example.org/";
+
+/// A server with an issuer that has no keys, and Grafana as an issuer with those of this file.
+async fn served(keys: &Path) -> Running {
+    let text = format!(
+        "listen: [{{ address: 127.0.0.1:0 }}]
+admin: {{ address: 127.0.0.1:0, control: 127.0.0.1:0 }}
+issuers:
+  - {{ url: https://sso.example.org, jwks_file: /nowhere, audiences: [palisade] }}
+  - {{ url: {GRAFANA}, jwks_file: {keys:?}, audiences: [\"org:2\"], algorithms: [ES256], header: x-grafana-id }}
 backends:
-  loki: { url: http://127.0.0.1:9, labels: { tenant: tenant } }
-  prometheus: { url: http://127.0.0.1:9, labels: { tenant: tenant } }
+  loki: {{ url: http://127.0.0.1:9, labels: {{ tenant: tenant }} }}
+  prometheus: {{ url: http://127.0.0.1:9, labels: {{ tenant: tenant }} }}
 policies: policies
-";
-    let config = Config::parse("test.yaml", text, Path::new("")).unwrap_or_else(|e| panic!("{e}"));
+"
+    );
+    let config = Config::parse("test.yaml", &text, Path::new("")).unwrap_or_else(|e| panic!("{e}"));
     let policy = ("test.yaml".to_owned(), POLICY.to_owned());
     let policies = Policies::compile(&[policy], &config.limits).unwrap_or_else(|e| panic!("{e}"));
     start(&config, policies).await.unwrap()
@@ -79,6 +98,8 @@ struct Page {
     browser: Browser,
     url: String,
     pictures: Option<PathBuf>,
+    /// Signs Grafana's tokens.
+    grafana: SigningKey,
 }
 
 impl Page {
@@ -203,6 +224,15 @@ fn a_refusal_and_a_mistake_are_told(page: &mut Page) {
     assert!(shown.starts_with("Cannot be explained\n") && shown.contains("GET /path?query"), "{shown}");
     let shown = page.explain(CLAIMS, "GET /api/v1/status/buildinfo");
     assert!(shown.starts_with("Answered by Palisade itself\n"), "{shown}");
+}
+
+fn a_token_is_explained_in_the_header_of_its_issuer(page: &mut Page) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({ "iss": GRAFANA, "aud": ["org:2"], "exp": now + 300, "tenant": "acme-books" });
+    let token = page.grafana.token(&claims);
+    let shown = page.explain(&token, "GET /api/v1/query?query=up");
+    assert!(shown.starts_with("Sent\n") && !shown.contains(&token), "{shown}");
+    assert!(shown.contains(GRAFANA) && shown.contains("x-grafana-id"), "{shown}");
 }
 
 fn every_field_has_a_label_and_text_can_be_read(page: &mut Page) {

@@ -1,5 +1,6 @@
 //! What an operator may ask of a running server, and who is no operator.
 
+use crate::support::issuer::FakeIssuer;
 use crate::support::proxy::{Answered, Proxy, exchange};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,8 +57,8 @@ async fn an_explanation_is_what_the_command_says() {
     assert!(!told.text().contains("eyJ"), "a token is never told");
     let told = told.json();
     assert_eq!(
-        (&told["issuer"], &told["claims"]["tenant"]),
-        (&json!(proxy.issuer.url()), &json!("acme-books"))
+        (&told["issuer"], &told["header"], &told["claims"]["tenant"]),
+        (&json!(proxy.issuer.url()), &json!("authorization"), &json!("acme-books"))
     );
     assert_eq!(
         told["scope"],
@@ -99,6 +100,23 @@ async fn an_explanation_is_what_the_command_says() {
     // What needs health and metrics only has no control.
     assert_eq!(proxy.admin("/-/explain").await.status, 404);
     assert_eq!(proxy.admin("/metrics").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_is_explained_in_the_header_of_its_issuer() {
+    let (grafana, issuer) = FakeIssuer::grafana().await;
+    let proxy = Proxy::start_trusting(&issuer, "admin: { address: 127.0.0.1:0, control: 127.0.0.1:0 }").await;
+    let told = explained(&proxy, question(json!({ "token": grafana.grafana_id("acme-books") }))).await.json();
+    assert_eq!((&told["issuer"], &told["header"]), (&json!(grafana.url()), &json!("x-grafana-id")), "{told}");
+    assert_eq!(told["scope"]["scope"], "tenant=acme-books");
+    let told = explained(&proxy, question(json!({ "token": proxy.acme() }))).await.json();
+    assert_eq!((&told["issuer"], &told["header"]), (&json!(proxy.issuer.url()), &json!("authorization")));
+    // What claims to be Grafana's is verified like the rest.
+    let forged = format!("{}.AAAA", grafana.grafana_id("acme-books").rsplit_once('.').unwrap().0);
+    let told = explained(&proxy, question(json!({ "token": forged }))).await.json();
+    assert_eq!(told["outcome"]["kind"], "signature");
+    let told = explained(&proxy, question(json!({ "claims": { "tenant": "a" } }))).await.json();
+    assert_eq!((&told["issuer"], &told["header"]), (&json!(null), &json!(null)));
 }
 
 #[tokio::test]

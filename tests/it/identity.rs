@@ -2,7 +2,6 @@
 
 use crate::support::issuer::FakeIssuer;
 use crate::support::proxy::{Proxy, exchange};
-use serde_json::json;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -81,18 +80,9 @@ async fn without_a_list_there_is_no_basic_authentication() {
 
 #[tokio::test]
 async fn grafanas_header_is_taken_where_an_issuer_opens_it_and_beside_no_other() {
-    let grafana = FakeIssuer::start().await;
-    grafana.rotate("id");
-    let issuer = format!(
-        "  - {{ url: \"{}\", jwks_url: \"{}\", audiences: [\"org:2\"], header: x-grafana-id, algorithms: [ES256] }}",
-        grafana.url(),
-        grafana.jwks_url()
-    );
-    let proxy = Proxy::start_trusting(&issuer).await;
-    let mut claims = grafana.claims("acme-books");
-    claims["aud"] = json!(["org:2"]);
-    claims.as_object_mut().unwrap().remove("typ");
-    let id = format!("X-Grafana-Id: {}", grafana.key().token(&claims));
+    let (grafana, issuer) = FakeIssuer::grafana().await;
+    let proxy = Proxy::start_trusting(&issuer, "").await;
+    let id = format!("X-Grafana-Id: {}", grafana.grafana_id("acme-books"));
     let target = "/prometheus/api/v1/query?query=up";
     // The second issuer's keys may still be on their way.
     assert_eq!(proxy.raw("GET", target, &[&id], "").await.status, 200);

@@ -1,5 +1,6 @@
 //! The policies of this repository, and the command that checks policies.
 
+use crate::support::issuer::{FakeIssuer, jwks};
 use palisade::api::Kind;
 use palisade::cases::{lint, run_folder};
 use palisade::limits::Limits;
@@ -200,13 +201,15 @@ sent
 
 #[tokio::test(flavor = "multi_thread")]
 async fn explain_verifies_a_token_as_a_request_would() {
-    let issuer = crate::support::issuer::FakeIssuer::start().await;
+    let issuer = FakeIssuer::start().await;
+    let (grafana, grafana_line) = FakeIssuer::grafana().await;
     let files = Files::new(RULES, "cases: []");
-    let config = std::fs::read_to_string(files.0.path().join("c.yaml")).unwrap();
-    let keys = crate::support::issuer::jwks([&*issuer.key()]).to_string();
-    std::fs::write(files.0.path().join("keys.json"), keys).unwrap();
-    std::fs::write(files.0.path().join("c.yaml"), config.replace("https://sso.example.org", issuer.url()))
-        .unwrap();
+    let (path, keys) = (files.0.path().join("c.yaml"), files.0.path().join("keys.json"));
+    std::fs::write(keys, jwks([&*issuer.key()]).to_string()).unwrap();
+    let config = std::fs::read_to_string(&path).unwrap();
+    let config = config.replace("https://sso.example.org", issuer.url());
+    let first = format!("issuers: [{}, ", grafana_line.strip_prefix("  - ").unwrap());
+    std::fs::write(&path, config.replace("issuers: [", &first)).unwrap();
     let explain = |token: &str| {
         files.palisade(&[
             "explain",
@@ -220,12 +223,13 @@ async fn explain_verifies_a_token_as_a_request_would() {
     };
     let token = issuer.token("acme-books");
     let (code, said) = explain(&token);
-    assert!(
-        code == 0 && said.starts_with(&format!("caller\n  issued by {}\n", issuer.url())),
-        "{code} {said}"
-    );
+    let expected = format!("caller\n  issued by {}\n  with the token in authorization\n", issuer.url());
+    assert!(code == 0 && said.starts_with(&expected), "{code} {said}");
     assert!(said.contains("query=up«{tenant=\"acme-books\"}»") && !said.contains(&token), "{said}");
     let (head, _) = token.rsplit_once('.').unwrap();
     let (code, said) = explain(&format!("{head}.AAAA"));
     assert_eq!((code, said.as_str()), (0, "refused\n  401 signature: token signature not accepted\n"));
+    let (code, said) = explain(&grafana.grafana_id("acme-books"));
+    let expected = format!("caller\n  issued by {}\n  with the token in x-grafana-id\n", grafana.url());
+    assert!(code == 0 && said.starts_with(&expected), "{code} {said}");
 }

@@ -77,7 +77,7 @@ function explanation(told) {
   }
   if (told.claims) {
     const claims = Object.entries(told.claims).map(([name, value]) => [name, JSON.stringify(value)]);
-    if (told.issuer) claims.unshift(["issued by", told.issuer]);
+    if (told.issuer) claims.unshift(["issued by", told.issuer], ["token in", told.header]);
     shown.push(...section("Claims", claims.length > 0 ? list(claims) : element("p", "", "There are none.")));
   }
   return shown;

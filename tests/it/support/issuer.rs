@@ -139,6 +139,25 @@ impl FakeIssuer {
         self.key().token(&self.claims(tenant))
     }
 
+    /// Grafana as an issuer of its own, for organization 2, and its line in `issuers`.
+    pub async fn grafana() -> (Self, String) {
+        let grafana = Self::start().await;
+        grafana.rotate("id");
+        let (url, keys) = (grafana.url(), grafana.jwks_url());
+        let line = format!(
+            "  - {{ url: \"{url}\", jwks_url: \"{keys}\", audiences: [\"org:2\"], header: x-grafana-id, algorithms: [ES256] }}"
+        );
+        (grafana, line)
+    }
+
+    /// A good token as Grafana signs it, of this tenant.
+    pub fn grafana_id(&self, tenant: &str) -> String {
+        let mut claims = self.claims(tenant);
+        claims["aud"] = json!(["org:2"]);
+        claims.as_object_mut().unwrap().remove("typ");
+        self.key().token(&claims)
+    }
+
     /// From now on the discovery document is answered like this.
     pub fn answer_discovery(&self, answer: Answer) {
         *self.state.discovery.lock().unwrap() = answer;

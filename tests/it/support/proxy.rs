@@ -115,9 +115,9 @@ impl Proxy {
         Self::start_as(None, loki_has, "", more, true).await
     }
 
-    /// Starts all of it with one issuer more, a line of its own.
-    pub async fn start_trusting(issuer: &str) -> Self {
-        Self::start_as(None, LOKI, issuer, "", true).await
+    /// Starts all of it with one issuer more, a line of its own, and `more` at the end.
+    pub async fn start_trusting(issuer: &str, more: &str) -> Self {
+        Self::start_as(None, LOKI, issuer, more, true).await
     }
 
     /// Starts all of it, but calls of gRPC go to a Tempo that serves none.
