@@ -5,7 +5,9 @@ use crate::api::{Endpoint, Methods, Treatment};
 use crate::rejection::TokenFault;
 use crate::scope::Backend;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics_exporter_prometheus::formatting::{sanitize_label_value, write_help_line, write_type_line};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,17 +183,12 @@ impl Metrics {
         )
     }
 
-    /// How long ago an issuer's keys were last fetched.
-    pub fn keys_age(&self, issuer: &str, age: Duration) {
-        metrics::with_local_recorder(&*self.recorder, || {
-            gauge!("palisade_issuer_keys_age_seconds", "issuer" => issuer.to_owned()).set(age.as_secs_f64());
-        });
-    }
-
-    /// The page for Prometheus.
-    pub fn render(&self) -> String {
+    /// The page for Prometheus. `ages`: how long ago the keys of each issuer were last fetched.
+    pub fn render<'a>(&self, ages: impl Iterator<Item = (&'a str, Duration)>) -> String {
         self.handle.run_upkeep();
-        self.handle.render()
+        let mut page = self.handle.render();
+        keys_ages(&mut page, ages);
+        page
     }
 
     /// To be called every few seconds: histograms keep what they are given until then.
@@ -293,6 +290,19 @@ impl TailMetrics {
     }
 }
 
+/// The recorder never forgets a gauge. These are written beside it, so that an issuer that a reload removes is gone.
+fn keys_ages<'a>(page: &mut String, ages: impl Iterator<Item = (&'a str, Duration)>) {
+    const NAME: &str = "palisade_issuer_keys_age_seconds";
+    let help = "How long ago an issuer's keys were last fetched; if never, since the start.";
+    write_help_line(page, NAME, None, None, help);
+    write_type_line(page, NAME, None, None, "gauge");
+    for (issuer, age) in ages {
+        // A string can always be written to.
+        let _ = writeln!(page, "{NAME}{{issuer=\"{}\"}} {}", sanitize_label_value(issuer), age.as_secs_f64());
+    }
+    page.push('\n');
+}
+
 fn describe(recorder: &PrometheusRecorder) {
     metrics::with_local_recorder(recorder, || {
         metrics::describe_counter!("palisade_requests_total", "Requests by backend, endpoint and outcome.");
@@ -324,10 +334,6 @@ fn describe(recorder: &PrometheusRecorder) {
         metrics::describe_counter!(
             "palisade_issuer_fetches_total",
             "Fetches of issuers' keys, by whether they went well."
-        );
-        metrics::describe_gauge!(
-            "palisade_issuer_keys_age_seconds",
-            "How long ago an issuer's keys were last fetched; if never, since the start."
         );
         metrics::describe_counter!(
             "palisade_policy_faults_total",

@@ -60,10 +60,7 @@ impl Admin {
                 (StatusCode::SERVICE_UNAVAILABLE, "waiting for an issuer's keys\n".to_owned())
             }
             (&Method::GET, "/metrics") => {
-                for (issuer, age) in self.standing.load().verifier.ages() {
-                    self.metrics.keys_age(issuer, age);
-                }
-                (StatusCode::OK, self.metrics.render())
+                (StatusCode::OK, self.metrics.render(self.standing.load().verifier.ages()))
             }
             (_, "/healthz" | "/readyz" | "/metrics") => {
                 (StatusCode::METHOD_NOT_ALLOWED, "use GET\n".to_owned())

@@ -121,7 +121,7 @@ mod tests {
         let queries = queries(1 << 20);
         assert!(queries.recall(1).is_none());
         assert!(kept(&queries, "up").0);
-        let page = queries.metrics.render();
+        let page = queries.metrics.render(std::iter::empty());
         for (outcome, count) in [("hit", 1), ("miss", 1)] {
             let line = format!("palisade_scoped_query_total{{outcome=\"{outcome}\"}} {count}");
             assert!(page.contains(&line), "{page}");

@@ -107,6 +107,26 @@ async fn what_only_a_start_reads_is_refused_and_nothing_changes() {
     assert!(proxy.admin("/metrics").await.text().contains("palisade_reload_total{outcome=\"refused\"} 1"));
 }
 
+#[tokio::test]
+async fn metrics_tell_nothing_more_of_an_issuers_keys_once_it_is_gone() {
+    let other = FakeIssuer::start().await;
+    let more = format!(
+        "  - {{ url: \"{}\", jwks_url: \"{}\", audiences: [palisade] }}",
+        other.url(),
+        other.jwks_url()
+    );
+    let mut proxy = Proxy::start_trusting(&more, "").await;
+    let age =
+        |issuer: &FakeIssuer| format!("palisade_issuer_keys_age_seconds{{issuer=\"{}\"}} ", issuer.url());
+    let page = proxy.admin("/metrics").await.text();
+    assert!(page.contains(&age(&proxy.issuer)) && page.contains(&age(&other)), "{page}");
+    let mut config = proxy.config.clone();
+    config.issuers.truncate(1);
+    proxy.running.reload(&config, policies("tenant")).await.unwrap();
+    let page = proxy.admin("/metrics").await.text();
+    assert!(page.contains(&age(&proxy.issuer)) && !page.contains(&age(&other)), "{page}");
+}
+
 /// `palisade serve`, killed with its value.
 struct Process(Child);
 
