@@ -31,9 +31,10 @@ const SHORT: Duration = Duration::from_secs(10);
 type Test = fn(&mut Setting) -> Result<(), String>;
 
 /// In this order: the last ones change the realm's keys, and end Keycloak.
-const ALL: [(&str, Test); 9] = [
+const ALL: [(&str, Test); 10] = [
     ("Keycloak: password, client-credentials and refresh grants", grants),
-    ("Keycloak: groups with their full path, and realm roles", groups_and_roles),
+    ("Keycloak: groups with their full path, roles of the realm and of a client", groups_and_roles),
+    ("Keycloak: organizations, as a list and as a map", organizations),
     ("Keycloak: a lightweight token grants what its mappers put into it", lightweight),
     ("Keycloak: a disabled user's token dies with its exp", disabled_user),
     ("Keycloak: ES256, PS256 and EdDSA", algorithms),
@@ -87,7 +88,7 @@ fn start(
     let policies = dir.join("policies");
     std::fs::create_dir_all(&policies).map_err(|e| e.to_string())?;
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/examples");
-    for name in ["tenant-claim", "groups", "support-role"] {
+    for name in ["tenant-claim", "groups", "support-role", "service-account"] {
         let file = format!("{name}.yaml");
         std::fs::copy(examples.join(name).join(&file), policies.join(&file)).map_err(|e| e.to_string())?;
     }
@@ -98,10 +99,12 @@ fn start(
 
 impl Setting<'_> {
     fn ask(&self, token: &str) -> Result<Answer, String> {
-        let params = [("query", "canary"), ("time", self.end.as_str())];
-        let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let request = Request::get("/api/v1/query", &params);
-        request.bearer(Some(token)).send(&self.palisade.base.under("/prometheus"))
+        self.get("/api/v1/query", &[("query", "canary"), ("time", self.end.as_str())], token)
+    }
+
+    fn get(&self, path: &str, params: &[(&str, &str)], token: &str) -> Result<Answer, String> {
+        let params: Vec<_> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Request::get(path, &params).bearer(Some(token)).send(&self.palisade.base.under("/prometheus"))
     }
 
     /// The token is taken, and shows what is its tenant's.
@@ -116,11 +119,35 @@ impl Setting<'_> {
         }
     }
 
+    /// The token is taken, and shows what is of two tenants and no others.
+    fn shows_both(&self, token: &str) -> Result<(), String> {
+        let answer = self.ask(token)?;
+        let text = answer.text();
+        let both = holds(&text, "canary-acme-books") && holds(&text, "canary-globex-lit");
+        match both && leaked(&answer, "carol").is_none() {
+            true => Ok(()),
+            false => Err(format!("{} {text}", answer.status)),
+        }
+    }
+
     fn is_refused(&self, token: &str, status: u16) -> Result<(), String> {
         let answer = self.ask(token)?;
         match answer.status == status {
             true => Ok(()),
             false => Err(format!("{} instead of {status}: {}", answer.status, answer.text())),
+        }
+    }
+
+    /// The token of a client of its own, which no user stands behind.
+    fn job(&self, client: &str) -> Result<String, String> {
+        let secret = format!("{client}-secret");
+        let params =
+            [("grant_type", "client_credentials"), ("client_id", client), ("client_secret", secret.as_str())];
+        let token = access_token(&self.keycloak.granted(&params)?)?;
+        let claims = part(&token, 1)?;
+        match claims["azp"] == client && claims["client_id"] == client {
+            true => Ok(token),
+            false => Err(format!("the control fails: {claims}")),
         }
     }
 
@@ -150,12 +177,9 @@ fn grants(setting: &mut Setting) -> Result<(), String> {
         return Err("the refresh grant gave the same token".into());
     }
     setting.is_taken(&second)?;
-    let job = keycloak.granted(&[
-        ("grant_type", "client_credentials"),
-        ("client_id", "acme-nightly"),
-        ("client_secret", "acme-nightly-secret"),
-    ])?;
-    setting.is_taken(&access_token(&job)?)
+    // One whose token says its tenant, and one that is known by its name.
+    setting.is_taken(&setting.job("acme-nightly")?)?;
+    setting.shows_both(&setting.job("grafana-alerting")?)
 }
 
 /// The policies' examples, with the claims of real tokens.
@@ -167,13 +191,63 @@ fn groups_and_roles(setting: &mut Setting) -> Result<(), String> {
     setting.is_taken(&member)?;
     // A group of the same name elsewhere in the tree.
     setting.is_refused(&setting.keycloak.token("staff-console", "ken")?, 403)?;
-    let answer = setting.ask(&setting.keycloak.token("storefront", "sam")?)?;
-    let text = answer.text();
-    let both = holds(&text, "canary-acme-books") && holds(&text, "canary-globex-lit");
-    if !both || leaked(&answer, "carol").is_some() {
-        return Err(format!("support: {} {text}", answer.status));
+    let support = setting.keycloak.token("storefront", "sam")?;
+    setting.shows_both(&support).map_err(|why| format!("support: {why}"))?;
+    let auditor = setting.keycloak.token("storefront", "audrey")?;
+    if part(&auditor, 1)?["resource_access"]["palisade"]["roles"] != json!(["auditor"]) {
+        return Err(format!("the control fails: {}", part(&auditor, 1)?));
     }
-    Ok(())
+    // The role is for rules and alerts.
+    setting.is_refused(&auditor, 403)?;
+    let alerts = |token: &str| setting.get("/api/v1/alerts", &[], token);
+    match (alerts(&auditor)?.status, alerts(&support)?.status) {
+        (200, 403) => Ok(()),
+        told => Err(format!("alerts of an auditor and of support: {told:?}")),
+    }
+}
+
+/// A token says the organizations that its user is in and that were asked for, by their names alone or with details.
+fn organizations(setting: &mut Setting) -> Result<(), String> {
+    let asking = |user: &str, scope: &str| {
+        let password = format!("{user}-password");
+        let params = [
+            ("grant_type", "password"),
+            ("client_id", "storefront"),
+            ("username", user),
+            ("password", password.as_str()),
+            ("scope", scope),
+        ];
+        access_token(&setting.keycloak.granted(&params)?)
+    };
+    let scopes = setting.keycloak.administer("GET", "/client-scopes", &Value::Null)?;
+    let scopes = scopes.json().ok_or("no scopes")?;
+    let scope = scopes.as_array().into_iter().flatten().find(|scope| scope["name"] == "organization");
+    let scope = scope.ok_or("no scope `organization`")?;
+    let mut mapper = scope["protocolMappers"][0].clone();
+    let place = |part: &Value| part["id"].as_str().map(str::to_owned).ok_or("no id");
+    let path = format!("/client-scopes/{}/protocol-mappers/models/{}", place(scope)?, place(&mapper)?);
+    for detailed in [false, true] {
+        mapper["config"]["addOrganizationId"] = detailed.to_string().into();
+        setting.keycloak.administer("PUT", &path, &mapper)?;
+        let token = asking("olivia", "openid organization")?;
+        let said = part(&token, 1)?["organization"].clone();
+        let as_meant = match detailed {
+            true => said["acme-books"]["id"].is_string(),
+            false => said == json!(["acme-books"]),
+        };
+        if !as_meant {
+            return Err(format!("the control fails: {said}"));
+        }
+        setting.is_taken(&token)?;
+    }
+    // Whoever does not ask for it, or is in none, has no such claim; and nobody gets another's by its name.
+    setting.is_refused(&asking("olivia", "openid")?, 403)?;
+    setting.is_refused(&asking("ken", "openid organization")?, 403)?;
+    match asking("olivia", "openid organization:globex-lit") {
+        Ok(token) => setting.is_refused(&token, 403),
+        Err(why) if why.contains("invalid_scope") => Ok(()),
+        Err(why) => Err(why),
+    }
 }
 
 /// Keycloak's lightweight tokens hold only what a mapper says is for them: without the audience none is taken.
