@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_secs(3);
 /// How far the clocks may differ, unless it is configured.
 const SKEW: Duration = Duration::from_secs(30);
 
-const ENDING: &str = "loki.tail / ATK-26 a short token ends it";
+const ENDING: &str = "loki.tail / ATK-26 a token of a minute ends it";
 
 /// An open tail.
 struct Tail(WebSocket<TcpStream>);
@@ -95,14 +95,14 @@ impl Tail {
     }
 }
 
-/// Opens a tail by a token of seconds, whose end is waited for beside all other cases.
+/// Opens a tail by a token of a minute, whose end is waited for beside all other cases.
 pub fn begin(world: &World, only: &str) -> Option<JoinHandle<Result<(), String>>> {
     let (Some(keycloak), Some(palisade), Some(_)) =
         (&world.keycloak, &world.palisade, world.full.at.get("loki"))
     else {
         return None;
     };
-    let (token, base) = (keycloak.token("short-lived", "alice"), palisade.base.under("/loki"));
+    let (token, base) = (keycloak.token("a-minute", "alice"), palisade.base.under("/loki"));
     ENDING.contains(only).then(|| std::thread::spawn(move || ends(&base, &token?)))
 }
 
