@@ -3,6 +3,7 @@
 //! A line never holds a token, a body or a query: those are told by their digests only. Lines are written by
 //! one thread; what happens when it cannot keep up is the operator's choice.
 
+mod file;
 mod otlp;
 
 pub use otlp::OtlpSettings;
@@ -10,6 +11,7 @@ pub use otlp::OtlpSettings;
 use crate::policy::Grant;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
+use file::Appended;
 use http_body::{Body, Frame, SizeHint};
 use metrics::Counter;
 use serde::Serialize;
@@ -37,7 +39,7 @@ pub struct AuditSettings {
 pub enum Sink {
     /// Standard output.
     Stdout,
-    /// The file that is appended to. It is opened once: rotate it by copying and truncating.
+    /// The file that is appended to. If it is moved away a new one is begun.
     File(PathBuf),
     /// A collector of logs.
     Otlp(Box<OtlpSettings>),
@@ -177,7 +179,7 @@ impl Audit {
         let writer = match &settings.sink {
             Sink::Stdout => thread.spawn(move || write(records, std::io::stdout(), &lost))?,
             Sink::File(path) => {
-                let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+                let file = Appended::open(path)?;
                 thread.spawn(move || write(records, file, &lost))?
             }
             Sink::Otlp(collector) => {
