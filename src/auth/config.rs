@@ -219,6 +219,15 @@ impl Issuer {
         }
     }
 
+    /// Whether both get the same keys from the same place. A file is not such a place: what it holds now is what counts.
+    pub(in crate::auth) fn has_keys_of(&self, other: &Self) -> bool {
+        self.url == other.url
+            && self.keys == other.keys
+            && self.ca == other.ca
+            && self.algorithms == other.algorithms
+            && !matches!(self.keys, KeySource::JwksFile(_))
+    }
+
     /// Whether the claims are what this issuer's tokens must say.
     pub(in crate::auth) fn is_satisfied_by(&self, claims: &Map<String, Value>) -> bool {
         self.required_claims.iter().all(|(name, value)| claims.get(name) == Some(value))

@@ -121,6 +121,14 @@ impl Keys {
         }
     }
 
+    /// Takes over the keys of `before`, unless there are some of its own by now.
+    pub(super) fn begin_with(&self, before: &Self) {
+        let theirs = before.current.load_full();
+        self.current.rcu(|own| own.clone().or_else(|| theirs.clone()));
+        let good = before.progress.borrow().good;
+        self.progress.send_modify(|progress| progress.good = progress.good.or(good));
+    }
+
     /// Which set of keys is current. It changes whenever a key comes or goes.
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

@@ -161,6 +161,24 @@ impl<D: Send + Sync + 'static> Verifier<D> {
         Ok(Self { trusts, accounts, taken, cache, token_bytes, _fetching: fetching })
     }
 
+    /// A verifier to replace this one: as [`Verifier::start`], and until it has fetched an issuer's keys itself it has
+    /// those of this one, where they come from the same place. So an issuer that is down while something else of the
+    /// configuration changes shuts nobody out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::new`].
+    pub fn next(&self, trusted: Trusted, limits: &Limits) -> Result<Self, VerifierFault> {
+        let next = Self::start(trusted, limits)?;
+        for trust in &next.trusts {
+            let same = |before: &&Trust| before.issuer.has_keys_of(&trust.issuer);
+            if let Some(before) = self.trusts.iter().find(same) {
+                trust.keys.begin_with(&before.keys);
+            }
+        }
+        Ok(next)
+    }
+
     /// How long ago each issuer's keys were last fetched; if they never were, since when that is so.
     pub fn ages(&self) -> impl Iterator<Item = (&str, Duration)> {
         self.trusts.iter().map(|trust| (&*trust.name, trust.keys.age()))

@@ -7,7 +7,7 @@ use super::tls;
 use super::workers::Door;
 use super::{ANSWERS_AT_THEIR_CAP, StartFault};
 use crate::auth::config::{Issuer, KeySource, is_loopback};
-use crate::auth::{KeyTiming, Trusted, Verifier, VerifierFault};
+use crate::auth::{KeyTiming, Trusted, Verifier};
 use crate::config::{self, Config};
 use crate::events::Metrics;
 use crate::events::audit::Audit;
@@ -66,7 +66,7 @@ impl Built {
         tails: Arc<Lasting>,
     ) -> Result<Self, StartFault> {
         Ok(Self {
-            verifier: verifier(config, &metrics)?,
+            verifier: Arc::new(Verifier::start(trusted(config, &metrics), &config.limits)?),
             queries: ScopedQueries::new(config.scoped_query_cache_bytes as u64, Arc::clone(&metrics)),
             metrics,
             policies,
@@ -98,7 +98,7 @@ impl Built {
             && new.limits.token_bytes == old.limits.token_bytes;
         let verifier = match same && new.issuers.iter().all(fetched) {
             true => Arc::clone(&self.verifier),
-            false => verifier(new, &metrics)?,
+            false => Arc::new(self.verifier.next(trusted(new, &metrics), &new.limits)?),
         };
         let queries = match new.scoped_query_cache_bytes == old.scoped_query_cache_bytes {
             true => self.queries.clone(),
@@ -242,19 +242,18 @@ impl<S> Stack for S where
 {
 }
 
-/// What verifies callers of `config`, and counts what it fetches.
-fn verifier(config: &Config, metrics: &Arc<Metrics>) -> Result<Arc<Verifier<Decision>>, VerifierFault> {
+/// Whom `config` believes; fetches are counted.
+fn trusted(config: &Config, metrics: &Arc<Metrics>) -> Trusted {
     let counted = Arc::clone(metrics);
-    let trusted = Trusted {
+    for issuer in &config.issuers {
+        metrics.issuer(&issuer.url);
+    }
+    Trusted {
         issuers: config.issuers.clone(),
         accounts: config.service_accounts.clone(),
         timing: KeyTiming::default(),
         fetched: Arc::new(move |issuer, good| counted.keys_fetched(issuer, good)),
-    };
-    for issuer in &config.issuers {
-        metrics.issuer(&issuer.url);
     }
-    Ok(Arc::new(Verifier::start(trusted, &config.limits)?))
 }
 
 fn scoped(config: &Config) -> Vec<Backend> {

@@ -1,8 +1,9 @@
 //! Another configuration while the server runs.
 
-use crate::support::issuer::FakeIssuer;
+use crate::support::issuer::{Answer, FakeIssuer};
 use crate::support::proxy::{Proxy, exchange};
 use crate::support::upstream::FakeUpstream;
+use palisade::auth::config::KeySource;
 use palisade::limits::Limits;
 use palisade::policy::Policies;
 use serde_json::json;
@@ -105,6 +106,32 @@ async fn what_only_a_start_reads_is_refused_and_nothing_changes() {
     assert_eq!(proxy.get("/prometheus/api/v1/query?query=up").await.status, 200);
     assert!(proxy.prometheus.take_one().body.contains("acme-books"));
     assert!(proxy.admin("/metrics").await.text().contains("palisade_reload_total{outcome=\"refused\"} 1"));
+}
+
+#[tokio::test]
+async fn the_keys_of_an_issuer_that_is_down_outlast_a_reload() {
+    let (_grafana, line) = FakeIssuer::grafana().await;
+    let mut proxy = Proxy::start_trusting(&line, "").await;
+    let target = "/prometheus/api/v1/query?query=up";
+    assert_eq!(proxy.get(target).await.status, 200);
+    proxy.issuer.answer_jwks(Answer::Status(503));
+    let mut config = proxy.config.clone();
+    config.issuers[1].audiences.push("org:3".to_owned());
+    proxy.running.reload(&config, policies("tenant")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(proxy.get(target).await.status, 200, "another issuer's settings changed");
+    config.issuers[0].audiences.push("another".to_owned());
+    proxy.running.reload(&config, policies("tenant")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(
+        proxy.get(target).await.status,
+        200,
+        "its own settings changed, and not where its keys are from"
+    );
+    config.issuers[0].keys = KeySource::JwksUrl("http://127.0.0.1:9/".to_owned());
+    proxy.running.reload(&config, policies("tenant")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(proxy.get(target).await.status, 503, "its keys are from elsewhere now");
 }
 
 #[tokio::test]
