@@ -1,7 +1,7 @@
 //! `palisade serve`.
 
 use super::asked_to_stop;
-use crate::config::{Snapshot, fingerprint};
+use crate::config::{Config, Snapshot, fingerprint};
 use crate::server::{self, Running};
 use clap::Args;
 use std::error::Error;
@@ -53,18 +53,19 @@ struct Serving {
     path: PathBuf,
     running: Running,
     snapshot: Snapshot,
-    /// Of the files as they were last read, for better or worse.
+    /// Of the files as they were before they were last read, for better or worse.
     fingerprint: Box<[u8]>,
 }
 
 impl Serving {
     async fn start(path: PathBuf) -> Result<Self, Box<dyn Error>> {
+        // Before they are read: what changes from here on is seen later.
+        let fingerprint = fingerprint(&path, &Config::load(&path)?);
         let snapshot = Snapshot::load(&path)?.usable()?;
         tracing::info!(rules = snapshot.policies.rules().len(), cases = snapshot.report.run, "policies");
         for backend in &snapshot.config.backends {
             tracing::info!(name = backend.name, kind = %backend.kind, url = %backend.url, "backend");
         }
-        let fingerprint = fingerprint(&path, &snapshot.config);
         let running = server::start(&snapshot.config, Arc::clone(&snapshot.policies)).await?;
         Ok(Self { path, running, snapshot, fingerprint })
     }
@@ -97,6 +98,8 @@ impl Serving {
 
     /// Serves what the files say now; gives what changed.
     async fn reload(&mut self) -> Result<Vec<String>, Box<dyn Error>> {
+        // Its policies and certificates may stand elsewhere now. What changes while this waits for keys is seen later.
+        let read = Config::load(&self.path).map(|config| fingerprint(&self.path, &config));
         let snapshot = Snapshot::load(&self.path).map_err(Box::<dyn Error>::from);
         let snapshot = snapshot
             .and_then(|snapshot| Ok(snapshot.usable()?))
@@ -104,8 +107,9 @@ impl Serving {
         let changes = snapshot.changes_since(&self.snapshot);
         self.running.reload(&snapshot.config, Arc::clone(&snapshot.policies)).await?;
         self.snapshot = snapshot;
-        // Its policies and certificates may stand elsewhere now.
-        self.fingerprint = fingerprint(&self.path, &self.snapshot.config);
+        if let Ok(read) = read {
+            self.fingerprint = read;
+        }
         Ok(changes)
     }
 }

@@ -2,7 +2,7 @@
 //! to `..data/FILE`, `..data` is a link to a folder of one version, and a change renames another link over it.
 
 use crate::support::authority::Authority;
-use crate::support::issuer::FakeIssuer;
+use crate::support::issuer::{Answer, FakeIssuer};
 use crate::support::proxy::exchange;
 use crate::support::upstream::FakeUpstream;
 use rustls::ClientConfig;
@@ -61,6 +61,7 @@ struct Served {
     control: SocketAddr,
     issuer: FakeIssuer,
     _prometheus: FakeUpstream,
+    config: Mount,
     policies: Mount,
     certificates: Mount,
 }
@@ -93,7 +94,7 @@ policies: ../policies
             prometheus.url(),
         );
         let signed = authority.sign("127.0.0.1");
-        Mount::new(folder.path().join("config"), &[("palisade.yaml", &config)]);
+        let config = Mount::new(folder.path().join("config"), &[("palisade.yaml", &config)]);
         let policies = Mount::new(folder.path().join("policies"), &[("p.yaml", OPEN)]);
         let pair = [("tls.crt", signed.cert.as_str()), ("tls.key", &signed.key)];
         let certificates = Mount::new(folder.path().join("tls"), &pair);
@@ -102,7 +103,18 @@ policies: ../policies
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let process = serve.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let _prometheus = prometheus;
-        Self { process, folder, plain, encrypted, control, issuer, _prometheus, policies, certificates }
+        Self {
+            process,
+            folder,
+            plain,
+            encrypted,
+            control,
+            issuer,
+            _prometheus,
+            config,
+            policies,
+            certificates,
+        }
     }
 
     fn log(&self) -> String {
@@ -183,5 +195,31 @@ async fn a_reload_that_is_asked_for_is_answered_with_what_came_of_it() {
     let (status, told) = served.reload().await;
     assert_eq!((status, &told["reloaded"]), (422, &json!(false)), "{told}");
     assert!(told["error"].as_str().unwrap().contains("policies/p.yaml:1:"), "{told}");
+    served.becomes(403).await;
+}
+
+/// A reload waits for the keys of an issuer that is new. What is mounted meanwhile is not forgotten.
+#[tokio::test]
+async fn what_changes_during_a_reload_is_served_after_it() {
+    let mut served = Served::start(&Authority::new()).await;
+    served.becomes(200).await;
+    let slow = FakeIssuer::start().await;
+    slow.answer_jwks(Answer::Never);
+    let config = fs::read_to_string(served.config.path.join("palisade.yaml")).unwrap();
+    let another = format!(
+        "audiences: [palisade] }}, {{ url: \"{}\", jwks_url: \"{}\", audiences: [palisade] }}]",
+        slow.url(),
+        slow.jwks_url()
+    );
+    let config = config.replace("audiences: [palisade] }]", &another);
+    served.config.swap(&[("palisade.yaml", &config)]);
+    for _ in 0..200 {
+        if slow.jwks_requests() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(slow.jwks_requests() > 0 && !served.log().contains(" added"), "{}", served.log());
+    served.policies.swap(&[("p.yaml", SHUT)]);
     served.becomes(403).await;
 }
