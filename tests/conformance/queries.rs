@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use palisade::api::Kind;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -34,8 +35,9 @@ enum Time {
 }
 
 /// What answers the same whatever data there is; for shards Loki 3.7 has no answer.
-const WITHOUT_DATA: [&str; 9] = [
+const WITHOUT_DATA: [&str; 10] = [
     "buildinfo",
+    "status",
     "echo",
     "format_query",
     "parse_query",
@@ -100,10 +102,12 @@ const ENDPOINTS: &[Endpoint] = &[
     // The same route; its answers have rules of their own.
     endpoint("tempo.compare", "/api/metrics/query_range", Time::Steps(SECONDS)),
     endpoint("tempo.echo", "/api/echo", Time::None),
+    endpoint("tempo.buildinfo", "/api/status/buildinfo", Time::None),
     endpoint("alertmanager.alerts", "/api/v2/alerts", Time::None),
     endpoint("alertmanager.groups", "/api/v2/alerts/groups", Time::None),
     endpoint("alertmanager.silences", "/api/v2/silences", Time::None),
     endpoint("alertmanager.receivers", "/api/v2/receivers", Time::None),
+    endpoint("alertmanager.status", "/api/v2/status", Time::None),
 ];
 
 const fn endpoint(name: &'static str, path: &'static str, time: Time) -> Endpoint {
@@ -278,6 +282,31 @@ pub fn load(only: &str) -> Result<Vec<Case>, String> {
     Ok(all)
 }
 
+/// What is no plain question: other files ask it.
+const ASKED_ELSEWHERE: [&str; 3] = ["/loki/api/v1/tail", "/api/v1/read", "/api/v2/silence/{silence}"];
+
+/// Whether each endpoint that Palisade serves over HTTP has a case.
+fn every_endpoint(cases: &[Case]) -> Result<(), String> {
+    // `{}` is in the table what has a name, or several, in Palisade's rows.
+    let is_of = |asked: &Endpoint, kind: Kind, path: &str| {
+        let (start, end) = asked.path.split_once("{}").unwrap_or((asked.path, ""));
+        asked.name.starts_with(&format!("{kind}."))
+            && path.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).is_some_and(|between| {
+                between.is_empty() != asked.path.contains("{}") && !between.contains('/')
+            })
+    };
+    let asked = |kind: Kind, path: &str| {
+        let mut found = ENDPOINTS.iter().filter(|asked| is_of(asked, kind, path));
+        found.any(|asked| cases.iter().any(|case| case.endpoint == asked.name))
+    };
+    let rows =
+        Kind::ALL.into_iter().flat_map(|kind| kind.endpoints().iter().map(move |row| (kind, row.path)));
+    let rows = rows.filter(|(_, path)| !path.starts_with("/tempopb.") && !ASKED_ELSEWHERE.contains(path));
+    let missing: Vec<String> =
+        rows.filter(|(kind, path)| !asked(*kind, path)).map(|(kind, path)| format!("{kind}{path}")).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("without a case: {missing:?}")) }
+}
+
 /// Whether an answer holds no data, by the shape of its body.
 fn empty(answer: &Answer) -> bool {
     if answer.status != 200 {
@@ -367,6 +396,7 @@ pub fn run(world: &World, rules: &Rules, cases: &[Case], whole: bool, report: &m
     }
     if whole {
         report.case("control / a scope of two dimensions", regional.enough());
+        report.case("control / every endpoint is asked", every_endpoint(cases));
     }
     for (family, differs) in unequal {
         if !whole || WITHOUT_DATA.iter().any(|name| family.ends_with(name)) {
