@@ -43,6 +43,7 @@ impl Drill<'_> {
         let trace = self.exemplar(&links.exemplar)?;
         let span = self.trace(&trace)?;
         self.metrics(&links, &span)?;
+        self.service_map()?;
         self.logs(&links, &trace, &span)
     }
 
@@ -98,19 +99,35 @@ impl Drill<'_> {
             [span.start - SHIFT, span.end + SHIFT].map(|nanos| (nanos / 1_000_000_000).to_string());
         let range = [("query", &query), ("start", &start), ("end", &end), ("step", &"15".to_owned())];
         let instant = [("query", &query), ("time", &end)];
-        for (endpoint, path, params) in [
-            ("prometheus.query_range", "/api/v1/query_range", &range[..]),
-            ("prometheus.query", "/api/v1/query", &instant[..]),
-        ] {
-            let params: Vec<_> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).clone())).collect();
-            let answer = self.ask(endpoint, &Request::form(path, &params))?.json().unwrap_or_default();
-            let series = answer["data"]["result"].as_array().into_iter().flatten();
-            let names: Vec<&str> = series.filter_map(|s| s["metric"]["span_name"].as_str()).collect();
-            if !names.contains(&span.name.as_str()) {
-                return Err(format!("{endpoint}: no metrics of `{}`: {answer}", span.name));
+        for (endpoint, params) in [("query_range", &range[..]), ("query", &instant[..])] {
+            let names = self.labels(endpoint, params, "span_name")?;
+            if !names.contains(&span.name) {
+                return Err(format!("{endpoint}: no metrics of `{}`: {names:?}", span.name));
             }
         }
         Ok(())
+    }
+
+    /// The service map of the panel's range; the series are those that its datasource names.
+    fn service_map(&self) -> Result<(), String> {
+        let end = (self.world.start + SPAN).to_string();
+        for metric in ["request_total", "request_failed_total", "request_server_seconds_sum"] {
+            let query = format!("sum by (client, server) (rate(traces_service_graph_{metric}{{}}[{SPAN}s]))");
+            let servers = self.labels("query", &[("query", &query), ("time", &end)], "server")?;
+            if !servers.iter().any(|server| server == "storefront") {
+                return Err(format!("no edge to the storefront: {servers:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said of a label in the series of a query, which is posted.
+    fn labels(&self, endpoint: &str, params: &[(&str, &String)], label: &str) -> Result<Vec<String>, String> {
+        let params: Vec<_> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).clone())).collect();
+        let request = Request::form(&format!("/api/v1/{endpoint}"), &params);
+        let answer = self.ask(&format!("prometheus.{endpoint}"), &request)?.json().unwrap_or_default();
+        let series = answer["data"]["result"].as_array().into_iter().flatten();
+        Ok(series.filter_map(|one| one["metric"][label].as_str()).map(str::to_owned).collect())
     }
 
     /// The span's log lines by the provisioned query, and the trace that each of them names.

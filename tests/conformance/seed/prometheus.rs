@@ -75,6 +75,14 @@ fn owned(out: &mut String, start: i64, tenant: &str, weight: i64) {
             );
             series(out, start, &format!("traces_spanmetrics_calls_total{{{labels}}}"), all, |n| n as f64 * w);
         }
+        let (region, client) =
+            [("us-east", "user"), ("eu-west", "recommender"), ("us-east", "storefront")][i];
+        for (metric, factor) in [("total", 1.0), ("failed_total", 0.1), ("server_seconds_sum", 0.4)] {
+            let name = format!(
+                r#"traces_service_graph_request_{metric}{{client="{client}",server="{service}",tenant="{tenant}",region="{region}"}}"#
+            );
+            series(out, start, &name, all, |n| n as f64 * w * factor);
+        }
         let name = format!(r#"cart_items{{tenant="{tenant}",region="us-east",service="{service}"}}"#);
         series(out, start, &name, all, |n| ((n * (i as i64 + 3)) % 17 - 5) as f64 * w);
         let name = format!(r#"up{{tenant="{tenant}",job="{service}",instance="host-{i}:9100"}}"#);
