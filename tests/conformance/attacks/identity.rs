@@ -51,7 +51,7 @@ pub fn token<'w>(world: &'w World, user: &str) -> Result<&'w str, String> {
 }
 
 /// One request for canaries per mount.
-fn asks(world: &World) -> [(&'static str, Request); 4] {
+fn asks(world: &World) -> [(&'static str, Request); 5] {
     let (start, end) = (world.start.to_string(), (world.start + SPAN).to_string());
     let range = |more: &[(&str, &str)]| {
         let mut all = super::pairs(more);
@@ -71,6 +71,7 @@ fn asks(world: &World) -> [(&'static str, Request); 4] {
         ),
         ("tempo", Request::get(notes, &range(&[]))),
         ("tempo-mixed", Request::get(notes, &range(&[]))),
+        ("alertmanager", Request::get("/api/v2/alerts", &super::pairs(&[("active", "true")]))),
     ]
 }
 
@@ -379,7 +380,8 @@ fn unknown_kids(world: &World) -> Result<(), String> {
     let ask = |n: usize| {
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": format!("made-up-{n}") });
         let forged = forge(&header, &real, &[7; 256]);
-        let (mount, request) = asks(world)[n % 4].clone();
+        let asks = asks(world);
+        let (mount, request) = asks[n % asks.len()].clone();
         let answer = send(world, Some(&forged), mount, request)?;
         if answer.status == 401 { Ok(()) } else { Err(format!("{}: {}", answer.status, answer.text())) }
     };

@@ -4,6 +4,7 @@ use super::{Attack, Clock};
 use crate::http::Request;
 
 const RANGE: &str = "/loki/api/v1/query_range";
+const INSTANT: &str = "/loki/api/v1/query";
 
 pub fn all(clock: &Clock) -> Vec<Attack> {
     let mut all = Vec::new();
@@ -47,12 +48,15 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
             r#"sum(rate({tenant="acme-books"}[5m])) / on () group_left (note) sum by (note) (count_over_time({note!=""}[30m]))"#,
         ),
     ] {
-        for request in [
-            Request::get(RANGE, &clock.steps(&[("query", query)])),
-            Request::form(RANGE, &clock.steps(&[("query", query)])),
-        ] {
-            let name = format!("{name} {}", request.method);
-            all.push(control(clock, Attack::twin(name, "loki", "loki.query_range", request)));
+        // Lines are asked for over a range only.
+        let counts = query.contains("_over_time(");
+        let ranged = ("loki.query_range", RANGE, clock.steps(&[("query", query)]));
+        let instant = counts.then(|| ("loki.query", INSTANT, clock.instant(query)));
+        for (endpoint, path, params) in [ranged].into_iter().chain(instant) {
+            for request in [Request::get(path, &params), Request::form(path, &params)] {
+                let name = format!("{name} {} {endpoint}", request.method);
+                all.push(control(clock, Attack::twin(name, "loki", endpoint, request)));
+            }
         }
     }
     for (name, query) in [

@@ -15,6 +15,7 @@ mod prometheus;
 mod promql;
 mod redacted;
 mod requests;
+mod streamed;
 mod traceql;
 
 use crate::compare::Rules;
@@ -120,18 +121,28 @@ impl Attack {
             mount => palisade.base.under(&format!("/{mount}")),
         };
         let answer = self.request.clone().bearer(Some(&caller.token)).send(&base)?;
-        if let Some(canary) = leaked(&answer, self.caller) {
+        // A path below no mount has no backend's shape.
+        let shape = if self.mount.is_empty() { "" } else { self.kind };
+        self.judged(world, rules, &answer, shape, |request, twin| request.send(twin))
+    }
+
+    /// Whether `answer` is right; a refusal has the shape of a backend of kind `shape`. `twin` asks TWIN.
+    fn judged(
+        &self,
+        world: &World,
+        rules: &Rules,
+        answer: &Answer,
+        shape: &str,
+        twin: impl FnOnce(&Request, &Base) -> Result<Answer, String>,
+    ) -> Result<(), String> {
+        if let Some(canary) = leaked(answer, self.caller) {
             return Err(format!("LEAK of {canary}: {}", answer.text()));
         }
         match &self.verdict {
+            // Where 200 is allowed, an answer without canaries is one.
+            Verdict::Refused(statuses) if statuses.contains(&answer.status) => shaped(answer, shape),
             Verdict::Refused(statuses) => {
-                if statuses.contains(&answer.status) {
-                    // Where 200 is allowed, an answer without canaries is one.
-                    // A path below no mount has no backend's shape.
-                    if self.mount.is_empty() { Ok(()) } else { shaped(&answer, self.kind) }
-                } else {
-                    Err(format!("{} instead of {statuses:?}: {}", answer.status, answer.text()))
-                }
+                Err(format!("{} instead of {statuses:?}: {}", answer.status, answer.text()))
             }
             Verdict::Shows(own) => {
                 let text = answer.text();
@@ -142,11 +153,9 @@ impl Attack {
                 }
             }
             Verdict::Twin(endpoint, request) => {
-                let Some(twin) = world.twin(caller).at.get(self.kind) else {
-                    return Err("no TWIN".into());
-                };
-                let expected = request.send(twin)?;
-                match rules.differ((endpoint, &self.name), self.mount, &answer, &expected, false) {
+                let caller = world.callers.get(self.caller).ok_or("no such caller")?;
+                let expected = twin(request, world.twin(caller).at.get(self.kind).ok_or("no TWIN")?)?;
+                match rules.differ((endpoint, &self.name), self.mount, answer, &expected, false) {
                     Some(difference) => {
                         Err(format!("not TWIN's answer {difference}; {} {}", answer.status, answer.text()))
                     }
@@ -267,14 +276,22 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
     attacks.extend(alertmanager::all());
     attacks.retain(|attack| world.full.at.contains_key(attack.kind));
     for mut attack in attacks {
-        if attack.name.contains(only) {
-            report.case(&attack.name, attack.run(world, rules));
-        }
         // Once more by who sees the same tenant in one region.
-        let name = format!("{} / rosa", attack.name);
-        if attack.caller == "alice" && name.contains(only) {
-            attack.caller = "rosa";
-            report.case(&name, attack.run(world, rules));
+        let callers = if attack.caller == "alice" { &["alice", "rosa"][..] } else { &[attack.caller] };
+        for caller in callers {
+            attack.caller = *caller;
+            let name = match *caller {
+                "rosa" => format!("{} / rosa", attack.name),
+                _ => attack.name.clone(),
+            };
+            if name.contains(only) {
+                report.case(&name, attack.run(world, rules));
+            }
+            let name = format!("{name} / gRPC");
+            if let Some(tried) = name.contains(only).then(|| streamed::tried(&attack, world, rules)).flatten()
+            {
+                report.case(&name, tried);
+            }
         }
     }
     for (name, attack) in alertmanager::WRITING {

@@ -216,7 +216,21 @@ fn forms(clock: &Clock) -> Vec<Attack> {
     for (mount, path, own, evil, more) in [
         (P, "/api/v1/query", r#"canary{tenant="acme-books"}"#, "canary", &time),
         (P, "/api/v1/query_range", r#"canary{tenant="acme-books"}"#, "canary", &steps),
+        (
+            P,
+            "/api/v1/query_exemplars",
+            r#"live_orders_total{tenant="acme-books"}"#,
+            "live_orders_total",
+            &range,
+        ),
         (L, "/loki/api/v1/query_range", r#"{tenant="acme-books"}"#, r#"{service="catalog"}"#, &steps),
+        (
+            L,
+            "/loki/api/v1/query",
+            r#"count_over_time({tenant="acme-books"}[30m])"#,
+            r#"count_over_time({service="canary"}[30m])"#,
+            &time,
+        ),
     ] {
         let own = pairs(&[("query", own)]);
         let evil = pairs(&[("query", evil)]);

@@ -6,6 +6,7 @@ use crate::seed::tempo::{FORGED, FORGED_ID, MIXED, MIXED_ID, PURE, infra_id, own
 
 const SEARCH: &str = "/api/search";
 const METRICS: &str = "/api/metrics/query_range";
+const INSTANT: &str = "/api/metrics/query";
 const PROTOBUF: &str = "application/protobuf";
 
 pub fn all(clock: &Clock) -> Vec<Attack> {
@@ -220,9 +221,13 @@ fn metrics(clock: &Clock) -> Vec<Attack> {
         ("ATK-4G trace duration in metrics", "{ } | quantile_over_time(traceDuration, .9)"),
         ("ATK-4G nested sets in metrics", "{ } | max_over_time(nestedSetRight)"),
     ] {
-        let mut attack = Attack::refused(name, "tempo-mixed", ask(MIXED, q), &[400]);
-        attack.kind = "tempo";
-        all.push(attack.control(ask(MIXED, notes)));
+        for path in [METRICS, INSTANT] {
+            let request = Request::get(path, &window(clock, MIXED, &[("q", q)]));
+            let name = format!("{name} {path}");
+            let mut attack = Attack::refused(name, "tempo-mixed", request, &[400]);
+            attack.kind = "tempo";
+            all.push(attack.control(ask(MIXED, notes)));
+        }
     }
     let request = ask(PURE, "rate() by (span.note)");
     all.push(
@@ -483,7 +488,7 @@ fn unheeded(clock: &Clock) -> Vec<Attack> {
 fn older(clock: &Clock) -> Vec<Attack> {
     let mut all = Vec::new();
     let notes = "{ } | count_over_time() by (span.note)";
-    for path in ["/api/metrics/query", METRICS] {
+    for path in [INSTANT, METRICS] {
         let ask = |params: &[(&str, &str)]| Request::get(path, &window(clock, PURE, params));
         for (what, params) in [
             ("different", &[("q", "{ } | rate()"), ("query", notes)][..]),
