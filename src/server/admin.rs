@@ -4,16 +4,29 @@ use super::control::{self, Control, Standing};
 use crate::events::Metrics;
 use crate::respond::{Body, full};
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use futures_util::future::Either;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use std::any::Any;
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::Service;
+use tower_http::catch_panic::CatchPanic;
+
+/// A service of whose panics each costs one request a 500, and no other anything.
+pub(super) type Caught<S> = CatchPanic<S, fn(Box<dyn Any + Send>) -> Response<Body>>;
+
+/// `service`, its panics caught. Those of callers' requests are caught where they are concluded.
+pub(super) fn caught<S>(service: S) -> Caught<S> {
+    CatchPanic::custom(service, |_| {
+        plain(StatusCode::INTERNAL_SERVER_ERROR, "the request's handling panicked\n")
+    })
+}
 
 /// `/healthz`: the process serves. `/readyz`: tokens can be verified. `/metrics`: for Prometheus. `/-/`: for the
 /// operator.
@@ -67,10 +80,33 @@ impl Admin {
             }
             _ => (StatusCode::NOT_FOUND, "not found\n".to_owned()),
         };
-        let mut response = Response::new(full(body));
-        *response.status_mut() = status;
-        let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-        response.headers_mut().insert(CONTENT_TYPE, text);
-        response
+        plain(status, body)
+    }
+}
+
+fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use tower::{ServiceExt, service_fn};
+
+    #[tokio::test]
+    async fn a_panic_costs_one_request_a_500() {
+        let mut service = caught(service_fn(async |request: Request<()>| match request.uri().path() {
+            "/" => Ok::<_, Infallible>(plain(StatusCode::OK, "ok\n")),
+            other => panic!("{other}"),
+        }));
+        for (path, status) in [("/x", 500), ("/", 200), ("/x", 500)] {
+            let request = Request::get(path).body(()).unwrap();
+            assert_eq!(service.ready().await.unwrap().call(request).await.unwrap().status(), status);
+        }
     }
 }

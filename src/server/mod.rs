@@ -19,7 +19,7 @@ use crate::events::audit::{Audit, AuditSettings, OtlpSettings, Sink, WhenFull, W
 use crate::policy::Policies;
 use crate::stages::Lasting;
 use crate::trust::TrustFault;
-use admin::Admin;
+use admin::{Admin, caught};
 use arc_swap::ArcSwap;
 use built::{Built, measured};
 use control::listen::Bound;
@@ -233,12 +233,12 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
     let bare = Admin { standing: Arc::clone(&standing), metrics, control: None };
     let with_control = Admin { control: Some(of_control), ..bare.clone() };
     let service = match (&bound, &config.admin.token_file) {
-        (None, Some(_)) => with_control.clone(),
-        _ => bare,
+        (None, Some(_)) => caught(with_control.clone()),
+        _ => caught(bare),
     };
     let control = bound.as_ref().and_then(Bound::address);
     if let Some(bound) = bound {
-        serving.spawn(control::listen::serve(bound, with_control, down.clone()));
+        serving.spawn(control::listen::serve(bound, caught(with_control), down.clone()));
     }
     serving.spawn(async move {
         let connections = Connections::new(down.clone(), TaskTracker::new());

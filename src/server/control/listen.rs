@@ -1,7 +1,7 @@
 //! The socket of the control: a loopback address, or a path in the file system.
 
 use super::super::StartFault;
-use super::super::admin::Admin;
+use super::super::admin::{Admin, Caught};
 use super::super::listen::{Connections, accept, asked};
 use crate::config::ControlAt;
 use std::fs;
@@ -81,7 +81,7 @@ async fn unused(path: &Path) -> io::Result<()> {
 }
 
 /// Serves what comes, until `down` says true.
-pub async fn serve(bound: Bound, service: Admin, down: watch::Receiver<bool>) {
+pub async fn serve(bound: Bound, service: Caught<Admin>, down: watch::Receiver<bool>) {
     let connections = Connections::new(down.clone(), TaskTracker::new());
     match bound {
         Bound::Loopback(listener, _) => {
