@@ -68,7 +68,9 @@ fn treatment(endpoint: &Endpoint) -> String {
             Filter::Search => "spans are checked again, facts of whole traces are blanked",
             Filter::TagNames => "Tempo's own columns are always listed, so that nobody's data decides that",
             Filter::TagNamesV1 => "made from the newer one, with the scope alone",
-            Filter::TagValues => "asked with the scope, once a place that an unscoped tag can mean",
+            Filter::TagValues => {
+                "asked with the scope, once a place that an unscoped tag can mean; what Tempo's list leaves out is searched for"
+            }
             Filter::TagValuesV1 => "made from the newer one, with the scope alone",
             Filter::Metrics => "labels and exemplars are checked again, statistics of all data removed",
             Filter::Alerts | Filter::AlertGroups => {

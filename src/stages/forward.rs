@@ -5,6 +5,7 @@ use super::{Answering, Mount, Refused, Reply, Told};
 use crate::api::{Kind, Methods};
 use crate::events::{Metrics, Outcome};
 use crate::limits::Limits;
+use crate::policy::Grant;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::respond::{Body, answer, full};
 use crate::scope::reply::{Answer, Cut, Filtered};
@@ -89,7 +90,7 @@ impl Service<Sealed> for Forward {
             let answered = match opening {
                 // In a box, as it is seldom.
                 Some(opening) => Box::pin(stage.open(&mount, scoped, answer_bytes, *opening, &told)).await,
-                None => stage.forward(&mount, scoped, answer_bytes).await,
+                None => stage.forward(&mount, scoped, answer_bytes, told.grant.as_ref()).await,
             };
             match answered {
                 Ok((response, outcome)) => Ok(Reply { response, outcome, told }),
@@ -105,8 +106,9 @@ impl Forwarding {
         mount: &Mount,
         scoped: Scoped,
         most: Option<u64>,
+        grant: Option<&Grant>,
     ) -> Result<(Response<Body>, Outcome), Rejection> {
-        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most };
+        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most, grant };
         let (calls, carried, cut) = scoped.into_parts();
         match cut {
             // In a box, as is a backend's refusal: an answer that passes stays a small future.
@@ -126,7 +128,8 @@ impl Forwarding {
         opening: Opening,
         told: &Told,
     ) -> Result<(Response<Body>, Outcome), Rejection> {
-        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most };
+        let grant = told.grant.as_ref();
+        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most, grant };
         let (calls, carried, _) = scoped.into_parts();
         let [call]: [Call; 1] =
             calls.try_into().map_err(|_| Rejection::Defect("a tail is opened by one call".into()))?;
@@ -148,12 +151,14 @@ impl Forwarding {
 }
 
 /// One request's exchange with its backend.
-struct Exchange<'a> {
-    stage: &'a Forwarding,
-    mount: &'a Mount,
-    endpoint: &'static crate::api::Endpoint,
+pub(super) struct Exchange<'a> {
+    pub(super) stage: &'a Forwarding,
+    pub(super) mount: &'a Mount,
+    pub(super) endpoint: &'static crate::api::Endpoint,
     /// Bytes that the answer's body may have, where that is limited.
-    most: Option<u64>,
+    pub(super) most: Option<u64>,
+    /// Whose request it is.
+    pub(super) grant: Option<&'a Grant>,
 }
 
 impl Exchange<'_> {
@@ -229,6 +234,7 @@ impl Exchange<'_> {
                 status => return Err(self.refusal(status, None).await),
             }
         }
+        self.complete(&cut, carried, &mut answers).await?;
         match made(cut, answers, carried.gzip, self.most).await? {
             (Filtered::Found { content_type, body }, encoding) => {
                 let content_type = HeaderValue::from_static(content_type);
@@ -263,7 +269,7 @@ impl Exchange<'_> {
         (answer(StatusCode::NOT_FOUND, content_type, full(text)), Outcome::NotFound)
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         call: Call,
         carried: &Carried,
@@ -283,7 +289,10 @@ impl Exchange<'_> {
         }
     }
 
-    async fn whole(&self, upstream: Response<upstream::Answer>) -> Result<(Answer, Place), Rejection> {
+    pub(super) async fn whole(
+        &self,
+        upstream: Response<upstream::Answer>,
+    ) -> Result<(Answer, Place), Rejection> {
         let content_type = upstream.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let max = self.stage.limits.filtered_answer_bytes;
@@ -303,7 +312,11 @@ impl Exchange<'_> {
     }
 
     /// What a status other than success becomes. Redirects are never followed nor passed.
-    async fn refusal(&self, status: StatusCode, upstream: Option<Response<upstream::Answer>>) -> Rejection {
+    pub(super) async fn refusal(
+        &self,
+        status: StatusCode,
+        upstream: Option<Response<upstream::Answer>>,
+    ) -> Rejection {
         match status {
             // It is us that it does not let in: the caller has no account there.
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
@@ -352,7 +365,7 @@ type Made = (Filtered, Option<HeaderValue>);
 
 /// The cut of `answers`, which may have `most` bytes, compressed where the caller takes `gzip`; of large ones on a
 /// thread that serves no other request meanwhile.
-async fn made(
+pub(super) async fn made(
     cut: Cut,
     answers: Vec<Option<Answer>>,
     gzip: bool,

@@ -14,6 +14,7 @@ mod scope;
 mod scoped_queries;
 mod streamed;
 mod tail;
+mod unlisted;
 
 pub use authenticate::Authenticate;
 pub use authorize::Authorize;

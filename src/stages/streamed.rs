@@ -4,14 +4,15 @@
 //! the answer, in its trailers, as the end of the caller's token does.
 
 use super::Told;
-use super::forward::{Forwarding, LARGE_BYTES, Sealed, answer_too_large};
+use super::forward::{Exchange, Forwarding, LARGE_BYTES, Sealed, answer_too_large};
 use super::tail::reached;
+use super::unlisted::PATIENCE;
 use crate::api::{Endpoint, Methods};
 use crate::events::{Outcome, StreamBroken};
 use crate::rejection::{Rejection, TokenFault, UpstreamFault};
 use crate::respond::{Body, grpc};
 use crate::scope::grpc::frame::{FrameFault, framed};
-use crate::scope::reply::Streamed;
+use crate::scope::reply::{Streamed, listing};
 use crate::scope::{Call, Carried};
 use crate::upstream::{GrpcUpstream, Stream, StreamFault};
 use bytes::Bytes;
@@ -126,8 +127,31 @@ impl Streaming {
                     let message = self.cut(message).await?;
                     return self.measured(framed(&message)).map(Some);
                 }
-                None => (self.open, self.number) = (None, self.number.saturating_add(1)),
+                None => {
+                    let left_out = Box::pin(self.left_out()).await?;
+                    (self.open, self.number) = (None, self.number.saturating_add(1));
+                    if let Some(message) = left_out {
+                        return self.measured(framed(&message)).map(Some);
+                    }
+                }
             }
+        }
+    }
+
+    /// What the call whose answer has ended left out, as one more message of it. It takes at most half of the time
+    /// that is left, for what was found is to be sent.
+    async fn left_out(&mut self) -> Result<Option<Vec<u8>>, Rejection> {
+        let unlisted = self.cut.as_mut().and_then(|cut| cut.unlisted(self.number));
+        let (Some((unlisted, mut listed)), Some(mount)) = (unlisted, &self.told.mount) else {
+            return Ok(None);
+        };
+        let (stage, endpoint, most) = (&*self.stage, self.endpoint, self.most);
+        let exchange = Exchange { stage, mount, endpoint, most, grant: self.told.grant.as_ref() };
+        let left = self.deadline.saturating_duration_since(tokio::time::Instant::now());
+        let found = exchange.others(&unlisted, &mut listed, &self.carried, PATIENCE.min(left / 2)).await?;
+        match found.is_empty() {
+            true => Ok(None),
+            false => self.cut(listing(found)).await.map(Some),
         }
     }
 

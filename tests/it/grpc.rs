@@ -2,6 +2,7 @@
 
 use super::support::grpc::{GrpcAnswer, GrpcAnswered, GrpcClient, Part, framed, read};
 use super::support::proxy::{Proxy, exchange};
+use super::support::upstream::Answer as HttpAnswer;
 use http_body_util::BodyExt;
 use prost::Message;
 use serde_json::json;
@@ -511,6 +512,43 @@ async fn atk_47_values_of_tags_are_asked_with_the_scope() {
         assert_eq!(call(&proxy, VALUES_V2, &ask(tag)).await.code(), 3, "{tag}");
     }
     assert!(proxy.grpc.take().is_empty());
+}
+
+/// What the method's list leaves out is searched for over HTTP, and is one more message.
+#[tokio::test]
+async fn values_that_are_not_listed_are_one_more_message() {
+    let proxy = Proxy::start().await;
+    let span = |tenant: &str, value: &str| {
+        let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+        json!({"spanID": "01", "attributes": [text("tenant", tenant), text("x", value)]})
+    };
+    let spans = [span("acme-books", "b"), span("globex-lit", "theirs"), span("acme-books", "a")];
+    let found = json!({"traces": [{"traceID": "01", "spanSets": [{"spans": spans}]}]});
+    proxy.tempo.answer_to("GET /api/search?", HttpAnswer::json(&found.to_string()));
+    let ask = |tag: &str| {
+        ValuesRequest { tag: tag.to_owned(), start: 1, end: 2, ..ValuesRequest::default() }.encode_to_vec()
+    };
+    proxy.grpc.answer(GrpcAnswer::of([listed(&[("string", &["a"])]), listed(&[("int", &["7"])])]));
+    let answered = call(&proxy, VALUES_V2, &ask("span.x")).await;
+    assert_eq!(
+        (answered.messages.len(), listing(&answered)),
+        (3, ["string a", "int 7", "string b"].map(str::to_owned).to_vec())
+    );
+    let searches = proxy.tempo.take();
+    assert_eq!(searches.len(), 2, "{searches:?}");
+    for (search, known) in searches.iter().zip(["(span.x =~ \"a\")", "(span.x =~ \"a|b\")"]) {
+        let pairs: Vec<_> =
+            form_urlencoded::parse(search.line.split_once('?').unwrap().1.as_bytes()).collect();
+        assert!(pairs[0].1.contains("acme-books") && pairs[0].1.contains(known), "{pairs:?}");
+        assert!(pairs[0].1.contains("!(span.x = 7)"), "{pairs:?}");
+        let rest: Vec<_> = pairs[1..].iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(rest, ["limit=100", "spss=20", "start=1", "end=2"]);
+    }
+    proxy.grpc.answer(GrpcAnswer::of([listed(&[("string", &["a"])])]));
+    assert_eq!(texts(&call(&proxy, VALUES, &ask("x")).await), ["a", "b"]);
+    // One that fails leaves the list as it is.
+    proxy.tempo.answer_to("GET /api/search?", HttpAnswer::of("500 Internal Server Error", "text/plain", b""));
+    assert_eq!(listing(&call(&proxy, VALUES_V2, &ask("span.x")).await), ["string a"]);
 }
 
 /// ATK-49: tags of the older search are translated, each in a filter that has the scope.

@@ -27,6 +27,7 @@ mod routes;
 mod scope_command;
 mod sites;
 mod support;
+mod tag_values;
 mod tail;
 mod tenancy;
 mod tidy;

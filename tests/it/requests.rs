@@ -1,6 +1,7 @@
 //! What reaches a backend, for what callers send.
 
 use super::support::proxy::{Proxy, exchange};
+use super::support::upstream::Answer;
 use serde_json::json;
 
 /// The decoded parameters of a form or query.
@@ -139,6 +140,9 @@ async fn atk_0h_each_endpoint_asks_its_backend_with_the_scope() {
         ("/tempo/api/traces/0af7?start=1", "GET /api/traces/0af7", &[("start", "1")]),
         ("/tempo/api/v2/traces/0af7", "GET /api/v2/traces/0af7", &[]),
     ];
+    // What is asked for after a list of values is another test's matter (`tag_values`).
+    let refused = Answer::of("500 Internal Server Error", "text/plain", b"");
+    proxy.tempo.answer_to("GET /api/v2/search/tag/", refused);
     for (target, line, expected) in cases {
         let upstream = match target.split('/').nth(1) {
             Some("prometheus") => &proxy.prometheus,

@@ -73,9 +73,9 @@ pub fn hint(
 
 /// A condition of the caller's that is kept.
 #[derive(Clone, Debug, PartialEq)]
-struct Kept {
+pub(super) struct Kept {
     /// `attribute op literal`, each in the one way to write it.
-    text: String,
+    pub text: String,
     attribute: Attribute<'static>,
     op: FieldOp,
     value: Static<'static>,
@@ -188,7 +188,7 @@ fn compared<'t, 'a>(tree: &'t Tree<'a>, id: NodeId) -> Option<(&'t Attribute<'a>
 /// The conditions of `query` that are kept: none where it is no single filter, where it has anything but
 /// comparisons joined by `&&`, or names an attribute without its scope. A comparison that is not finished, as
 /// editors send them, is dropped by itself.
-fn kept(query: &str, limits: &QueryLimits, scope: &Condition) -> Vec<Kept> {
+pub(super) fn kept(query: &str, limits: &QueryLimits, scope: &Condition) -> Vec<Kept> {
     let Ok(tokens) = lex(query, limits) else { return Vec::new() };
     let inner = match tokens.as_slice() {
         [open, inner @ .., close] if open.kind == Kind::OpenBrace && close.kind == Kind::CloseBrace => inner,

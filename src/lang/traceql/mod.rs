@@ -10,6 +10,7 @@ pub mod intrinsic;
 pub mod layout;
 pub mod lex;
 mod literal;
+mod others;
 pub mod parse;
 mod prove;
 mod scan;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use hint::hint;
 pub(crate) use literal::go as go_duration;
+pub use others::Others;
 pub use parse::{Entry, parse};
 pub use scope::{scope, scope_selector};
 pub use tag::{Tag, parse_tag};

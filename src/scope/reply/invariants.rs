@@ -3,7 +3,7 @@
 use super::mark::Named;
 use super::otlp::{Span, Trace};
 use super::tempopb::{QueryRangeResponse, SearchResponse};
-use super::{Answer, Cut, Envelope, Filtered, Mark, Streamed, TagScope, mark};
+use super::{Answer, Cut, Envelope, Filtered, Mark, Sought, Streamed, TagScope, mark};
 use crate::api::Rpc;
 use crate::scope::Accept;
 use crate::tenant::{Scope, ScopeValue, Values};
@@ -38,8 +38,8 @@ pub fn check(body: &[u8]) {
     let names = |flat| Cut::TagNames { scope: TagScope::Any, fixed: true, flat };
     let cuts = [
         Cut::Metrics { marks: marks.clone() },
-        Cut::TagValues(vec![None]),
-        Cut::FlatTagValues(vec![None]),
+        Cut::TagValues(vec![Sought::default()]),
+        Cut::FlatTagValues(vec![Sought::default()]),
         names(false),
         names(true),
     ];
@@ -85,8 +85,8 @@ fn check_messages(shown: &[Mark], bytes: &[u8]) {
         }
     }
     drop(cut(metrics(), Rpc::MetricsQueryInstant));
-    drop(cut(Cut::TagValues(vec![None, None]), Rpc::SearchTagValuesV2));
-    drop(cut(Cut::FlatTagValues(vec![None]), Rpc::SearchTagValues));
+    drop(cut(Cut::TagValues(vec![Sought::default(), Sought::default()]), Rpc::SearchTagValuesV2));
+    drop(cut(Cut::FlatTagValues(vec![Sought::default()]), Rpc::SearchTagValues));
     for (flat, rpc) in [(true, Rpc::SearchTags), (false, Rpc::SearchTagsV2)] {
         drop(cut(Cut::TagNames { scope: TagScope::Any, fixed: true, flat }, rpc));
     }

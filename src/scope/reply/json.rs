@@ -152,6 +152,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Double<'a> {
     }
 }
 
+impl Double<'_> {
+    /// The number; none for what is none.
+    fn number(self) -> Option<f64> {
+        self.0.get().parse().ok()
+    }
+}
+
 impl Serialize for Double<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
@@ -204,6 +211,32 @@ impl AnyValue<'_> {
             && self.bytes_value.is_none();
         self.string_value.as_ref().filter(|_| only).map(|t| &*t.0)
     }
+
+    /// Type and text, as Tempo lists values of tags (`MakeCollectTagValueFunc` in `pkg/traceql/util.go`); none for
+    /// lists and what else is no plain value.
+    pub(super) fn listed(&self) -> Option<(&'static str, String)> {
+        match (&self.string_value, self.bool_value, self.int_value, self.double_value) {
+            (Some(text), None, None, None) => Some(("string", text.0.to_string())),
+            (None, Some(value), None, None) => Some(("bool", value.to_string())),
+            (None, None, Some(value), None) => Some(("int", value.0.to_string())),
+            (None, None, None, Some(value)) => Some(("float", go_float(value.number()?))),
+            _ => None,
+        }
+    }
+}
+
+/// A double as Tempo writes it: as short as it can be, with an exponent below 1e-4 and from 1e6 on as Go's `%g`
+/// does, and told from whole numbers by a point (`Static.EncodeToString` in `pkg/traceql/ast_stringer.go`).
+fn go_float(value: f64) -> String {
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if value != 0.0 && !(-4..=5).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.unsigned_abs());
+    }
+    let plain = value.to_string();
+    if plain.contains('.') { plain } else { plain + ".0" }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -266,6 +299,25 @@ mod tests {
         }
         for text in ["null", "true", r#""1""#, "[1]", "{}", r#""x""#] {
             assert!(serde_json::from_str::<Double<'_>>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn doubles_are_listed_as_tempo_does() {
+        for (value, text) in [
+            (12.5, "12.5"),
+            (-3.0, "-3.0"),
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (100_000.5, "100000.5"),
+            (999_999.0, "999999.0"),
+            (1_000_000.0, "1e+06"),
+            (1_234_567.5, "1.2345675e+06"),
+            (0.0001, "0.0001"),
+            (0.000_012, "1.2e-05"),
+            (1e100, "1e+100"),
+        ] {
+            assert_eq!(go_float(value), text);
         }
     }
 

@@ -23,6 +23,7 @@ pub(crate) mod tag_names;
 mod tag_values;
 mod tempopb;
 mod trace;
+mod unlisted;
 
 pub use alerts::Shown;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -30,12 +31,14 @@ pub use invariants::check as check_invariants;
 pub use mark::{Mark, Named};
 pub use rules::Page;
 pub use silences::Silence;
-pub use streamed::{Streamed, known};
+pub use streamed::{Streamed, known, listing};
 pub use tag_names::TagScope;
+pub use tag_values::Sought;
+pub use unlisted::{Listed, Listing, SEARCHES, Unlisted};
 
 use super::Accept;
 use crate::rejection::{Rejection, UpstreamFault};
-use crate::tenant::{ScopeMatchers, Values};
+use crate::tenant::ScopeMatchers;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -82,10 +85,10 @@ pub enum Cut {
         /// Whether they are answered in one list.
         flat: bool,
     },
-    /// Tag values: for each call, the only values that may be left; `None`: all.
-    TagValues(Vec<Option<Values>>),
+    /// Tag values: what each call seeks.
+    TagValues(Vec<Sought>),
     /// The same, answered as texts.
-    FlatTagValues(Vec<Option<Values>>),
+    FlatTagValues(Vec<Sought>),
     /// Series that a remote read found: refused unless all are the caller's.
     RemoteRead {
         /// What tells the caller's.
@@ -220,6 +223,14 @@ impl Cut {
         }
     }
 
+    /// What the answer to the call of the number `call` may leave out, where it may.
+    pub fn unlisted(&self, call: usize) -> Option<&Unlisted> {
+        match self {
+            Self::TagValues(sought) | Self::FlatTagValues(sought) => sought.get(call)?.unlisted.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Cuts `answers`, one a call, in the order of the calls; `None` for a call that was answered 404.
     ///
     /// # Errors
@@ -246,13 +257,15 @@ impl Cut {
                 tag_names::cut(*scope, *fixed, *flat, answer.body_of(Accept::Json)?)
             }
             (Self::Metrics { marks }, [Some(answer)]) => metrics::cut(marks, answer.body_of(Accept::Json)?),
-            (Self::TagValues(kept) | Self::FlatTagValues(kept), answers) if kept.len() == answers.len() => {
+            (Self::TagValues(sought) | Self::FlatTagValues(sought), answers)
+                if sought.len() == answers.len() =>
+            {
                 let bodies = answers.iter().map(|answer| match answer {
                     Some(answer) => answer.body_of(Accept::Json),
                     None => Err(UpstreamFault::Unexpected),
                 });
                 let flat = matches!(self, Self::FlatTagValues(_));
-                tag_values::cut(kept, flat, &bodies.collect::<Result<Vec<_>, _>>()?)
+                tag_values::cut(sought, flat, &bodies.collect::<Result<Vec<_>, _>>()?)
             }
             (Self::Alerts { owned, shown, grouped }, [Some(listed), Some(alerts), Some(silences)]) => {
                 let bodies = [

@@ -9,7 +9,7 @@ use super::{Filtered, Mark};
 use crate::rejection::{Rejection, UpstreamFault};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What Tempo itself writes for a root it has not seen (`RootSpanNotYetReceivedText` in
 /// `pkg/search/util.go`).
@@ -107,6 +107,26 @@ pub(super) fn cut(marks: &[Mark], mixed: bool, spans: bool, body: &[u8]) -> Resu
         found
     });
     Filtered::json(&SearchReply { traces, metrics: Empty {} })
+}
+
+/// What the spans of `body`, an answer that was cut, say under `key`, or their names if there is none: each its type
+/// and its text.
+///
+/// # Errors
+/// [`UpstreamFault::Undecodable`] if it does not decode.
+pub(super) fn values(key: Option<&str>, body: &[u8]) -> Result<BTreeSet<(String, String)>, UpstreamFault> {
+    let answer: SearchAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
+    let mut values = BTreeSet::new();
+    for span in answer.traces.iter().flat_map(Trace::spans) {
+        let Some(key) = key else {
+            values.insert(("string".to_owned(), span.name.0.to_string()));
+            continue;
+        };
+        let said = span.attributes.iter().filter(|attribute| attribute.key.0 == key);
+        let listed = said.filter_map(|attribute| attribute.value.as_ref()?.listed());
+        values.extend(listed.map(|(kind, text)| (kind.to_owned(), text)));
+    }
+    Ok(values)
 }
 
 impl<'a> Trace<'a> {

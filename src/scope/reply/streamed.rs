@@ -7,7 +7,8 @@ use super::tempopb::{
     QueryInstantResponse, QueryRangeResponse, SearchResponse, Span, SpanSet, TagValue, TagValuesResponse,
     TagValuesV2Response, TagsResponse, TagsV2Response, TagsV2Scope, TraceSearchMetadata,
 };
-use super::{Cut, Mark, TagScope};
+use super::unlisted::Listing;
+use super::{Cut, Listed, Mark, Sought, TagScope, Unlisted};
 use crate::api::{Rpc, Static};
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::tenant::Values;
@@ -24,12 +25,14 @@ pub struct Streamed {
     sent: HashSet<TagValue>,
     /// Bytes that `sent` may still take.
     room: usize,
+    /// The values of the tag that is asked for, to find those that are not listed.
+    listed: Listed,
 }
 
 impl Streamed {
     /// The cut of what answers a caller of `rpc`. It remembers at most `bytes`.
     pub fn new(cut: Cut, rpc: Rpc, bytes: usize) -> Self {
-        Self { cut, rpc, sent: HashSet::new(), room: bytes }
+        Self { cut, rpc, sent: HashSet::new(), room: bytes, listed: Listed::default() }
     }
 
     /// Cuts one message of the answer to the call of the number `call`.
@@ -43,16 +46,16 @@ impl Streamed {
             (Cut::Search { marks, mixed, spans }, Rpc::Search) => search(marks, *mixed, *spans, message),
             (Cut::Metrics { marks }, Rpc::MetricsQueryRange) => metrics(marks, message),
             (Cut::Metrics { marks }, Rpc::MetricsQueryInstant) => instant(marks, message),
-            (Cut::TagValues(kept), Rpc::SearchTagValuesV2) => {
-                let several = kept.len() > 1;
-                let mut tag_values = values(kept, call, message)?;
+            (Cut::TagValues(sought), Rpc::SearchTagValuesV2) => {
+                let several = sought.len() > 1;
+                let mut tag_values = values(sought, &mut self.listed, call, message)?;
                 if several {
                     self.leave_new(&mut tag_values)?;
                 }
                 Ok(TagValuesV2Response { tag_values, metrics: Some(Empty {}) }.encode_to_vec())
             }
-            (Cut::FlatTagValues(kept), Rpc::SearchTagValues) => {
-                let mut found = values(kept, call, message)?;
+            (Cut::FlatTagValues(sought), Rpc::SearchTagValues) => {
+                let mut found = values(sought, &mut self.listed, call, message)?;
                 // A text is one, of whatever type it is.
                 found.iter_mut().for_each(|value| value.kind.clear());
                 self.leave_new(&mut found)?;
@@ -79,6 +82,12 @@ impl Streamed {
             }
             _ => Err(Rejection::Defect(format!("no cut of {}", self.rpc.path()))),
         }
+    }
+
+    /// What the call of the number `call`, whose answer has ended, may have left out, with what it listed.
+    pub fn unlisted(&mut self, call: usize) -> Option<(Unlisted, Listed)> {
+        let listed = std::mem::take(&mut self.listed);
+        Some((self.cut.unlisted(call)?.clone(), listed))
     }
 
     /// Leaves of `values` those that were not sent before.
@@ -172,10 +181,23 @@ fn instant(marks: &[Mark], message: &Bytes) -> Result<Vec<u8>, Rejection> {
     Ok(answer.encode_to_vec())
 }
 
-fn values(kept: &[Option<Values>], call: usize, message: &Bytes) -> Result<Vec<TagValue>, UpstreamFault> {
-    let kept = kept.get(call).ok_or(UpstreamFault::Unexpected)?;
+/// The values of a message, which are `listed` then as long as others may be asked for.
+fn values(
+    sought: &[Sought],
+    listed: &mut Listed,
+    call: usize,
+    message: &Bytes,
+) -> Result<Vec<TagValue>, UpstreamFault> {
+    let sought = sought.get(call).ok_or(UpstreamFault::Unexpected)?;
     let mut values = decode::<TagValuesV2Response>(message)?.tag_values;
-    values.retain(|value| value.is_kept(kept.as_ref()));
+    values.retain(|value| value.is_kept(sought.kept.as_ref()));
+    if sought.unlisted.is_some() {
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let mut listings = values.iter().map(|value| (text(&value.kind), text(&value.value)));
+        while let Some(listing) = listings.next().filter(|_| !listed.is_full()) {
+            listed.add(listing);
+        }
+    }
     Ok(values)
 }
 
@@ -204,6 +226,13 @@ fn names(
         tags.iter().map(|tag| value(&name, tag)).collect::<Vec<_>>()
     };
     Ok(names.iter().flat_map(of_scope).collect())
+}
+
+/// `values` as a message of Tempo's.
+pub fn listing(values: Vec<Listing>) -> Bytes {
+    let value = |(kind, value): Listing| TagValue { kind: kind.into(), value: value.into() };
+    let tag_values = values.into_iter().map(value).collect();
+    TagValuesV2Response { tag_values, metrics: None }.encode_to_vec().into()
 }
 
 /// What is known of a tag's values without the backend, as a message: the texts that the JSON of `answer` lists.

@@ -2,9 +2,9 @@
 //!
 //! The shape is `SearchTagValuesV2Response` in `pkg/tempopb/tempo.proto`. Tempo promises no order.
 
-use super::Filtered;
 use super::json::Text;
 use super::otlp::Empty;
+use super::{Filtered, Unlisted};
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::tenant::Values;
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TagValuesAnswer<'a> {
+pub(super) struct TagValuesAnswer<'a> {
     #[serde(borrow, default)]
-    tag_values: Vec<TagValue<'a>>,
+    pub tag_values: Vec<TagValue<'a>>,
 }
 
 #[derive(Serialize)]
@@ -34,11 +34,11 @@ struct FlatReply<'a> {
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-struct TagValue<'a> {
+pub(super) struct TagValue<'a> {
     #[serde(borrow, rename = "type", default)]
-    kind: Text<'a>,
+    pub kind: Text<'a>,
     #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
-    value: Text<'a>,
+    pub value: Text<'a>,
 }
 
 impl TagValue<'_> {
@@ -50,20 +50,41 @@ impl TagValue<'_> {
     }
 }
 
-/// Merges the answers in `bodies`, which are JSON; of each only the values in `kept`. `flat`: in the older shape.
+/// One call for the values of a tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sought {
+    /// The only values that may be left; none: all.
+    pub kept: Option<Values>,
+    /// What its answer may leave out, where it may.
+    pub unlisted: Option<Unlisted>,
+}
+
+/// Merges the answers in `bodies`, which are JSON; of each only the values that were sought. `flat`: in the older
+/// shape.
 ///
 /// # Errors
 /// [`UpstreamFault::Undecodable`] if one does not decode.
-pub(super) fn cut(kept: &[Option<Values>], flat: bool, bodies: &[&[u8]]) -> Result<Filtered, Rejection> {
+pub(super) fn cut(sought: &[Sought], flat: bool, bodies: &[&[u8]]) -> Result<Filtered, Rejection> {
     let mut tag_values = BTreeSet::new();
-    for (kept, body) in kept.iter().zip(bodies) {
+    for (sought, body) in sought.iter().zip(bodies) {
         let answer: TagValuesAnswer<'_> =
             serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
-        tag_values.extend(answer.tag_values.into_iter().filter(|v| v.is_kept(kept.as_ref())));
+        tag_values.extend(answer.tag_values.into_iter().filter(|v| v.is_kept(sought.kept.as_ref())));
     }
     if flat {
         let tag_values = tag_values.iter().map(|tag: &TagValue<'_>| &tag.value).collect();
         return Filtered::json(&FlatReply { tag_values, metrics: Empty {} });
     }
     Filtered::json(&TagValuesReply { tag_values, metrics: Empty {} })
+}
+
+/// The answer of Tempo's that lists `values`, in JSON.
+///
+/// # Errors
+/// [`Rejection::Defect`] if it cannot be written.
+pub(super) fn written<'v>(values: impl Iterator<Item = (&'v str, &'v str)>) -> Result<Vec<u8>, Rejection> {
+    let text = |text: &'v str| Text(text.into());
+    let tag_values = values.map(|(kind, value)| TagValue { kind: text(kind), value: text(value) }).collect();
+    let reply = TagValuesReply { tag_values, metrics: Empty {} };
+    serde_json::to_vec(&reply).map_err(|error| Rejection::Defect(error.to_string()))
 }

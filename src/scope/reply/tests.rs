@@ -13,9 +13,10 @@ mod streamed;
 mod tag_names;
 mod tag_values;
 mod trace;
+mod unlisted;
 
 use super::*;
-use crate::tenant::{Scope, ScopeValue};
+use crate::tenant::{Scope, ScopeValue, Values};
 use serde_json::Value;
 
 /// Values from their texts.
@@ -67,8 +68,8 @@ fn every_cut() -> Vec<Cut> {
         Cut::Search { marks: tenant("a"), mixed: true, spans: true },
         Cut::Search { marks: tenant("a"), mixed: false, spans: true },
         Cut::Metrics { marks: tenant("a") },
-        Cut::TagValues(vec![None]),
-        Cut::FlatTagValues(vec![None]),
+        Cut::TagValues(vec![Sought::default()]),
+        Cut::FlatTagValues(vec![Sought::default()]),
         Cut::TagNames { scope: TagScope::Any, fixed: true, flat: false },
     ]
 }

@@ -3,18 +3,18 @@
 //! Both take `q` as a hint ([`mod@crate::lang::traceql::hint`]), and Tempo's older twins of both take none: those
 //! are made from the newer ones.
 
-use super::{marks, plain_arguments};
+use super::{Mark, marks, plain_arguments};
 use crate::api::{Filter, Methods, Rpc, Static, json_answer};
 use crate::lang::traceql::intrinsic::Intrinsic;
 use crate::lang::traceql::tree::AttributeScope;
-use crate::lang::traceql::{Tag, hint, parse_tag};
+use crate::lang::traceql::{Others, Tag, hint, parse_tag};
 use crate::lang::{Feature, Features, Language};
 use crate::limits::Limits;
 use crate::rejection::{Forbidden, Rejection};
 use crate::scope::call::{Argument, Draft, Sending};
-use crate::scope::reply::{Cut, TagScope};
+use crate::scope::reply::{Cut, Sought, TagScope, Unlisted};
 use crate::scope::{Accept, Asked, Asking, Backend};
-use crate::tenant::{ScopeMatchers, Values};
+use crate::tenant::ScopeMatchers;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 
@@ -91,22 +91,68 @@ pub(super) fn values(
     }
     let marks = marks(matchers)?;
     let mut drafts = Vec::with_capacity(tags.len());
-    let mut kept: Vec<Option<Values>> = Vec::with_capacity(tags.len());
+    let mut sought = Vec::with_capacity(tags.len());
     for tag in tags {
         let mut arguments = plain_arguments(asked);
         if !matchers.is_unrestricted() {
             arguments.push(hinted(asked, matchers, limits, backend.hint_salt.as_deref())?);
         }
         let path = VALUES.replace("{tag}", &utf8_percent_encode(&tag, ENCODED).to_string());
-        kept.push(marks.iter().find(|mark| mark.label() == tag).map(|mark| mark.values().clone()));
+        let kept = marks.iter().find(|mark| mark.label() == tag).map(|mark| mark.values().clone());
+        sought.push(Sought { kept, unlisted: unlisted(&tag, asked, matchers, &marks, limits)? });
         let sending = sending(asked, Rpc::SearchTagValuesV2);
         if let Sending::Rpc(_) = sending {
             arguments.push(Argument::Plain("tag", tag));
         }
         drafts.push(Draft { path, arguments, accept: Accept::Json, sending });
     }
-    let cut = if flat { Cut::FlatTagValues(kept) } else { Cut::TagValues(kept) };
+    let cut = if flat { Cut::FlatTagValues(sought) } else { Cut::TagValues(sought) };
     Ok(Asking::Calls(drafts, cut))
+}
+
+/// What Tempo's list of the values of `tag` may leave out, if it may leave out any.
+fn unlisted(
+    tag: &str,
+    asked: &Asked,
+    matchers: &ScopeMatchers,
+    marks: &[Mark],
+    limits: &Limits,
+) -> Result<Option<Unlisted>, Rejection> {
+    let defect = |error| Rejection::query(Language::TraceQl, error, "");
+    let read = parse_tag(tag).map_err(defect)?;
+    if matchers.is_unrestricted() || lists_all(&read, marks) {
+        return Ok(None);
+    }
+    let query = asked.parameters.scalar("q").unwrap_or("");
+    let others = Others::new(&read, query, &limits.query, matchers).map_err(defect)?;
+    let given = |name: &'static str| Some((name, asked.parameters.scalar(name)?.to_owned()));
+    let range = ["start", "end"].into_iter().filter_map(given).collect();
+    let most = asked.parameters.scalar("limit").and_then(|text| text.parse().ok());
+    Ok(Some(Unlisted { others, range, most: most.filter(|most| *most > 0) }))
+}
+
+/// Whether Tempo lists every value of `tag` that a hint finds, or whether no search could tell what is missing.
+fn lists_all(tag: &Tag, marks: &[Mark]) -> bool {
+    match tag {
+        // What is compared with the scope, or in a column of its own on every resource, is listed once its resource
+        // is found (`createDistinctResourceIterator` in `tempodb/encoding/vparquet4/block_autocomplete.go`). A
+        // search shows an attribute by its key alone, and the scope's is always there.
+        Tag::Attribute { scope, name } => {
+            let column =
+                *scope == AttributeScope::Resource && TagScope::of_column(name) == Some(TagScope::Resource);
+            column || marks.iter().any(|mark| mark.key() == name)
+        }
+        // Of `status` and `kind` Tempo lists all that there can be (`GetVirtualTagValuesV2` in
+        // `pkg/search/util.go`), and those of whole traces once a trace is found.
+        Tag::Intrinsic(intrinsic) => !matches!(
+            intrinsic,
+            Intrinsic::Name
+                | Intrinsic::StatusMessage
+                | Intrinsic::EventName
+                | Intrinsic::InstrumentationName
+                | Intrinsic::InstrumentationVersion
+        ),
+    }
 }
 
 /// How the newer of two is asked: by gRPC, who calls by gRPC.
@@ -124,7 +170,7 @@ fn open_to_hints(backend: &Backend, matchers: &ScopeMatchers) -> Result<(), Reje
     if !backend.narrows_tag_values {
         return Err(Rejection::UnknownEndpoint);
     }
-    let plain = |mark: &crate::scope::reply::Mark| mark.key().bytes().all(is_hint_byte);
+    let plain = |mark: &Mark| mark.key().bytes().all(is_hint_byte);
     if marks(matchers)?.iter().all(plain) {
         Ok(())
     } else {

@@ -111,7 +111,8 @@ fn atk_47_tag_values_are_asked_with_the_scope_where_a_hint_is_of_no_use() {
             let target = format!("/api/v2/search/tag/{tag}/values?limit=5&start=1&end={q}");
             let (found, cut) = calls(&[], &matchers(ONE), &target);
             assert_eq!(found, expected);
-            assert!(matches!(cut, Cut::TagValues(kept) if kept == vec![None; asked.len()]));
+            let Cut::TagValues(sought) = cut else { panic!("{tag}") };
+            assert!(sought.len() == asked.len() && sought.iter().all(|sought| sought.kept.is_none()));
         }
     }
 }
@@ -179,6 +180,53 @@ fn atk_4d_a_tag_that_tempo_could_read_otherwise_is_refused() {
 }
 
 #[test]
+fn what_tempo_may_leave_out_is_asked_for_besides() {
+    let never = &[Feature::TracesNeverMixTenants][..];
+    for (tag, expected) in [
+        ("span.x", &[true][..]),
+        ("resource.x", &[true]),
+        (".x", &[true, true]),
+        ("event.x", &[true]),
+        ("link.x", &[true]),
+        ("instrumentation.x", &[true]),
+        ("span.http.status_code", &[true]),
+        ("span.service.name", &[true]),
+        ("name", &[true]),
+        ("span:name", &[true]),
+        ("statusMessage", &[true]),
+        ("event:name", &[true]),
+        ("instrumentation:name", &[true]),
+        ("instrumentation:version", &[true]),
+        // Listed in full.
+        ("resource.service.name", &[false]),
+        ("resource.k8s.pod.name", &[false]),
+        ("resource.tenant", &[false]),
+        ("status", &[false]),
+        ("kind", &[false]),
+        ("rootName", &[false]),
+        ("trace:duration", &[false]),
+        // Not to be told from the scope's own.
+        (".tenant", &[false, false]),
+        ("event.tenant", &[false]),
+    ] {
+        let target = format!("/api/v2/search/tag/{tag}/values?start=1&end=2&limit=7&q=%7B%7D");
+        let (_, Cut::TagValues(sought)) = calls(never, &matchers(ONE), &target) else { panic!("{tag}") };
+        let asked: Vec<bool> = sought.iter().map(|sought| sought.unlisted.is_some()).collect();
+        assert_eq!(asked, expected, "{tag}");
+        for unlisted in sought.into_iter().filter_map(|sought| sought.unlisted) {
+            let range = [("start", "1".to_owned()), ("end", "2".to_owned())];
+            assert_eq!((unlisted.range, unlisted.most), (range.to_vec(), Some(7)));
+        }
+    }
+    // Who may see everything is listed everything.
+    let everyone = Scope::unrestricted().in_labels(|_| None).unwrap();
+    let (_, Cut::TagValues(sought)) = calls(&[], &everyone, "/api/v2/search/tag/span.x/values") else {
+        panic!()
+    };
+    assert!(sought.iter().all(|sought| sought.unlisted.is_none()));
+}
+
+#[test]
 fn of_the_scopes_own_attribute_only_its_values_are_kept() {
     let scope = matchers(&[("region", &["eu"]), ("tenant", &["a", "b.c"])]);
     for (tag, expected) in [
@@ -189,9 +237,9 @@ fn of_the_scopes_own_attribute_only_its_values_are_kept() {
         ("resource.tenants", vec![None]),
     ] {
         let (found, cut) = calls(&[], &scope, &format!("/api/v2/search/tag/{tag}/values"));
-        let Cut::TagValues(kept) = cut else { panic!() };
+        let Cut::TagValues(sought) = cut else { panic!() };
         let texts = |values: Values| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        let kept: Vec<Option<String>> = kept.into_iter().map(|k| k.map(texts)).collect();
+        let kept: Vec<Option<String>> = sought.into_iter().map(|sought| sought.kept.map(texts)).collect();
         assert_eq!(kept, expected.iter().map(|e| e.map(str::to_owned)).collect::<Vec<_>>(), "{tag}");
         let hint = r#"{ resource.region = "eu" && resource.tenant =~ "^(?:a|b\\.c)$" }"#;
         for call in found {
@@ -363,7 +411,7 @@ fn atk_47_the_older_tag_values_are_asked_of_the_newer() {
         let expected: Vec<String> =
             asked.iter().map(|tag| format!("/api/v2/search/tag/{tag}/values?{Q}")).collect();
         assert_eq!(found, expected, "{tag}");
-        assert!(matches!(cut, Cut::FlatTagValues(kept) if kept.len() == asked.len()));
+        assert!(matches!(cut, Cut::FlatTagValues(sought) if sought.len() == asked.len()));
     }
     for tag in ["rootName", "root.name", "root.service.name", "trace:id", "span:id"] {
         let asked = ask(&[], &matchers(ONE), &format!("/api/search/tag/{tag}/values"));

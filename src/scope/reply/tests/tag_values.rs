@@ -1,9 +1,14 @@
 use super::*;
 use serde_json::json;
 
+/// Calls of whose answers only the values in `kept` may be left.
+fn sought(kept: Vec<Option<Values>>) -> Vec<Sought> {
+    kept.into_iter().map(|kept| Sought { kept, unlisted: None }).collect()
+}
+
 fn cut(kept: Vec<Option<Values>>, bodies: &[Value]) -> Value {
     let answers: Vec<_> = bodies.iter().map(|b| json_answer(b.to_string())).collect();
-    json_of(Cut::TagValues(kept).apply(&answers))
+    json_of(Cut::TagValues(sought(kept)).apply(&answers))
 }
 
 fn found(values: &[(&str, &str)]) -> Value {
@@ -54,7 +59,7 @@ fn one_answer_that_does_not_decode_refuses_all() {
         [r#"{"tagValues":["x"]}"#, r#"{"tagValues":[{"type":"int","value":5}]}"#, r#"{"tagValues":null}"#, ""]
     {
         let good = json_answer(found(&[]).to_string());
-        let cut = Cut::TagValues(vec![None, None]);
+        let cut = Cut::TagValues(sought(vec![None, None]));
         assert_eq!(cut.apply(&[good.clone(), json_answer(body)]), UNDECODABLE, "{body}");
         assert_eq!(cut.apply(&[json_answer(body), good.clone()]), UNDECODABLE, "{body}");
         assert_eq!(cut.apply(&[good, None]), UNEXPECTED);
@@ -66,6 +71,6 @@ fn the_older_shape_has_values_of_every_type_as_texts() {
     let (resource, span) =
         (found(&[("string", "b"), ("int", "1")]), found(&[("string", "1"), ("bool", "true")]));
     let answers = [json_answer(resource.to_string()), json_answer(span.to_string())];
-    let reply = json_of(Cut::FlatTagValues(vec![None, Some(values(&["1"]))]).apply(&answers));
+    let reply = json_of(Cut::FlatTagValues(sought(vec![None, Some(values(&["1"]))])).apply(&answers));
     assert_eq!(reply, json!({"tagValues": ["1", "b"], "metrics": {}}));
 }

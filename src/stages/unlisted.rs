@@ -1,0 +1,108 @@
+//! Asking for the values of a tag that Tempo's list leaves out.
+//!
+//! Each search is scoped as a request of the caller's is, and its answer cut as the caller's would be. A list that
+//! lacks some is what Tempo gives, and all of it is the caller's: so where a search is over a limit, fails or takes
+//! too long, the list is answered as it is, and no menu of a dashboard stays empty for it.
+
+use super::forward::{Exchange, LARGE_BYTES, made};
+use crate::lang::QueryErrorKind;
+use crate::rejection::{Rejection, UpstreamFault};
+use crate::scope::reply::{Answer, Cut, Filtered, Listed, Listing, SEARCHES, Unlisted};
+use crate::scope::{Carried, Plan, Scoped, scope};
+use http::StatusCode;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long is looked for what one list lacks.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Exchange<'_> {
+    /// Adds to `answers` what they leave out. A large one lists more than others are asked for.
+    pub(super) async fn complete(
+        &self,
+        cut: &Cut,
+        carried: &Carried,
+        answers: &mut [Option<Answer>],
+    ) -> Result<(), Rejection> {
+        for (call, answer) in answers.iter_mut().enumerate() {
+            let (Some(unlisted), Some(answer)) = (cut.unlisted(call), answer) else { continue };
+            if answer.body.len() < LARGE_BYTES {
+                let mut listed = Listed::read(&answer.body)?;
+                if !self.others(unlisted, &mut listed, carried, PATIENCE).await?.is_empty() {
+                    answer.body = listed.written()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The values that were not `listed`, and are now.
+    pub(super) async fn others(
+        &self,
+        unlisted: &Unlisted,
+        listed: &mut Listed,
+        carried: &Carried,
+        patience: Duration,
+    ) -> Result<Vec<Listing>, Rejection> {
+        let deadline = Instant::now() + patience;
+        let mut others = Vec::new();
+        for _ in 0..SEARCHES {
+            let Some(scoped) = self.search(unlisted, listed, carried)? else { break };
+            let searched = timeout_at(deadline, self.searched(scoped)).await;
+            let found = match searched.unwrap_or(Err(Rejection::Timeout)) {
+                Ok(body) => unlisted.found(listed, &body)?,
+                Err(why) => {
+                    let backend = self.mount.backend.name.as_str();
+                    tracing::warn!(backend, %why, "values of a tag that the backend does not list are not found");
+                    break;
+                }
+            };
+            if found.is_empty() {
+                break;
+            }
+            others.extend(found);
+        }
+        Ok(others)
+    }
+
+    /// The search for others, scoped; none if it is over a limit.
+    fn search(
+        &self,
+        unlisted: &Unlisted,
+        listed: &Listed,
+        carried: &Carried,
+    ) -> Result<Option<Scoped>, Rejection> {
+        let grant = self.grant.ok_or_else(|| Rejection::Defect("nobody asks".to_owned()))?;
+        let entries = grant.limits().and_then(|limits| limits.entries);
+        let Some(asked) = unlisted.search(listed, entries, carried)? else { return Ok(None) };
+        match scope(grant, &self.mount.backend, &asked, &self.stage.limits, None) {
+            Ok(Plan::Send(scoped)) => Ok(Some(scoped)),
+            Err(Rejection::Query { error, .. }) if error.kind == QueryErrorKind::Defect => {
+                self.stage.metrics.disagreement();
+                tracing::error!(backend = %self.mount.backend.name, %error, "a search for values failed its proof");
+                Err(Rejection::Defect(error.to_string()))
+            }
+            Err(defect @ Rejection::Defect(_)) => Err(defect),
+            Ok(Plan::Answer(_)) | Err(_) => Ok(None),
+        }
+    }
+
+    /// What the caller would be answered to a search.
+    async fn searched(&self, scoped: Scoped) -> Result<Vec<u8>, Rejection> {
+        let (calls, carried, cut) = scoped.into_parts();
+        let (Ok([call]), Some(cut)) = (<[_; 1]>::try_from(calls), cut) else {
+            return Err(Rejection::Defect("a search is one call, and is cut".to_owned()));
+        };
+        let upstream = self.send(call, &carried, self.mount.upstream.is_distant()).await?;
+        match upstream.status() {
+            StatusCode::OK => {
+                let (answer, _place) = self.whole(upstream).await?;
+                match made(cut, vec![Some(answer)], false, None).await? {
+                    (Filtered::Found { body, .. }, _) => Ok(body),
+                    _ => Err(UpstreamFault::Unexpected.into()),
+                }
+            }
+            status => Err(self.refusal(status, None).await),
+        }
+    }
+}
