@@ -17,6 +17,7 @@ mod redacted;
 mod requests;
 mod streamed;
 mod traceql;
+mod values;
 
 use crate::compare::Rules;
 use crate::http::{Answer, Base, Request};
@@ -300,6 +301,7 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
         }
     }
     redacted::run(world, only, report);
+    values::run(world, &clock, only, report);
     gaps::run(world, &clock, only, report);
     for (name, attack) in identity::ALL {
         if name.contains(only) {
