@@ -2,10 +2,9 @@
 
 use super::call::{Argument, Draft, ScopedBody, Sending};
 use super::reply::{Cut, Shown, Silence};
-use super::{Accept, Asked, Asking, Backend};
+use super::{Accept, Asked, Asking, Drafting};
 use crate::api::{Filter, path};
 use crate::lang::{Language, ScopedText, alertmanager};
-use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::tenant::ScopeMatchers;
 
@@ -16,15 +15,10 @@ const SILENCES: &str = "/api/v2/silences";
 ///
 /// # Errors
 /// As [`super::scope`].
-pub(super) fn asking(
-    filter: Filter,
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-) -> Result<Asking, Rejection> {
+pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
+    let Drafting { asked, matchers, .. } = of;
     let owned = matchers.clone();
-    let row = || super::draft(backend, asked, matchers, limits, None);
+    let row = || super::draft(of);
     Ok(match filter {
         Filter::Alerts | Filter::AlertGroups => {
             let cut = Cut::Alerts { owned, shown: shown(asked), grouped: filter == Filter::AlertGroups };

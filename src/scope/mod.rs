@@ -225,6 +225,17 @@ fn drafted(
     Ok(drafted)
 }
 
+/// What the calls for a request are made of.
+#[derive(Clone, Copy)]
+struct Drafting<'a> {
+    backend: &'a Backend,
+    asked: &'a Asked,
+    matchers: &'a ScopeMatchers,
+    limits: &'a Limits,
+    /// The queries scoped before, if they are kept.
+    memory: Option<&'a dyn Memory>,
+}
+
 fn drafted_within(
     grant: &Grant,
     backend: &Backend,
@@ -236,6 +247,7 @@ fn drafted_within(
         return Err(Rejection::UnknownEndpoint);
     }
     let matchers = backend.matchers(grant)?;
+    let of = Drafting { backend, asked, matchers: &matchers, limits, memory };
     Ok(match asked.matched.endpoint.treatment {
         Treatment::Static(answer) => Drafted::Answer(answer),
         Treatment::StaticBy(feature, declared, otherwise) => {
@@ -247,9 +259,9 @@ fn drafted_within(
         | Treatment::Tail
         | Treatment::Read => match unasked(asked) {
             Some(answer) => Drafted::Answer(answer),
-            None => Drafted::Calls(vec![draft(backend, asked, &matchers, limits, memory)?], None),
+            None => Drafted::Calls(vec![draft(of)?], None),
         },
-        Treatment::Filter(filter) => match asking(filter, backend, asked, &matchers, limits, memory)? {
+        Treatment::Filter(filter) => match asking(filter, of)? {
             Asking::Answer(answer) => Drafted::Answer(answer),
             Asking::Calls(drafts, cut) => {
                 let redacts = backend.redacts_traces && grant.sees_places();
@@ -259,14 +271,7 @@ fn drafted_within(
     })
 }
 
-fn asking(
-    filter: Filter,
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-    memory: Option<&dyn Memory>,
-) -> Result<Asking, Rejection> {
+fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
     match filter {
         Filter::Trace
         | Filter::TraceV2
@@ -275,30 +280,24 @@ fn asking(
         | Filter::TagNamesV1
         | Filter::TagValues
         | Filter::TagValuesV1
-        | Filter::Metrics => tempo::asking(filter, backend, asked, matchers, limits, memory),
+        | Filter::Metrics => tempo::asking(filter, of),
         Filter::Rules | Filter::FiringAlerts | Filter::Metadata => {
-            let call = draft(backend, asked, matchers, limits, memory)?;
-            prometheus::asking(filter, call, asked, matchers, limits)
+            prometheus::asking(filter, draft(of)?, of.asked, of.matchers, of.limits)
         }
-        Filter::RemoteRead => remote_read::asking(asked, matchers, limits),
+        Filter::RemoteRead => remote_read::asking(of.asked, of.matchers, of.limits),
         Filter::Alerts
         | Filter::AlertGroups
         | Filter::Receivers
         | Filter::Silences
         | Filter::Silence
         | Filter::SilenceWrite
-        | Filter::SilenceExpire => alertmanager::asking(filter, backend, asked, matchers, limits),
+        | Filter::SilenceExpire => alertmanager::asking(filter, of),
     }
 }
 
 /// The call that asks what the caller asked, each parameter as its row says.
-fn draft(
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-    memory: Option<&dyn Memory>,
-) -> Result<Draft, Rejection> {
+fn draft(of: Drafting<'_>) -> Result<Draft, Rejection> {
+    let Drafting { backend, asked, matchers, limits, memory } = of;
     let endpoint = asked.matched.endpoint;
     let mut arguments = Vec::with_capacity(endpoint.parameters.len());
     for parameter in endpoint.parameters {
@@ -330,14 +329,14 @@ fn draft(
                 }
             }
             (Form::Selectors(text), _) => {
-                let scoped = selectors(text, name, backend, asked, matchers, limits, memory)?;
+                let scoped = selectors(text, name, of)?;
                 if scoped.is_empty() {
                     return Err(Rejection::parameter(name, "is missing"));
                 }
                 arguments.extend(scoped);
             }
             (Form::OptionalSelectors(text), _) => {
-                let scoped = selectors(text, name, backend, asked, matchers, limits, memory)?;
+                let scoped = selectors(text, name, of)?;
                 if scoped.is_empty() && !matchers.is_unrestricted() {
                     arguments.push(Argument::Scoped(name, text::scope_alone(text, matchers, limits)?));
                 }
@@ -408,15 +407,8 @@ fn at_most(name: &'static str, value: &str, max: u64) -> Result<String, Rejectio
 
 /// Each selector of the list `name`, scoped. A lone `{}` counts as none: Loki's `series` reads it as
 /// every stream (`pkg/loghttp/series.go`), and Prometheus refuses it.
-fn selectors(
-    text: Text,
-    name: &'static str,
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-    memory: Option<&dyn Memory>,
-) -> Result<Vec<Argument>, Rejection> {
+fn selectors(text: Text, name: &'static str, of: Drafting<'_>) -> Result<Vec<Argument>, Rejection> {
+    let Drafting { backend, asked, matchers, limits, memory } = of;
     let given: Vec<&str> = asked.parameters.list(name).collect();
     if backend.kind == Kind::Loki && given.len() == 1 && given.iter().all(|s| is_everything(s)) {
         return Ok(Vec::new());

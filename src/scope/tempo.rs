@@ -6,7 +6,7 @@ mod tags;
 use super::call::{Argument, Draft, Sending};
 use super::reply::{Cut, Envelope, Mark};
 use super::text::{scope_alone, scope_text};
-use super::{Accept, Asked, Asking, Backend, Memory};
+use super::{Accept, Asked, Asking, Backend, Drafting};
 use crate::api::{Filter, Form, Text, path};
 use crate::lang::traceql::tree::{Attribute, AttributeScope};
 use crate::lang::traceql::{Entry, parse};
@@ -19,17 +19,11 @@ use crate::tenant::ScopeMatchers;
 ///
 /// # Errors
 /// As [`super::scope`].
-pub(super) fn asking(
-    filter: Filter,
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-    memory: Option<&dyn Memory>,
-) -> Result<Asking, Rejection> {
+pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
+    let Drafting { backend, asked, matchers, limits, .. } = of;
     let accept = asked.accept;
     if matchers.is_unrestricted() {
-        return everything(filter, backend, asked, matchers, limits, memory);
+        return everything(filter, of);
     }
     let (draft, cut) = match filter {
         Filter::Trace | Filter::TraceV2 => {
@@ -41,19 +35,19 @@ pub(super) fn asking(
             let query = legacy::query(&asked.parameters)?;
             let marks = named_marks(Entry::Query, backend, &query.text, matchers, limits)?;
             let mixed = !backend.features.has(Feature::TracesNeverMixTenants);
-            let draft = search(&query.text, backend, asked, matchers, limits, memory)?;
+            let draft = search(&query.text, of)?;
             (draft, Cut::Search { marks, mixed, spans: !query.legacy })
         }
         Filter::Metrics => {
             let query = asked.parameters.scalar("q").unwrap_or("");
             let marks = named_marks(Entry::Metrics, backend, query, matchers, limits)?;
-            (super::draft(backend, asked, matchers, limits, memory)?, Cut::Metrics { marks })
+            (super::draft(of)?, Cut::Metrics { marks })
         }
         Filter::TagNames | Filter::TagNamesV1 => {
-            return tags::names(filter, backend, asked, matchers, limits);
+            return tags::names(filter, of);
         }
         Filter::TagValues | Filter::TagValuesV1 => {
-            return tags::values(filter, backend, asked, matchers, limits);
+            return tags::values(filter, of);
         }
         _ => return Err(Rejection::Defect("no endpoint of Tempo".into())),
     };
@@ -61,26 +55,20 @@ pub(super) fn asking(
 }
 
 /// What a caller of a break-glass rule asks is asked, and its answer is not cut.
-fn everything(
-    filter: Filter,
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-    memory: Option<&dyn Memory>,
-) -> Result<Asking, Rejection> {
+fn everything(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
+    let asked = of.asked;
     let (draft, accept) = match filter {
         Filter::Trace | Filter::TraceV2 => (Draft { accept: asked.accept, ..trace(asked)? }, asked.accept),
         Filter::Search => {
             let query = legacy::query(&asked.parameters)?;
-            (search(&query.text, backend, asked, matchers, limits, memory)?, Accept::Json)
+            (search(&query.text, of)?, Accept::Json)
         }
-        Filter::Metrics => (super::draft(backend, asked, matchers, limits, memory)?, Accept::Json),
+        Filter::Metrics => (super::draft(of)?, Accept::Json),
         Filter::TagNames | Filter::TagNamesV1 => {
-            return tags::names(filter, backend, asked, matchers, limits);
+            return tags::names(filter, of);
         }
         Filter::TagValues | Filter::TagValuesV1 => {
-            return tags::values(filter, backend, asked, matchers, limits);
+            return tags::values(filter, of);
         }
         _ => return Err(Rejection::Defect("no endpoint of Tempo".into())),
     };
@@ -88,14 +76,8 @@ fn everything(
 }
 
 /// A search for `query`, which is empty where nothing is asked for by name.
-fn search(
-    query: &str,
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-    memory: Option<&dyn Memory>,
-) -> Result<Draft, Rejection> {
+fn search(query: &str, of: Drafting<'_>) -> Result<Draft, Rejection> {
+    let Drafting { backend, asked, matchers, limits, memory } = of;
     let text = Text::TraceQl(Entry::Query);
     let scoped = match query {
         "" if matchers.is_unrestricted() => None,

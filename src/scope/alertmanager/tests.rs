@@ -1,6 +1,8 @@
 use super::*;
 use crate::api::parameters::Parameters;
 use crate::api::{Kind, Method, Treatment};
+use crate::limits::Limits;
+use crate::scope::Backend;
 use crate::scope::Carried;
 use crate::scope::call::Outgoing;
 use crate::tenant::{Scope, ScopeValue, Values};
@@ -37,9 +39,8 @@ fn calls(
     let endpoint = matched.endpoint;
     let body = body.map(|text| text.as_bytes().to_vec());
     let asked = Asked { matched, parameters, body, accept: Accept::Json, carried: Carried::default() };
-    let Asking::Calls(drafts, cut) = asking(filter, &backend, &asked, matchers, &limits)? else {
-        panic!("{target}")
-    };
+    let of = Drafting { backend: &backend, asked: &asked, matchers, limits: &limits, memory: None };
+    let Asking::Calls(drafts, cut) = asking(filter, of)? else { panic!("{target}") };
     let lines = drafts.into_iter().map(|draft| {
         let mut call = draft.encode(endpoint, &limits).unwrap();
         let target = percent_encoding::percent_decode_str(call.target()).decode_utf8().unwrap().into_owned();

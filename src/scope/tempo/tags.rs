@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::rejection::{Forbidden, Rejection};
 use crate::scope::call::{Argument, Draft, Sending};
 use crate::scope::reply::{Cut, Sought, TagScope, Unlisted};
-use crate::scope::{Accept, Asked, Asking, Backend};
+use crate::scope::{Accept, Asked, Asking, Backend, Drafting};
 use crate::tenant::ScopeMatchers;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
@@ -38,13 +38,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 ///
 /// # Errors
 /// As [`super::asking`].
-pub(super) fn names(
-    filter: Filter,
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-) -> Result<Asking, Rejection> {
+pub(super) fn names(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
+    let Drafting { backend, asked, matchers, limits, .. } = of;
     open_to_hints(backend, matchers)?;
     let scope = TagScope::named(asked.parameters.scalar("scope").unwrap_or("")).ok_or_else(|| {
         Rejection::parameter(
@@ -71,13 +66,8 @@ pub(super) fn names(
 ///
 /// # Errors
 /// As [`super::asking`].
-pub(super) fn values(
-    filter: Filter,
-    backend: &Backend,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    limits: &Limits,
-) -> Result<Asking, Rejection> {
+pub(super) fn values(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
+    let Drafting { backend, asked, matchers, limits, .. } = of;
     open_to_hints(backend, matchers)?;
     let flat = filter == Filter::TagValuesV1;
     let text = asked.variable();

@@ -41,7 +41,7 @@ fn ask_of(backend: &Backend, matchers: &ScopeMatchers, target: &str) -> Result<A
     let parameters = Parameters::read(matched.endpoint, query, None, &limits).unwrap();
     let crate::api::Treatment::Filter(filter) = matched.endpoint.treatment else { panic!("{target}") };
     let asked = Asked { matched, parameters, body: None, accept: Accept::Json, carried: Carried::default() };
-    asking(filter, backend, &asked, matchers, &limits, None)
+    asking(filter, Drafting { backend, asked: &asked, matchers, limits: &limits, memory: None })
 }
 
 /// The targets of the calls, decoded for reading.
