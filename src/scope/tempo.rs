@@ -22,10 +22,10 @@ use crate::tenant::ScopeMatchers;
 pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
     let Drafting { backend, asked, matchers, limits, .. } = of;
     let accept = asked.accept;
-    if matchers.is_unrestricted() {
-        return everything(filter, of);
-    }
     let (draft, cut) = match filter {
+        Filter::TagNames | Filter::TagNamesV1 => return tags::names(filter, of),
+        Filter::TagValues | Filter::TagValuesV1 => return tags::values(filter, of),
+        _ if matchers.is_unrestricted() => return everything(filter, of),
         Filter::Trace | Filter::TraceV2 => {
             let envelope = if filter == Filter::Trace { Envelope::Trace } else { Envelope::Response };
             // For whom others' spans are left as well, the door decides: it has the grant.
@@ -43,12 +43,6 @@ pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
             let marks = named_marks(Entry::Metrics, backend, query, matchers, limits)?;
             (super::draft(of)?, Cut::Metrics { marks })
         }
-        Filter::TagNames | Filter::TagNamesV1 => {
-            return tags::names(filter, of);
-        }
-        Filter::TagValues | Filter::TagValuesV1 => {
-            return tags::values(filter, of);
-        }
         _ => return Err(Rejection::Defect("no endpoint of Tempo".into())),
     };
     Ok(Asking::Calls(vec![draft], cut))
@@ -64,12 +58,6 @@ fn everything(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
             (search(&query.text, of)?, Accept::Json)
         }
         Filter::Metrics => (super::draft(of)?, Accept::Json),
-        Filter::TagNames | Filter::TagNamesV1 => {
-            return tags::names(filter, of);
-        }
-        Filter::TagValues | Filter::TagValuesV1 => {
-            return tags::values(filter, of);
-        }
         _ => return Err(Rejection::Defect("no endpoint of Tempo".into())),
     };
     Ok(Asking::Calls(vec![draft], Cut::Whole { accept }))

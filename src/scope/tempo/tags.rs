@@ -89,7 +89,7 @@ pub(super) fn values(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
         }
         let path = VALUES.replace("{tag}", &utf8_percent_encode(&tag, ENCODED).to_string());
         let kept = marks.iter().find(|mark| mark.label() == tag).map(|mark| mark.values().clone());
-        sought.push(Sought { kept, unlisted: unlisted(&tag, asked, matchers, &marks, limits)? });
+        sought.push(Sought { kept, unlisted: unlisted(&tag, &marks, of)? });
         let sending = sending(asked, Rpc::SearchTagValuesV2);
         if let Sending::Rpc(_) = sending {
             arguments.push(Argument::Plain("tag", tag));
@@ -101,13 +101,8 @@ pub(super) fn values(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
 }
 
 /// What Tempo's list of the values of `tag` may leave out, if it may leave out any.
-fn unlisted(
-    tag: &str,
-    asked: &Asked,
-    matchers: &ScopeMatchers,
-    marks: &[Mark],
-    limits: &Limits,
-) -> Result<Option<Unlisted>, Rejection> {
+fn unlisted(tag: &str, marks: &[Mark], of: Drafting<'_>) -> Result<Option<Unlisted>, Rejection> {
+    let Drafting { asked, matchers, limits, .. } = of;
     let defect = |error| Rejection::query(Language::TraceQl, error, "");
     let read = parse_tag(tag).map_err(defect)?;
     if matchers.is_unrestricted() || lists_all(&read, marks) {
