@@ -374,6 +374,24 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_taken_over_from_the_very_same_place_only() {
+        let same = issuer();
+        let audiences = vec!["another".to_owned()];
+        assert!(same.has_keys_of(&Issuer { audiences, ..issuer() }), "which callers it is for is not where");
+        for other in [
+            Issuer { url: "https://sso.example.org/realms/other".to_owned(), ..issuer() },
+            Issuer { keys: KeySource::DiscoveryUrl(same.url.clone()), ..issuer() },
+            Issuer { keys: KeySource::JwksUrl(same.url.clone()), ..issuer() },
+            Issuer { ca: Some("ca.pem".into()), ..issuer() },
+            Issuer { algorithms: Vec::new(), ..issuer() },
+        ] {
+            assert!(!same.has_keys_of(&other) && !other.has_keys_of(&same), "{other:?}");
+        }
+        let file = Issuer { keys: KeySource::JwksFile("jwks.json".into()), ..issuer() };
+        assert!(!file.has_keys_of(&file), "a file says now what it holds");
+    }
+
+    #[test]
     fn a_header_of_tokens_is_one_of_two() {
         assert_eq!("X-Grafana-Id".parse(), Ok(TokenHeader::GrafanaId));
         assert_eq!("authorization".parse(), Ok(TokenHeader::Authorization));

@@ -291,8 +291,7 @@ async fn atk_01_to_06_0c_25_4a_4c_no_other_path_reaches_a_backend() {
             assert_eq!(answer.status, 404, "{method} {target}: {}", answer.text());
         }
     }
-    let reached =
-        [proxy.prometheus.take(), proxy.loki.take(), proxy.tempo.take(), proxy.alertmanager.take()].concat();
+    let reached = proxy.reached();
     assert!(reached.is_empty(), "{reached:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use super::grpc::FakeGrpc;
 use super::issuer::FakeIssuer;
-use super::upstream::FakeUpstream;
+use super::upstream::{FakeUpstream, Received};
 use palisade::config::Config;
 use palisade::policy::Policies;
 use palisade::server::{Running, start};
@@ -103,6 +103,11 @@ impl Proxy {
     /// Starts all of it with the default limits.
     pub async fn start() -> Self {
         Self::start_with("").await
+    }
+
+    /// What has arrived at any backend since it was last looked at.
+    pub fn reached(&self) -> Vec<Received> {
+        [&self.prometheus, &self.loki, &self.tempo, &self.alertmanager].map(FakeUpstream::take).concat()
     }
 
     /// Starts all of it with `more` at the end of the configuration.
