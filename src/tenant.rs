@@ -1,7 +1,12 @@
 //! What a caller may see: validated values, by dimension, and the same said in a backend's labels.
 
+mod salt;
+
+pub use salt::{Salt, SaltKey};
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// One value of a scope, such as the tenant `acme-books`.
@@ -136,7 +141,7 @@ impl Scope {
             let label = label_of(dimension).ok_or_else(|| UnsaidDimension(dimension.clone()))?;
             matchers.push(ScopeMatcher { label: label.into(), values: values.clone() });
         }
-        Ok(ScopeMatchers(matchers.into()))
+        Ok(ScopeMatchers { matchers: matchers.into(), key: None })
     }
 }
 
@@ -170,18 +175,40 @@ pub struct ScopeMatcher {
 
 /// A whole scope said in one backend's labels: what every selector must carry, in the order of the
 /// dimensions' names. Empty for a break-glass rule only. Made by [`Scope::in_labels`] only.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ScopeMatchers(Arc<[ScopeMatcher]>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeMatchers {
+    matchers: Arc<[ScopeMatcher]>,
+    key: Option<SaltKey>,
+}
+
+/// Without the key, which hardly ever differs.
+impl Hash for ScopeMatchers {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.matchers.hash(state);
+    }
+}
 
 impl ScopeMatchers {
     /// Whether nothing is to be carried: the caller may see everything.
     pub fn is_unrestricted(&self) -> bool {
-        self.0.is_empty()
+        self.matchers.is_empty()
     }
 
     /// The matchers in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &ScopeMatcher> {
-        self.0.iter()
+        self.matchers.iter()
+    }
+
+    /// The same, with a salt by `key`; `None` takes it away.
+    #[must_use]
+    pub fn salted(self, key: Option<SaltKey>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The salt that each text has which a backend may keep under a hash; `None` where texts are only shown, as in
+    /// policy cases.
+    pub fn salt(&self) -> Option<Salt> {
+        self.key.as_ref()?.salt(&self.matchers)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A configuration holds the files' names only. What is in them is read when a snapshot is built, at the start and
 //! at each reload, so that a test of a configuration needs no secret, and none is in its debug output.
 
+use crate::tenant::SaltKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject;
@@ -150,6 +151,16 @@ impl Credentials {
     }
 }
 
+/// The key of the salts of scopes that `file` holds.
+///
+/// # Errors
+/// If the file cannot be read, or holds less than [`SaltKey::MIN_BYTES`] bytes.
+pub fn salt_key(file: &Path) -> Result<SaltKey, TrustFault> {
+    let secret = secret(file)?;
+    SaltKey::new(secret.expose_secret().as_bytes())
+        .ok_or_else(|| TrustFault::new(file, format!("holds less than {} bytes", SaltKey::MIN_BYTES)))
+}
+
 /// Whether `text` is what RFC 6750 lets a bearer token be: the syntax `b64token` of its section 2.1.
 fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
@@ -239,6 +250,16 @@ mod tests {
         let of = |bytes: usize| secret(&folder.file("secret", "a".repeat(bytes).as_bytes()));
         assert!(of(65_536).is_ok());
         assert!(of(65_537).is_err());
+    }
+
+    #[test]
+    fn a_salt_key_has_32_bytes_and_not_one_less() {
+        let folder = folder();
+        let of = |bytes: usize| salt_key(&folder.file("salt", "s".repeat(bytes).as_bytes()));
+        assert!(of(32).is_ok());
+        let fault = of(31).unwrap_err().to_string();
+        assert!(fault.ends_with("salt: holds less than 32 bytes"), "{fault}");
+        assert!(salt_key(&folder.0.path().join("nowhere")).is_err());
     }
 
     #[test]

@@ -88,6 +88,11 @@ impl Check<'_> {
             issuers: self.issuers(file.issuers)?,
             service_accounts: self.service_accounts(file.service_accounts)?,
             backends,
+            cache_salt_file: file
+                .cache_salt_file
+                .as_ref()
+                .map(|text| self.path("cache_salt_file", text))
+                .transpose()?,
             scoped_query_cache_bytes: self.scoped_query_cache_bytes(&file.scoped_query_cache_bytes)?,
             audit: file.audit.as_ref().map(|audit| self.audit(audit)).transpose()?,
             policies: self.path("policies", &file.policies)?,

@@ -32,6 +32,8 @@ pub(super) struct ConfigFile {
     pub tail: TailFile,
     /// A line for each request, to a sink of its own.
     pub audit: Option<AuditFile>,
+    /// The file with the secret that the salts of scopes are made of.
+    pub cache_salt_file: Option<Spanned<String>>,
     /// Bytes of scoped queries that are kept.
     pub scoped_query_cache_bytes: Option<Spanned<u64>>,
 }

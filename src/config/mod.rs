@@ -54,6 +54,8 @@ pub struct Config {
     pub policies: PathBuf,
     /// Caps on what a caller may send.
     pub limits: Limits,
+    /// The file with the secret that the salts of scopes are made of; `None`: one that is made at the start.
+    pub cache_salt_file: Option<PathBuf>,
     /// Bytes of scoped queries that are kept; 0: none.
     pub scoped_query_cache_bytes: usize,
     /// How long one request may take in all.
@@ -182,7 +184,7 @@ impl Backend {
             features: self.features,
             narrows_tag_values: self.narrows_tag_values(),
             redacts_traces: self.redacts_traces,
-            hint_salt: None,
+            salt_key: None,
             mount: self.mount.clone(),
             holds: self.holds.clone(),
             tenancy: self.tenancy.clone(),

@@ -248,6 +248,13 @@ pub const KEYS: &[Key] = &[
          Grafana's proxy sends it, needs none",
     ),
     (
+        "cache_salt_file",
+        "made at start",
+        "file with a secret of 32 bytes or more, relative to this file; each query to Loki and Tempo carries a salt made of it \
+         and of the caller's scope, so that nobody can aim at what a backend caches for another. Replicas that share it \
+         share what is cached",
+    ),
+    (
         "scoped_query_cache_bytes",
         "`16777216`",
         "memory for what queries became, so that those asked again are not scoped again; `0` keeps none",

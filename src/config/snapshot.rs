@@ -61,6 +61,7 @@ impl Snapshot {
             ("tail", new.tails.origins != old.tails.origins),
             ("limits.concurrent_tails", new.tails.concurrent != old.tails.concurrent),
             ("limits.tail_message_bytes", new.tails.message_bytes != old.tails.message_bytes),
+            ("cache_salt_file", new.cache_salt_file != old.cache_salt_file),
             ("audit", new.audit != old.audit),
             ("scoped_query_cache_bytes", new.scoped_query_cache_bytes != old.scoped_query_cache_bytes),
         ];

@@ -59,6 +59,7 @@ fn beside(config: &Config) -> Vec<PathBuf> {
         _ => None,
     }));
     files.extend(config.admin.token_file.clone());
+    files.extend(config.cache_salt_file.clone());
     files
 }
 
@@ -87,7 +88,7 @@ policies: policies
             "loki: { url: http://127.0.0.1:3100, ",
             "loki: { url: https://127.0.0.1, tls: { ca: ca, cert: cert, key: key }, auth: { bearer_file: token }, ",
         );
-        let text = text.replace("audiences:", "ca: issuer, audiences:");
+        let text = text.replace("audiences:", "ca: issuer, audiences:") + "cache_salt_file: salt\n";
         fs::write(at("palisade.yaml"), text).unwrap();
         let config = Config::load(&at("palisade.yaml")).unwrap();
         let seen = || fingerprint(&at("palisade.yaml"), &config);
@@ -101,7 +102,7 @@ policies: policies
         let third = seen();
         assert_ne!(third, second);
         let mut last = third;
-        for name in ["ca", "cert", "key", "token", "issuer"] {
+        for name in ["ca", "cert", "key", "token", "issuer", "salt"] {
             fs::write(at(name), "new").unwrap();
             let now = seen();
             assert_ne!(now, last, "{name}");

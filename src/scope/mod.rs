@@ -38,11 +38,10 @@ use crate::lang::Features;
 use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::{Forbidden, Rejection};
-use crate::tenant::{Scope, ScopeMatchers};
+use crate::tenant::{SaltKey, Scope, ScopeMatchers};
 use call::{Argument, Draft, Sending};
 use reply::Cut;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What scoping must know of a backend.
 #[derive(Clone, Debug)]
@@ -60,9 +59,8 @@ pub struct Backend {
     pub narrows_tag_values: bool,
     /// Whether who may see it is shown others' spans of a trace, without content; matters to Tempo.
     pub redacts_traces: bool,
-    /// Letters and digits that no caller knows, to be put into Tempo's hints; none where what is sent is only
-    /// shown.
-    pub hint_salt: Option<Arc<str>>,
+    /// What the salts of scopes are made of; none where what is sent is only shown.
+    pub salt_key: Option<SaltKey>,
     /// The name under which callers find it, which several of one kind may share.
     pub mount: String,
     /// The part of everyone's data that it holds.
@@ -83,7 +81,7 @@ impl Backend {
             features: Features::NONE,
             narrows_tag_values: true,
             redacts_traces: false,
-            hint_salt: None,
+            salt_key: None,
             holds: Holds::default(),
             tenancy: None,
         }
@@ -122,7 +120,8 @@ impl Backend {
 
     fn said(&self, scope: &Scope) -> Result<ScopeMatchers, Forbidden> {
         let label_of = |dimension: &str| self.labels.get(dimension).map(String::as_str);
-        scope.in_labels(label_of).map_err(|_| Forbidden::ClosedBackend)
+        let matchers = scope.in_labels(label_of).map_err(|_| Forbidden::ClosedBackend)?;
+        Ok(matchers.salted(self.salt_key.clone()))
     }
 
     /// The headers of a call: what is carried of the caller's, and what tells this backend the tenants.

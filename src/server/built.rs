@@ -18,14 +18,14 @@ use crate::stages::{
     Authenticate, Authorize, Conclude, Decision, Forwarding, Gates, Judge, Lasting, Mount, Mounts, Scope,
     ScopedQueries, Served, Site, Tails,
 };
-use crate::trust::Credentials;
+use crate::tenant::SaltKey;
+use crate::trust::{self, Credentials};
 use crate::upstream::{GrpcUpstream, Reach, Room, Upstream};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 use tower::Service;
 
@@ -71,7 +71,7 @@ impl Built {
             metrics,
             policies,
             generation: 0,
-            backends: scoped(config),
+            backends: scoped(config)?,
             gates: Gates::new(),
             audit,
             tails,
@@ -88,7 +88,7 @@ impl Built {
     /// # Errors
     /// What of it cannot be had.
     pub fn next(&self, config: &Config, policies: Arc<Policies>) -> Result<Self, StartFault> {
-        let backends = scoped(config);
+        let backends = scoped(config)?;
         let metrics = Arc::new(self.metrics.renewed(&measured(config)));
         let (new, old) = (config, &self.config);
         // A file of keys may hold others under the same name.
@@ -256,15 +256,25 @@ fn trusted(config: &Config, metrics: &Arc<Metrics>) -> Trusted {
     }
 }
 
-fn scoped(config: &Config) -> Vec<Backend> {
-    let salted = |backend: &config::Backend| Backend { hint_salt: Some(salt()), ..backend.scoped() };
-    config.backends.iter().map(salted).collect()
+/// The backends, each with the key of salts: that of the file, or one that lasts as long as the process.
+fn scoped(config: &Config) -> Result<Vec<Backend>, StartFault> {
+    let key = match &config.cache_salt_file {
+        Some(file) => trust::salt_key(file)?,
+        None => made_at_start()?,
+    };
+    let salted = |backend: &config::Backend| Backend { salt_key: Some(key.clone()), ..backend.scoped() };
+    Ok(config.backends.iter().map(salted).collect())
 }
 
-/// 128 bits that nobody who sends requests knows, in hexadecimal.
-fn salt() -> Arc<str> {
-    let random = RandomState::new();
-    format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1)).into()
+/// The key of a process that is given none.
+fn made_at_start() -> Result<SaltKey, StartFault> {
+    static KEY: OnceLock<Option<SaltKey>> = OnceLock::new();
+    let made = KEY.get_or_init(|| {
+        let mut secret = [0; SaltKey::MIN_BYTES];
+        aws_lc_rs::rand::fill(&mut secret).ok()?;
+        SaltKey::new(&secret)
+    });
+    made.clone().ok_or(StartFault::Random)
 }
 
 /// What is trusted of each backend, and shown to it: out of the files as they are now.
@@ -332,7 +342,7 @@ fn alone_at(mount: Arc<Mount>) -> Site {
 
 /// What metrics tell apart: the backends, then each mount that several share, in the order of the names.
 pub(super) fn measured(config: &Config) -> Vec<Backend> {
-    let mut backends = scoped(config);
+    let mut backends: Vec<Backend> = config.backends.iter().map(config::Backend::scoped).collect();
     let mut mounts: BTreeMap<&str, Vec<&config::Backend>> = BTreeMap::new();
     for backend in &config.backends {
         mounts.entry(&backend.mount).or_default().push(backend);

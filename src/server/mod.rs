@@ -62,6 +62,9 @@ pub enum StartFault {
     /// A certificate, a key or a secret cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustFault),
+    /// The system gives no random bytes.
+    #[error("no random bytes can be had for the salt of caches")]
+    Random,
     /// A backend's URL names no server.
     #[error("`{0}` is no url of a backend")]
     Url(http::Uri),

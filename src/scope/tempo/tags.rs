@@ -14,7 +14,7 @@ use crate::rejection::{Forbidden, Rejection};
 use crate::scope::call::{Argument, Draft, Sending};
 use crate::scope::reply::{Cut, Sought, TagScope, Unlisted};
 use crate::scope::{Accept, Asked, Asking, Backend, Drafting};
-use crate::tenant::ScopeMatchers;
+use crate::tenant::{Salt, ScopeMatchers};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 
@@ -85,7 +85,8 @@ pub(super) fn values(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
     for tag in tags {
         let mut arguments = plain_arguments(asked);
         if !matchers.is_unrestricted() {
-            arguments.push(hinted(asked, matchers, limits, backend.hint_salt.as_deref())?);
+            let salt = matchers.salt();
+            arguments.push(hinted(asked, matchers, limits, salt.as_ref().map(Salt::as_str))?);
         }
         let path = VALUES.replace("{tag}", &utf8_percent_encode(&tag, ENCODED).to_string());
         let kept = marks.iter().find(|mark| mark.label() == tag).map(|mark| mark.values().clone());
