@@ -44,6 +44,10 @@ oracle:
 browser:
     bash .ci/steps browser
 
+# What callers, backends, disks and operators do wrong, done to the program that is built.
+faults:
+    bash .ci/steps faults
+
 # CPU time per request beside nginx; installs nginx if it is missing.
 bench:
     bash bench/run
