@@ -1,12 +1,15 @@
 //! Prometheus, Loki, Tempo and Alertmanager: their configuration, start and data.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::builds::{Build, Builds};
 use crate::http::{Base, Request};
 use crate::processes::{Server, free_ports, run, write};
 use crate::seed::{self, Holds};
+use crate::settings;
 
 /// How long a server may take to be ready; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -14,9 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// Where Prometheus's API starts, so that an upstream with a path is the rule
 /// here and not the exception (ATK-01).
 pub const PROMETHEUS_PREFIX: &str = "/metrics-store";
-
-/// Programs by component name, as `install.sh` reports them.
-pub type Programs = BTreeMap<String, PathBuf>;
 
 /// One set of backends with the same data, each there if its program is.
 pub struct Backends {
@@ -26,14 +26,22 @@ pub struct Backends {
     pub holds: Holds,
     /// Where each listens, by `prometheus`, `loki`, `tempo` or `alertmanager`.
     pub at: BTreeMap<&'static str, Base>,
+    /// The version of each, by kind.
+    pub versions: BTreeMap<String, String>,
     otlp: Option<Base>,
+    cache: Option<Server>,
     servers: Vec<(Server, Base, &'static str)>,
 }
 
 impl Backends {
     /// A set that another run has started.
-    pub fn elsewhere(name: &'static str, holds: Holds, at: BTreeMap<&'static str, Base>) -> Self {
-        Self { name, holds, at, otlp: None, servers: Vec::new() }
+    pub fn elsewhere(
+        name: &'static str,
+        holds: Holds,
+        at: BTreeMap<&'static str, Base>,
+        versions: BTreeMap<String, String>,
+    ) -> Self {
+        Self { name, holds, at, versions, otlp: None, cache: None, servers: Vec::new() }
     }
 
     /// Starts the servers of one set below `dir`, with the seed's first instant, in seconds of the epoch, and
@@ -42,25 +50,28 @@ impl Backends {
         name: &'static str,
         holds: Holds,
         dir: &Path,
-        programs: &Programs,
+        builds: &Builds,
         (start, exporter): (i64, &str),
     ) -> Result<Self, String> {
-        let mut set = Self::elsewhere(name, holds, BTreeMap::new());
+        let versions = builds.iter().map(|(name, build)| (name.clone(), build.version.clone())).collect();
+        let mut set = Self::elsewhere(name, holds, BTreeMap::new(), versions);
         let dir = dir.join(name);
-        if let (Some(server), Some(tool)) = (programs.get("prometheus"), programs.get("promtool")) {
+        let program = |name: &str| builds.get(name).map(|build| build.path.as_path());
+        if let (Some(server), Some(tool)) = (program("prometheus"), program("promtool")) {
             set.prometheus(&dir.join("prometheus"), (server, tool), start, exporter)?;
         }
-        if let Some(program) = programs.get("loki") {
+        if let Some(program) = program("loki") {
             set.loki("loki", &dir.join("loki"), program)?;
             // Beside FULL's, one with tenants of its own.
             if holds.strays() {
                 set.loki(ORGS, &dir.join(ORGS), program)?;
             }
         }
-        if let Some(program) = programs.get("tempo") {
-            set.tempo(&dir.join("tempo"), program)?;
+        if let Some(build) = builds.get("tempo") {
+            let redis = program("redis").map(|redis| set.redis(&dir.join("redis"), redis)).transpose()?;
+            set.tempo(&dir.join("tempo"), build, redis)?;
         }
-        if let Some(program) = programs.get("alertmanager") {
+        if let Some(program) = program("alertmanager") {
             set.alertmanager(&dir.join("alertmanager"), program)?;
         }
         Ok(set)
@@ -260,7 +271,11 @@ impl Backends {
 
     fn loki(&mut self, kind: &'static str, dir: &Path, program: &Path) -> Result<(), String> {
         let [http, grpc, gossip] = free_ports()?;
-        let tenants = if kind == ORGS { LOKI.replace(ONE_TENANT, MANY_TENANTS) } else { LOKI.to_owned() };
+        let tenants = if kind == ORGS {
+            settings::LOKI.replace(settings::ONE_TENANT, settings::MANY_TENANTS)
+        } else {
+            settings::LOKI.to_owned()
+        };
         let config = tenants
             .replace("HTTP", &http.to_string())
             .replace("GRPC", &grpc.to_string())
@@ -272,9 +287,28 @@ impl Backends {
         self.spawn(kind, dir, program, &args, Base::local(http), "/ready")
     }
 
-    fn tempo(&mut self, dir: &Path, program: &Path) -> Result<(), String> {
+    /// Starts what Tempo keeps its caches in; its port.
+    fn redis(&mut self, dir: &Path, program: &Path) -> Result<u16, String> {
+        let [port] = free_ports()?;
+        let port_text = port.to_string();
+        let args = ["--bind", "127.0.0.1", "--port", &port_text, "--save", "", "--appendonly", "no"];
+        let server =
+            Server::start(&format!("{} redis", self.name), dir, program, &args.map(str::to_owned), &[])?;
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("{} redis does not listen\n{}", self.name, server.tail()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.cache = Some(server);
+        Ok(port)
+    }
+
+    fn tempo(&mut self, dir: &Path, build: &Build, redis: Option<u16>) -> Result<(), String> {
         let [http, grpc, gossip, otlp] = free_ports()?;
-        let config = TEMPO
+        let config = settings::tempo(&build.version, redis.is_some())
+            .replace("REDIS", &redis.unwrap_or_default().to_string())
             .replace("HTTP", &http.to_string())
             .replace("GRPC", &grpc.to_string())
             .replace("GOSSIP", &gossip.to_string())
@@ -282,7 +316,7 @@ impl Backends {
         write(&dir.join("tempo.yaml"), &config)?;
         self.otlp = Some(Base::local(otlp));
         let args = ["-config.file=tempo.yaml".to_owned()];
-        self.spawn("tempo", dir, program, &args, Base::local(http), "/ready")
+        self.spawn("tempo", dir, &build.path, &args, Base::local(http), "/ready")
     }
 
     fn alertmanager(&mut self, dir: &Path, program: &Path) -> Result<(), String> {
@@ -290,7 +324,7 @@ impl Backends {
         let base = Base::local(port);
         // Names of receivers are of the configuration, which no tenant may see.
         let more = if self.holds.strays() { seed::canary("untenanted") } else { "more".to_owned() };
-        write(&dir.join("alertmanager.yml"), &ALERTMANAGER.replace("MORE", &more))?;
+        write(&dir.join("alertmanager.yml"), &settings::ALERTMANAGER.replace("MORE", &more))?;
         let args = [
             "--config.file=alertmanager.yml".to_owned(),
             "--storage.path=data".into(),
@@ -325,103 +359,3 @@ fn json_post(path: &str, body: String) -> Request {
 
 /// A Loki with tenants of its own, by name.
 pub const ORGS: &str = "loki-orgs";
-
-const ONE_TENANT: &str = "auth_enabled: false";
-const MANY_TENANTS: &str = "auth_enabled: true\nquerier: { multi_tenant_queries_enabled: true }";
-
-/// One process, everything in memory or below its working directory. Old
-/// samples are taken, no gossip leaves loopback, no cache keeps what was true for a
-/// part of the seed only, and no compaction shows an index twice for a moment.
-const LOKI: &str = r#"
-auth_enabled: false
-analytics: { reporting_enabled: false }
-server:
-  http_listen_address: 127.0.0.1
-  http_listen_port: HTTP
-  grpc_listen_address: 127.0.0.1
-  grpc_listen_port: GRPC
-  log_level: warn
-common:
-  instance_addr: 127.0.0.1
-  path_prefix: data
-  replication_factor: 1
-  storage: { filesystem: { chunks_directory: data/chunks, rules_directory: data/rules } }
-  ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 }
-memberlist: { bind_addr: ["127.0.0.1"], bind_port: GOSSIP }
-ingester:
-  lifecycler: { min_ready_duration: 0s, final_sleep: 0s }
-  query_store_max_look_back_period: 0s
-  # Labels are detected in what ingesters hold.
-  chunk_retain_period: 24h
-limits_config: { reject_old_samples: false, volume_enabled: true, allow_structured_metadata: true }
-compactor: { working_directory: data/compactor, compaction_interval: 24h }
-pattern_ingester: { enabled: true }
-ruler: { evaluation_interval: 15s, poll_interval: 5s, enable_api: true }
-query_range: { cache_results: false, cache_index_stats_results: false }
-schema_config:
-  configs:
-    - { from: 2020-10-24, store: tsdb, object_store: filesystem, schema: v13, index: { prefix: index_, period: 24h } }
-"#;
-
-/// Notifies nobody. Every alert goes to the first receiver, those that page to the second as well; groups mix
-/// tenants. A region that is down inhibits what happens in it, whoever's it is, and a service that is
-/// down its owner's tickets.
-const ALERTMANAGER: &str = r#"
-route:
-  receiver: none
-  group_by: [alertname]
-  routes:
-    - { receiver: pager, continue: true }
-    - { receiver: second-line, matchers: ['severity="page"'], group_by: [tenant, service] }
-receivers: [{ name: none }, { name: pager }, { name: second-line }, { name: MORE }]
-inhibit_rules:
-  - { source_matchers: ['alertname="RegionDown"'], target_matchers: ['severity="page"'], equal: [region] }
-  - { source_matchers: ['alertname="Down"'], target_matchers: ['severity="ticket"'], equal: [tenant, service] }
-"#;
-
-/// One process that takes hour-old spans, keeps them in its ingester and
-/// answers TraceQL metrics for them from the generator's local blocks. It streams on the
-/// port of HTTP.
-const TEMPO: &str = r#"
-target: all
-stream_over_http_enabled: true
-usage_report: { reporting_enabled: false }
-server:
-  http_listen_address: 127.0.0.1
-  http_listen_port: HTTP
-  grpc_listen_address: 127.0.0.1
-  grpc_listen_port: GRPC
-  log_level: warn
-memberlist: { bind_addr: ["127.0.0.1"], bind_port: GOSSIP }
-distributor:
-  ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 }
-  receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:OTLP" } } } }
-ingester:
-  lifecycler: { address: 127.0.0.1, ring: { kvstore: { store: inmemory }, replication_factor: 1 }, final_sleep: 0s, min_ready_duration: 0s }
-  flush_check_period: 1s
-  trace_idle_period: 1s
-  max_block_duration: 24h
-compactor: { disabled: true, ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 } }
-metrics_generator:
-  ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 }
-  metrics_ingestion_time_range_slack: 24h
-  storage: { path: generator/wal }
-  traces_storage: { path: generator/traces, ingestion_time_range_slack: 24h }
-  processor:
-    local_blocks:
-      filter_server_spans: false
-      flush_check_period: 1s
-      trace_idle_period: 1s
-      max_block_duration: 24h
-      complete_block_timeout: 24h
-querier: { frontend_worker: { frontend_address: "127.0.0.1:GRPC" } }
-query_frontend:
-  search: { query_backend_after: 12h, query_ingesters_until: 24h }
-  metrics: { query_backend_after: 12h, max_duration: 24h }
-storage:
-  trace:
-    backend: local
-    wal: { path: spans/wal, ingestion_time_range_slack: 24h }
-    local: { path: spans/blocks }
-overrides: { defaults: { metrics_generator: { processors: [local-blocks] } } }
-"#;

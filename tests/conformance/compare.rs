@@ -1,5 +1,7 @@
 //! When two answers count as equal: the rules of `equal.toml`, and nothing else.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,6 +32,8 @@ enum Treat {
 struct Rule {
     /// An endpoint's name, or its start followed by `*`.
     endpoint: String,
+    /// Only where the backend's version starts so; `!3` where it does not.
+    version: Option<String>,
     /// Only for answers of this mount.
     mount: Option<String>,
     /// Keys joined by dots; `*` is any key, `[]` any element, `[1]` that one.
@@ -47,6 +51,17 @@ struct Rule {
 }
 
 impl Rule {
+    /// Whether it is true of the backends that run.
+    fn of(&self, versions: &BTreeMap<String, String>) -> bool {
+        let Some(wanted) = &self.version else { return true };
+        let kind = self.endpoint.split('.').next().unwrap_or_default();
+        let runs = versions.get(kind).map_or("", String::as_str);
+        match wanted.strip_prefix('!') {
+            Some(other) => !runs.starts_with(other),
+            None => runs.starts_with(wanted),
+        }
+    }
+
     fn applies(&self, twin: &Value) -> bool {
         self.when.as_ref().is_none_or(|(path, value)| {
             let path: Vec<&str> = path.split('.').collect();
@@ -63,13 +78,16 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Reads the file that is compiled in.
-    pub fn load() -> Result<Self, String> {
-        let rules: Self =
+    /// Reads the file that is compiled in: the rules that are true of these versions.
+    pub fn load(versions: &BTreeMap<String, String>) -> Result<Self, String> {
+        let mut rules: Self =
             toml::from_str(include_str!("equal.toml")).map_err(|e| format!("equal.toml: {e}"))?;
         match rules.rule.iter().find(|rule| rule.reason.trim().is_empty()) {
             Some(rule) => Err(format!("equal.toml: `{}` gives no reason", rule.path)),
-            None => Ok(rules),
+            None => {
+                rules.rule.retain(|rule| rule.of(versions));
+                Ok(rules)
+            }
         }
     }
 

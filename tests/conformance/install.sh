@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the conformance tests run against: Prometheus, Loki, Tempo and
-# Alertmanager, built from the Go modules pinned below backends/, and Keycloak
-# from Maven Central. Does nothing for what is already there.
+# Alertmanager, built from the Go modules pinned below backends/, Keycloak
+# from Maven Central and Redis from Debian. Does nothing for what is already there.
 #
 # Everything lands outside the clone, in ${PALISADE_CACHE:-~/.cache/palisade},
 # under a name that carries a hash of what it was made from. Standard output is
@@ -78,9 +78,19 @@ keycloak_server() {
     printf 'keycloak=%s\n' "$dir"
 }
 
+# What Tempo keeps its caches in, of Debian.
+redis_server() {
+    if ! command -v redis-server >/dev/null; then
+        command -v apt-get >/dev/null || { missing redis "redis-server is not installed"; return; }
+        { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends redis-server; } >&2 ||
+            { missing redis "its package cannot be installed"; return; }
+    fi
+    printf 'redis=%s\n' "$(command -v redis-server)"
+}
+
 # In a function, so that a change of this file does not reach a run of it.
 main() {
-    [ $# -gt 0 ] || set -- prometheus loki tempo alertmanager keycloak
+    [ $# -gt 0 ] || set -- prometheus loki tempo alertmanager redis keycloak
     for component; do
         case $component in
         prometheus)
@@ -91,6 +101,7 @@ main() {
         loki) go_server loki "" github.com/grafana/loki/v3/cmd/loki ;;
         tempo) go_server tempo "" github.com/grafana/tempo/cmd/tempo ;;
         alertmanager) go_server alertmanager "" github.com/prometheus/alertmanager/cmd/alertmanager ;;
+        redis) redis_server ;;
         keycloak) keycloak_server ;;
         *) missing "$component" "no such component" ;;
         esac

@@ -23,7 +23,8 @@ pub fn keep(world: &World, file: &Path) -> Result<(), String> {
         sets.insert(set.name.into(), json!(at));
     }
     let realm = world.keycloak.as_ref().map(|k| place(&k.realm));
-    let state = json!({ "start": world.start, "sets": sets, "realm": realm });
+    let state =
+        json!({ "start": world.start, "sets": sets, "realm": realm, "versions": world.full.versions });
     std::fs::write(file, state.to_string()).map_err(|e| e.to_string())?;
     println!("{state:#}\nremove {} to stop", file.display());
     while file.exists() {
@@ -36,12 +37,14 @@ pub fn keep(world: &World, file: &Path) -> Result<(), String> {
 pub fn join(file: &Path) -> Result<World, String> {
     let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
     let state: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    let versions: BTreeMap<String, String> =
+        serde_json::from_value(state["versions"].clone()).map_err(|e| e.to_string())?;
     let set = |name, holds| {
         let at = KINDS
             .into_iter()
             .filter_map(|kind| Some((kind, base(state["sets"][name].get(kind)?)?)))
             .collect();
-        Backends::elsewhere(name, holds, at)
+        Backends::elsewhere(name, holds, at, versions.clone())
     };
     Ok(World {
         start: state["start"].as_i64().ok_or("no start")?,

@@ -8,12 +8,14 @@
 //! comparison itself; `PALISADE_CONFORMANCE_ONLY=text` runs the cases whose name
 //! holds the text. With `PALISADE_CONFORMANCE_SERVERS=file`, the mode `servers`
 //! starts all servers and waits until the file is gone; other runs use those.
-//! `PALISADE_CONFORMANCE_WITH="alertmanager keycloak"` starts these only.
+//! `PALISADE_CONFORMANCE_WITH="alertmanager keycloak"` starts these only (`redis` is Tempo's caches).
+//! `PALISADE_TEMPO=program` and so on run another build of a backend.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod attacks;
 mod backends;
+mod builds;
 mod compare;
 mod counting;
 mod drilldown;
@@ -30,15 +32,16 @@ mod remote_read;
 mod report;
 mod seed;
 mod sessions;
+mod settings;
 mod tail;
 mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use backends::{Backends, Programs};
+use backends::Backends;
 use keycloak::Keycloak;
 use palisade::Palisade;
 use report::Report;
@@ -73,7 +76,7 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
         return kept::keep(&world, file);
     }
     ask(&mut world, dir.path(), controls, report)?;
-    let rules = compare::Rules::load()?;
+    let rules = compare::Rules::load(&world.full.versions)?;
     let only = std::env::var("PALISADE_CONFORMANCE_ONLY").unwrap_or_default();
     let cases = queries::load(&only)?;
     let ending = tail::begin(&world, &only);
@@ -87,27 +90,6 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     // The last, because it changes the realm's keys and ends Keycloak.
     sessions::run(&mut world, dir.path(), &only, report);
     Ok(())
-}
-
-/// Runs `install.sh` and reads which components it has.
-fn install(report: &mut Report) -> Result<Programs, String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/install.sh");
-    let with = std::env::var("PALISADE_CONFORMANCE_WITH").unwrap_or_default();
-    let out = Command::new(script)
-        .args(with.split_whitespace())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|e| format!("{script}: {e}"))?;
-    let mut programs = Programs::new();
-    for line in String::from_utf8_lossy(&out.stdout).lines() {
-        if let Some((name, path)) = line.split_once('=') {
-            programs.insert(name.to_owned(), path.into());
-        } else if let Some((name, why)) = line.split_once('!') {
-            report.not_run(name, why);
-        }
-    }
-    Ok(programs)
 }
 
 /// Seconds of a day, after which Loki begins another index.
@@ -126,15 +108,15 @@ fn first_instant() -> Result<i64, String> {
 /// Starts the backends with their data, and Keycloak unless only the controls
 /// are wanted.
 fn servers(dir: &Path, controls: bool, report: &mut Report) -> Result<World, String> {
-    let programs = install(report)?;
+    let builds = builds::find(&std::env::var("PALISADE_CONFORMANCE_WITH").unwrap_or_default(), report)?;
     let start = first_instant()?;
     println!("servers below {}, data from {start} on", dir.display());
-    let keycloak = match programs.get("keycloak") {
-        Some(home) if !controls => Some(Keycloak::start(home, &dir.join("keycloak"))?),
+    let keycloak = match builds.get("keycloak") {
+        Some(home) if !controls => Some(Keycloak::start(&home.path, &dir.join("keycloak"))?),
         _ => None,
     };
     let exporter = exporter::start(start)?;
-    let set = |name, holds| Backends::start(name, holds, dir, &programs, (start, &exporter));
+    let set = |name, holds| Backends::start(name, holds, dir, &builds, (start, &exporter));
     let world = World {
         start,
         full: set("full", Holds::All)?,

@@ -7,7 +7,10 @@ use crate::backends::{Backends, ORGS};
 use crate::http::Base;
 use crate::processes::{Server, free_ports, write};
 
-/// A running Palisade in front of FULL.
+/// What every Palisade makes its salts of, so that all of them ask the same.
+pub const SALT: &str = "conformance: known to nobody who asks";
+
+/// A running Palisade.
 pub struct Palisade {
     /// The listener with every mount.
     pub base: Base,
@@ -21,18 +24,18 @@ pub struct Palisade {
 }
 
 impl Palisade {
-    /// Starts it with tokens of `issuer` and a policy for callers of a tenant, and of a tenant in a region.
-    pub fn start(dir: &Path, full: &Backends, issuer: &Base) -> Result<Self, String> {
+    /// Starts it before a set, with tokens of `issuer` and a policy for callers of a tenant, and of a tenant in a region.
+    pub fn start(dir: &Path, set: &Backends, issuer: &Base) -> Result<Self, String> {
         let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/policies");
         let settings = format!("url: {}\n    algorithms: [RS256, ES256]", issuer.url());
-        Self::start_with(dir, full, &settings, policies)
+        Self::start_with(dir, set, &settings, policies)
     }
 
     /// Starts it with an issuer of these settings, beside its audience, and the policies of this folder.
-    pub fn start_with(dir: &Path, full: &Backends, issuer: &str, policies: &str) -> Result<Self, String> {
+    pub fn start_with(dir: &Path, set: &Backends, issuer: &str, policies: &str) -> Result<Self, String> {
         let [main, second, third, admin] = free_ports()?;
         // Not where only some of the backends run.
-        let at_root = match full.at.contains_key("tempo") {
+        let at_root = match set.at.contains_key("tempo") {
             true => format!(
                 "  - {{ address: \"127.0.0.1:{second}\", backend: tempo }}\n  - {{ address: \"127.0.0.1:{third}\", backend: tempo-mixed }}\n"
             ),
@@ -46,6 +49,7 @@ issuers:
   - {issuer}
     audiences: [palisade]
 policies: {policies}
+cache_salt_file: salt
 backends:
 "#
         );
@@ -63,21 +67,28 @@ backends:
             ("tempo-redacted", "tempo", "", ", redacted_traces: true"),
             ("alertmanager", "alertmanager", "", ""),
         ] {
-            let Some(base) = full.at.get(kind) else {
+            let Some(base) = set.at.get(kind) else {
                 continue;
             };
             let place = if kind == "tempo" { "resource." } else { "" };
+            let version = set.versions.get(kind).map_or("", String::as_str);
+            let features = match (kind, version.starts_with('3'), features) {
+                ("tempo", true, "") => "tempo-3".to_owned(),
+                ("tempo", true, more) => format!("tempo-3, {more}"),
+                _ => features.to_owned(),
+            };
             config.push_str(&format!(
                 "  {name}: {{ kind: {kind}, url: \"{}\", labels: {{ tenant: {place}tenant, region: {place}region }}, features: [{features}]{more} }}\n",
                 base.url()
             ));
         }
-        if let Some(base) = full.at.get(ORGS) {
+        if let Some(base) = set.at.get(ORGS) {
             config.push_str(&format!(
                 "  {ORGS}: {{ kind: loki, url: \"{}\", labels: {{ tenant: tenant, region: region }}, org_id: {{ template: \"s-{{tenant}}\", federates: true }}, label_policy: true }}\n",
                 base.url()
             ));
         }
+        write(&dir.join("salt"), SALT)?;
         let path = dir.join("palisade.yaml");
         write(&path, &config)?;
         let program = Path::new(env!("CARGO_BIN_EXE_palisade"));
