@@ -25,6 +25,7 @@ const ATTRIBUTES: &[&str] = &[
 const STATICS: &[&str] =
     &["1", "1.5", "\"b\"", "`}`", "\" ) } || { ( \"", "100ms", "1h30m", "true", "error", "server", "\"ä𝄞\""];
 const ORDERED: &[&str] = &["1", "1.5", "100ms", "1h30m", "-2"];
+const EMPTY: &[&str] = &["{}", "{ }", "{true}", "{ true }"];
 const SPACES: &[&str] = &[" ", "\n", "  ", "\t "];
 const DEPTH: usize = 4;
 
@@ -32,18 +33,11 @@ const DEPTH: usize = 4;
 pub(super) fn query(choices: &mut Choices<'_>) -> (Tree, Entry) {
     let mut writer = Writer { choices, tree: Tree::default() };
     let entry = if writer.choices.below(3) == 2 { Entry::Metrics } else { Entry::Query };
-    // A pipeline that begins with another stage gets a filter: it counts as one.
-    let bare = writer.choices.below(6) == 5;
-    if bare {
-        writer.tree.selectors += 1;
-        writer.any(&["count() > 2", "by(resource.a)", "select(.a)"]);
-    } else {
-        writer.spanset(DEPTH);
+    if entry == Entry::Query && writer.choices.below(4) == 3 {
+        writer.combined();
+        return (writer.tree, entry);
     }
-    for _ in 0..writer.choices.some(3) {
-        writer.push(" | ");
-        writer.stage();
-    }
+    writer.pipeline(0);
     if entry == Entry::Metrics {
         writer.push(" | ");
         writer.metrics();
@@ -70,6 +64,38 @@ impl Writer<'_, '_> {
         self.any(SPACES);
     }
 
+    /// A pipeline and others in parentheses.
+    fn combined(&mut self) {
+        self.push("(");
+        self.pipeline(1);
+        self.push(")");
+        for _ in 0..=self.choices.below(2) {
+            self.space();
+            self.any(&["&&", "||"]);
+            self.space();
+            self.push("(");
+            self.pipeline(0);
+            self.push(")");
+        }
+    }
+
+    /// A pipeline with at least so many stages after the first. It gets a filter in front, which counts as
+    /// one, but where it begins with an empty one.
+    fn pipeline(&mut self, least: usize) {
+        let from = self.tree.text.len();
+        if self.choices.below(6) == 5 {
+            self.any(&["count() > 2", "by(resource.a)", "select(.a)"]);
+        } else {
+            self.spanset(DEPTH);
+        }
+        let first = self.tree.text.get(from..).unwrap_or_default();
+        self.tree.selectors += usize::from(!EMPTY.contains(&first));
+        for _ in 0..least + self.choices.some(3) {
+            self.push(" | ");
+            self.stage();
+        }
+    }
+
     fn spanset(&mut self, depth: usize) {
         let Some(depth) = depth.checked_sub(1).filter(|_| self.choices.below(3) == 2) else {
             return self.filter();
@@ -88,7 +114,7 @@ impl Writer<'_, '_> {
     fn filter(&mut self) {
         self.tree.selectors += 1;
         match self.choices.below(5) {
-            0 => self.any(&["{}", "{ }", "{true}", "{ true }"]),
+            0 => self.any(EMPTY),
             _ => {
                 self.push("{");
                 self.space();

@@ -129,7 +129,7 @@ async fn atk_0h_each_endpoint_asks_its_backend_with_the_scope() {
             "GET /api/search",
             &[(
                 "q",
-                r#"{ resource.tenant = "acme-books" && resource.tenant != nil && ( name =~ ".*x.*" ) } && { resource.tenant = "acme-books" && resource.tenant != nil && ( traceDuration >= 1000ms ) }"#,
+                r#"{ resource.tenant = "acme-books" && resource.tenant != nil } | { resource.tenant = "acme-books" && resource.tenant != nil && ( name =~ ".*x.*" ) } && { resource.tenant = "acme-books" && resource.tenant != nil && ( traceDuration >= 1000ms ) }"#,
             )],
         ),
         (

@@ -46,7 +46,7 @@ fn a_query_of_each_language_gets_the_scope() {
     let traceql = ["--lang", "traceql", "--tenant", "a"];
     assert_eq!(
         ask(&traceql, "{ .b = 1 }").0,
-        "{ resource.tenant = \"a\" && resource.tenant != nil && ( .b = 1 ) }"
+        "{ resource.tenant = \"a\" && resource.tenant != nil } | { resource.tenant = \"a\" && resource.tenant != nil && ( .b = 1 ) }"
     );
     assert_eq!(ask(&traceql, "{} | rate()").0, "{ resource.tenant = \"a\" } | rate()");
 }

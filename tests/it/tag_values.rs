@@ -28,9 +28,8 @@ fn traces(traces: &[Value]) -> Answer {
 
 /// What a search for values of `span.x` other than those that `pattern` names begins with.
 fn others(pattern: &str) -> String {
-    let q = format!(
-        r#"{{ resource.tenant = "acme-books" && resource.tenant != nil && ( span.x != nil && !(span.x =~ "{pattern}") ) }}"#
-    );
+    let scope = r#"resource.tenant = "acme-books" && resource.tenant != nil"#;
+    let q = format!(r#"{{ {scope} }} | {{ {scope} && ( span.x != nil && !(span.x =~ "{pattern}") ) }}"#);
     SEARCH.to_owned() + &form_urlencoded::Serializer::new(String::new()).append_pair("q", &q).finish() + "&"
 }
 

@@ -36,7 +36,9 @@ pub struct Verdict {
     pub error: String,
     /// The matchers of its selectors, each list sorted.
     pub selectors: Vec<Vec<Matcher>>,
-    /// TraceQL: pipelines without a filter.
+    /// TraceQL: pipelines that begin with a filter that is always true, which may be an empty one.
+    pub open: usize,
+    /// TraceQL: pipelines that begin with anything else.
     pub bare: usize,
     /// TraceQL: it is a metrics query.
     pub metrics: bool,
@@ -56,7 +58,7 @@ pub struct ScopedVerdict {
     pub error: String,
     /// How many selectors it has.
     pub selectors: usize,
-    /// How many of them, and of pipelines without a filter, lack the scope.
+    /// How many of them, and of pipelines, lack the scope.
     pub lacking: usize,
     /// Without the scope it is the caller's tree.
     pub same: bool,

@@ -158,8 +158,12 @@ fn compare(ours: &Scoped, verdict: &Verdict) -> (Finding, String) {
         let counts = format!("{} of ours, {} of theirs", ours.selectors, theirs.selectors);
         return (Finding::Selectors, format!("{counts}\n    {:?}\n    {selectors:?}", ours.matchers));
     }
-    if ours.selectors != verdict.selectors.len() + verdict.bare {
-        return (Finding::Selectors, format!("{} pipelines without a filter", verdict.bare));
+    let least = verdict.selectors.len() + verdict.bare;
+    if !(least..=least + verdict.open).contains(&ours.selectors) {
+        return (
+            Finding::Selectors,
+            format!("{} pipelines, {} of them open", verdict.bare + verdict.open, verdict.open),
+        );
     }
     if theirs.lacking > 0 {
         return (Finding::Missing, format!("{} in {}", theirs.lacking, ours.text));

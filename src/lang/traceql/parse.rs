@@ -56,9 +56,12 @@ pub(super) fn parse_tokens<'a>(
         lists: Vec::new(),
         hints: Vec::new(),
         sites: Sites::default(),
+        groups: Vec::new(),
     };
     let root = parser.root(&mut cursor, entry)?;
-    let Parser { nodes, lists, hints, sites, .. } = parser;
+    let Parser { nodes, lists, hints, mut sites, .. } = parser;
+    // What a pipeline is, is known at its end, or later.
+    sites.fences.sort_unstable();
     Ok(Tree { nodes, lists, root, hints, sites })
 }
 
@@ -73,6 +76,17 @@ struct Parser<'a> {
     lists: Vec<NodeId>,
     hints: Vec<super::tree::Hint<'a>>,
     sites: Sites,
+    /// The spansets in parentheses at the top of what is being read: each is a pipeline if it is combined
+    /// with one.
+    groups: Vec<Group>,
+}
+
+/// A spanset in parentheses.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    /// Its first token.
+    start: usize,
+    node: NodeId,
 }
 
 /// What stands between parentheses, or at the root: the grammar combines only like with like.
@@ -122,6 +136,7 @@ impl<'a> Parser<'a> {
             class = Class::Metrics;
         }
         if let Class::Spanset { .. } = class {
+            self.fence(Group { start: 0, node: root });
             let stages = self.list(&[root]);
             root = self.push(NodeKind::Pipeline(stages), from.join(c.before()));
             class = Class::Pipeline;
@@ -147,6 +162,15 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// A pipeline that begins with a spanset.
+    fn fence(&mut self, first: Group) {
+        let empty =
+            matches!(self.nodes.get(first.node.0 as usize).map(|n| &n.kind), Some(NodeKind::Filter(None)));
+        if !empty {
+            self.sites.fences.push(first.start);
+        }
+    }
+
     /// `spansets | stage | …`, up to what cannot belong to it.
     fn sequence(&mut self, c: &mut Cursor<'_>) -> Result<(NodeId, Class), QueryError> {
         let (start, from) = (c.index(), c.here());
@@ -154,14 +178,17 @@ impl<'a> Parser<'a> {
             let (node, class) = self.spansets(c, 1)?;
             match class {
                 Class::Spanset { .. } if c.peek() != Some(Kind::Pipe) => return Ok((node, class)),
-                Class::Spanset { .. } => node,
+                Class::Spanset { .. } => {
+                    self.fence(Group { start, node });
+                    node
+                }
                 Class::WrappedMetrics => {
                     return Ok((self.arithmetic(c, from, node, 1)?, Class::WrappedMetrics));
                 }
                 Class::Pipeline | Class::Combined | Class::Metrics => return Ok((node, class)),
             }
         } else {
-            self.sites.bare.push(start);
+            self.sites.fences.push(start);
             self.stage(c, true)?
         };
         let mut stages = vec![first];
@@ -200,12 +227,19 @@ impl<'a> Parser<'a> {
             let operator = c.here();
             c.bump();
             let at = c.here();
+            let groups = self.groups.len();
             let (right, other) = self.spansets(c, precedence + 1)?;
             class = match (class, other) {
                 (Class::Spanset { grouped: a }, Class::Spanset { grouped: b }) => {
                     Class::Spanset { grouped: a && b }
                 }
-                (Class::Combined, Class::Combined | Class::Spanset { grouped: true }) => Class::Combined,
+                (Class::Combined, Class::Combined) => Class::Combined,
+                (Class::Combined, Class::Spanset { grouped: true }) => {
+                    for group in self.groups.split_off(groups) {
+                        self.fence(group);
+                    }
+                    Class::Combined
+                }
                 (Class::Combined, _) => {
                     return Err(QueryError::syntax(at, "expected a pipeline in parentheses"));
                 }
@@ -225,9 +259,14 @@ impl<'a> Parser<'a> {
             Some(Kind::OpenBrace) => Ok((self.filter(c)?, Class::Spanset { grouped: false })),
             Some(Kind::OpenParen) => {
                 c.bump();
+                let (start, groups) = (c.index(), self.groups.len());
                 let (node, class) = c.deeper(|c| self.sequence(c))?;
+                self.groups.truncate(groups);
                 let class = match class {
-                    Class::Spanset { .. } => Class::Spanset { grouped: true },
+                    Class::Spanset { .. } => {
+                        self.groups.push(Group { start, node });
+                        Class::Spanset { grouped: true }
+                    }
                     Class::Pipeline | Class::Combined => Class::Combined,
                     Class::Metrics | Class::WrappedMetrics => self.wrapped_metrics(c, node)?,
                 };

@@ -46,7 +46,7 @@ pub(super) fn prove(proof: &Proof<'_, '_>, output: &Emitted) -> Result<(), Query
     if !same_tree(proof, &tree) {
         return Err(QueryError::defect("the scoped text says something else than was sent"));
     }
-    let filters = proof.tree.sites.filters.len() + proof.tree.sites.bare.len();
+    let filters = proof.tree.sites.filters.len() + proof.tree.sites.fences.len();
     if scan::filters(&output.text, &proof.condition.text) != Some(filters) {
         return Err(QueryError::defect("a spanset filter of the scoped text lacks the scope"));
     }
@@ -88,32 +88,37 @@ fn same_tree(proof: &Proof<'_, '_>, out: &Tree<'_>) -> bool {
         return false;
     }
     let comparisons = &proof.condition.comparisons;
-    let mut pairs = vec![(input.root, out.root)];
-    while let Some((a, b)) = pairs.pop() {
-        let same = match (input.kind(a), out.kind(b)) {
-            (NodeKind::Filter(theirs), NodeKind::Filter(Some(ours))) => match theirs {
-                None => is_scope(out, *ours, comparisons),
-                Some(theirs) => match scoped_operand(out, *ours, comparisons) {
-                    Some(operand) => {
-                        pairs.push((*theirs, operand));
-                        true
+    let is_fence = |id: NodeId| matches!(out.kind(id), NodeKind::Filter(Some(condition)) if is_scope(out, *condition, comparisons));
+    let mut pairs =
+        Pairs { rest: vec![Pair { theirs: input.root, ours: out.root, fenced: false }], fenced: true };
+    while let Some(Pair { theirs, ours, fenced }) = pairs.rest.pop() {
+        pairs.fenced = fenced;
+        let same = match (input.kind(theirs), out.kind(ours)) {
+            // Before its fence a pipeline has nothing, and a filter is one only if it is nothing else.
+            (NodeKind::Pipeline(list), NodeKind::Pipeline(ours)) if !fenced => {
+                let (theirs, ours) = (input.list(*list), out.list(*ours));
+                pairs.fenced = true;
+                match (theirs, ours) {
+                    ([first, theirs @ ..], [fence, ours @ ..])
+                        if matches!(input.kind(*first), NodeKind::Filter(None)) =>
+                    {
+                        is_fence(*fence) && pairs.add(theirs, ours)
                     }
-                    None => false,
-                },
-            },
-            (NodeKind::Pipeline(theirs), NodeKind::Pipeline(ours)) => {
-                let (theirs, mut ours) = (input.list(*theirs), out.list(*ours));
-                let bare = theirs.first().is_some_and(|first| is_bare(input.kind(*first)));
-                if bare {
-                    let Some((first, rest)) = ours.split_first() else { return false };
-                    match out.kind(*first) {
-                        NodeKind::Filter(Some(condition)) if is_scope(out, *condition, comparisons) => {}
-                        _ => return false,
-                    }
-                    ours = rest;
+                    (theirs, [fence, ours @ ..]) => is_fence(*fence) && pairs.add(theirs, ours),
+                    _ => false,
                 }
-                pair_up(&mut pairs, theirs, ours)
             }
+            // A spanset in parentheses that is combined with a pipeline.
+            (NodeKind::Filter(Some(_)) | NodeKind::Spansets { .. }, NodeKind::Pipeline(list)) if !fenced => {
+                pairs.fenced = true;
+                matches!(out.list(*list), [fence, only] if is_fence(*fence) && pairs.add(&[theirs], &[*only]))
+            }
+            (NodeKind::Filter(None), NodeKind::Filter(_)) => is_fence(ours),
+            (NodeKind::Filter(Some(theirs)), NodeKind::Filter(Some(ours))) if fenced => {
+                let operand = scoped_operand(out, *ours, comparisons);
+                operand.is_some_and(|operand| pairs.add(&[*theirs], &[operand]))
+            }
+            (NodeKind::Filter(_) | NodeKind::Pipeline(_), _) => false,
             (theirs, ours) => same_node(input, theirs, out, ours, &mut pairs),
         };
         if !same {
@@ -123,9 +128,30 @@ fn same_tree(proof: &Proof<'_, '_>, out: &Tree<'_>) -> bool {
     true
 }
 
-/// A stage that does not read from a filter of its own.
-fn is_bare(stage: &NodeKind<'_>) -> bool {
-    !matches!(stage, NodeKind::Filter(_) | NodeKind::Spansets { .. } | NodeKind::Pipeline(_))
+/// Nodes that must say the same.
+struct Pairs {
+    rest: Vec<Pair>,
+    /// Whether those that are put here come after a fence.
+    fenced: bool,
+}
+
+/// A node of the caller's and one of the scoped text.
+struct Pair {
+    theirs: NodeId,
+    ours: NodeId,
+    /// Whether only spans of the scope come here.
+    fenced: bool,
+}
+
+impl Pairs {
+    /// Puts each of `theirs` beside the one of `ours` in its place, if there are as many.
+    fn add(&mut self, theirs: &[NodeId], ours: &[NodeId]) -> bool {
+        let fenced = self.fenced;
+        let pairs =
+            theirs.iter().zip(ours).map(|(theirs, ours)| Pair { theirs: *theirs, ours: *ours, fenced });
+        self.rest.extend(pairs);
+        theirs.len() == ours.len()
+    }
 }
 
 /// `T && operand`: the operand.
@@ -175,20 +201,15 @@ pub(super) fn is_comparison(tree: &Tree<'_>, id: NodeId, expected: &Comparison) 
     }
 }
 
-fn pair_up(pairs: &mut Vec<(NodeId, NodeId)>, theirs: &[NodeId], ours: &[NodeId]) -> bool {
-    pairs.extend(theirs.iter().copied().zip(ours.iter().copied()));
-    theirs.len() == ours.len()
-}
-
 /// Compares two nodes but for what is below them, which is put on `pairs`.
 #[rustfmt::skip] // one line a pair
 fn same_node(
     input: &Tree<'_>, theirs: &NodeKind<'_>,
     out: &Tree<'_>, ours: &NodeKind<'_>,
-    pairs: &mut Vec<(NodeId, NodeId)>,
+    pairs: &mut Pairs,
 ) -> bool {
     use NodeKind as N;
-    let mut lists = |a, b| pair_up(pairs, input.list(a), out.list(b));
+    let mut lists = |a, b| pairs.add(input.list(a), out.list(b));
     match (theirs, ours) {
         (N::Coalesce, N::Coalesce) => true,
         (N::Static(a), N::Static(b)) => a == b,
@@ -197,51 +218,42 @@ fn same_node(
         (N::Select(a), N::Select(b)) => lists(*a, *b),
         (N::Group(a), N::Group(b)) | (N::Negate(a), N::Negate(b)) | (N::Not(a), N::Not(b))
         | (N::Exists(a), N::Exists(b)) | (N::Absent(a), N::Absent(b)) => {
-            pairs.push((*a, *b));
-            true
+            pairs.add(&[*a], &[*b])
         }
         (N::Spansets { op: a, left: l, right: r }, N::Spansets { op: b, left: m, right: s }) => {
-            pairs.extend([(*l, *m), (*r, *s)]);
-            a == b
+            pairs.add(&[*l, *r], &[*m, *s]) && a == b
         }
         (N::ScalarFilter { op: a, aggregate: l, value: r }, N::ScalarFilter { op: b, aggregate: m, value: s })
         | (N::MetricsArithmetic { op: a, left: l, right: r }, N::MetricsArithmetic { op: b, left: m, right: s })
         | (N::Binary { op: a, left: l, right: r }, N::Binary { op: b, left: m, right: s }) => {
-            pairs.extend([(*l, *m), (*r, *s)]);
-            a == b
+            pairs.add(&[*l, *r], &[*m, *s]) && a == b
         }
         (N::MetricsFilter { op: a, value: l }, N::MetricsFilter { op: b, value: m }) => {
-            pairs.push((*l, *m));
-            a == b
+            pairs.add(&[*l], &[*m]) && a == b
         }
         (N::Aggregate { function: f, of: a }, N::Aggregate { function: g, of: b }) => {
-            pairs.extend(a.zip(*b));
-            f == g && a.is_some() == b.is_some()
+            pairs.add(a.as_slice(), b.as_slice()) && f == g
         }
         (N::Metrics { pipeline: p, first: a, second: x }, N::Metrics { pipeline: q, first: b, second: y }) => {
-            let same = lists(*x, *y);
-            pairs.extend([(*p, *q), (*a, *b)]);
-            same
+            let same = lists(*x, *y) && pairs.add(&[*p], &[*q]);
+            // What stands behind the pipeline gets the spans that it found.
+            pairs.fenced = true;
+            same && pairs.add(&[*a], &[*b])
         }
         (N::MetricsStages { metrics: a, second: x }, N::MetricsStages { metrics: b, second: y }) => {
-            let same = lists(*x, *y);
-            pairs.push((*a, *b));
-            same
+            lists(*x, *y) && pairs.add(&[*a], &[*b])
         }
         (
             N::MetricsStage { function: f, of: a, quantiles: q, by: x },
             N::MetricsStage { function: g, of: b, quantiles: r, by: y },
         ) => {
-            let same = lists(*q, *r) && lists(*x, *y);
-            pairs.extend(a.zip(*b));
-            same && f == g && a.is_some() == b.is_some()
+            lists(*q, *r) && lists(*x, *y) && pairs.add(a.as_slice(), b.as_slice()) && f == g
         }
         (
             N::Compare { selection: a, top: x, window: v },
             N::Compare { selection: b, top: y, window: w },
         ) => {
-            pairs.push((*a, *b));
-            x == y && v == w
+            pairs.add(&[*a], &[*b]) && x == y && v == w
         }
         _ => false,
     }

@@ -3,13 +3,15 @@
 //! pipeline, and requires the scope there.
 
 /// How many spanset filters `text` has, if each begins with `condition` and keeps the rest of it in
-/// one pair of parentheses, and every pipeline begins with a filter. Words of `condition` may be
-/// further apart than by one space: a long text is padded.
+/// one pair of parentheses, and every pipeline begins with a filter of `condition` alone, as a stage.
+/// Words of `condition` may be further apart than by one space: a long text is padded.
 pub(super) fn filters(text: &str, condition: &str) -> Option<usize> {
     let mut scan = Scan { rest: text.as_bytes() };
     let mut found = 0;
-    // A pipeline begins here; the last thing was a word; parentheses of a call that are open.
-    let (mut begins, mut after_word, mut call) = (true, false, 0_usize);
+    // A pipeline begins here; the last thing was a word; parentheses of a call that are open, and others.
+    let (mut begins, mut after_word, mut call, mut open) = (true, false, 0_usize, 0_usize);
+    // In how many parentheses the pipeline is whose fence was found.
+    let mut fenced: Option<usize> = None;
     while let Some((&byte, after)) = scan.rest.split_first() {
         match byte {
             b' ' => {
@@ -17,15 +19,28 @@ pub(super) fn filters(text: &str, condition: &str) -> Option<usize> {
                 continue;
             }
             b'{' => {
-                scan.filter(condition)?;
+                let alone = scan.filter(condition)?;
+                if fenced.is_none() {
+                    if !(begins && alone && scan.ends_stage()) {
+                        return None;
+                    }
+                    fenced = Some(open);
+                }
                 found += 1;
                 (begins, after_word) = (false, false);
                 continue;
             }
             b'(' if call > 0 || after_word => call += 1,
-            b'(' => begins = true,
+            b'(' => {
+                open += 1;
+                begins = fenced.is_none();
+            }
             _ if begins => return None,
-            b')' => call = call.saturating_sub(1),
+            b')' if call > 0 => call -= 1,
+            b')' => {
+                open = open.checked_sub(1)?;
+                fenced = fenced.filter(|within| open >= *within);
+            }
             b'"' | b'`' => {
                 scan.string()?;
                 after_word = false;
@@ -38,7 +53,7 @@ pub(super) fn filters(text: &str, condition: &str) -> Option<usize> {
         after_word = byte.is_ascii_alphanumeric() || byte == b'_';
         scan.rest = after;
     }
-    (!begins && call == 0).then_some(found)
+    (!begins && call == 0 && open == 0).then_some(found)
 }
 
 struct Scan<'a> {
@@ -55,8 +70,18 @@ impl Scan<'_> {
         Some(())
     }
 
-    /// `{ condition }` or `{ condition && ( … ) }`.
-    fn filter(&mut self, condition: &str) -> Option<()> {
+    /// Whether a stage ends here: before a single `|`, the end of its parentheses or of all, or hints.
+    fn ends_stage(&mut self) -> bool {
+        self.spaces();
+        match self.rest {
+            [] | [b')', ..] => true,
+            [b'|', after @ ..] => after.first() != Some(&b'|'),
+            rest => rest.starts_with(b"with"),
+        }
+    }
+
+    /// `{ condition }` or `{ condition && ( … ) }`: whether it is the first.
+    fn filter(&mut self, condition: &str) -> Option<bool> {
         self.take("{")?;
         for word in condition.split(' ') {
             self.take(" ")?;
@@ -65,7 +90,7 @@ impl Scan<'_> {
         }
         self.spaces();
         if self.take("}").is_some() {
-            return Some(());
+            return Some(true);
         }
         self.take("&&")?;
         self.spaces();
@@ -87,7 +112,8 @@ impl Scan<'_> {
             self.rest = after;
         }
         self.spaces();
-        self.take("}")
+        self.take("}")?;
+        Some(false)
     }
 
     /// A string, escapes skipped in `"…"`.
@@ -117,14 +143,26 @@ mod tests {
     fn every_filter_must_carry_the_scope() {
         for (text, found) in [
             (r#"{ resource.tenant = "a" }"#, Some(1)),
-            (r#"{ resource.tenant   =  "a"   && (  .b = "} {" || (.c) ) }"#, Some(1)),
+            (r#"{ resource.tenant = "a" } with(most_recent=true)"#, Some(1)),
+            (
+                r#"{ resource.tenant   =  "a" } | { resource.tenant = "a" && (  .b = "} {" || (.c) ) }"#,
+                Some(2),
+            ),
             (r#"({ resource.tenant = "a" } | by((.a + 1) * 2)) && ({ resource.tenant = "a" })"#, Some(2)),
             (r#"{ resource.tenant = "a" } | compare({ resource.tenant = "a" && ( .a`}` ) }, 10)"#, Some(2)),
             (r#"{ resource.tenant = "a" } | by(."}\"{") | max((1 + .a) * 2) > 1"#, Some(1)),
+            (
+                r#"{ resource.tenant = "a" } | ({ resource.tenant = "a" }) && { resource.tenant = "a" }"#,
+                Some(3),
+            ),
+            (
+                r#"({ resource.tenant = "a" } | rate()) / (({ resource.tenant = "a" } | rate())) | topk(1)"#,
+                Some(2),
+            ),
             (r#"{ resource.tenant = "b" }"#, None),
             (r#"{ resource.tenant = "a" && .b }"#, None),
-            (r#"{ resource.tenant = "a" && ( .b ) || ( .c ) }"#, None),
-            (r#"{ resource.tenant = "a" && ( .b ) || .c }"#, None),
+            (r#"{ resource.tenant = "a" } | { resource.tenant = "a" && ( .b ) || ( .c ) }"#, None),
+            (r#"{ resource.tenant = "a" } | { resource.tenant = "a" && ( .b ) || .c }"#, None),
             (r#"{ resource.tenant = "a" || ( .b ) }"#, None),
             (r#"{resource.tenant = "a" }"#, None),
             (r#"{ span.tenant = "a" }"#, None),
@@ -133,8 +171,19 @@ mod tests {
             (r#"(count() > 1) && ({ resource.tenant = "a" })"#, None),
             (r#"({ resource.tenant = "a" }) && (by(.a))"#, None),
             (r#"{ resource.tenant = "a" } // "#, None),
-            (r#"{ resource.tenant = "a" && ( .b // ) }"#, None),
-            (r#"{ resource.tenant = "a" && ( .b = "c ) }"#, None),
+            (r#"{ resource.tenant = "a" } | { resource.tenant = "a" && ( .b // ) }"#, None),
+            (r#"{ resource.tenant = "a" } | { resource.tenant = "a" && ( .b = "c ) }"#, None),
+            // Without a fence.
+            (r#"{ resource.tenant = "a" && ( .b ) }"#, None),
+            (r#"{ resource.tenant = "a" } && { resource.tenant = "a" }"#, None),
+            (r#"{ resource.tenant = "a" } || { resource.tenant = "a" && ( .b ) }"#, None),
+            (r#"({ resource.tenant = "a" }) && { resource.tenant = "a" && ( .b ) }"#, None),
+            (
+                r#"({ resource.tenant = "a" } | rate()) / ({ resource.tenant = "a" && ( .b ) } | rate())"#,
+                None,
+            ),
+            (r#"(({ resource.tenant = "a" }) && ({ resource.tenant = "a" && ( .b ) })"#, None),
+            (r#"{ resource.tenant = "a" } | rate())"#, None),
             ("", None),
         ] {
             assert_eq!(filters(text, T), found, "{text}");

@@ -1,8 +1,13 @@
-//! Putting the scope into every spanset filter.
+//! Putting the scope into every spanset filter, and in front of every pipeline.
 //!
 //! `{ user }` becomes `{ T && ( user ) }`, since `&&` and `||` have one precedence in TraceQL; `{}` and
-//! `{ true }` become `{ T }`; a pipeline that begins with another stage reads every span and gets
-//! `{ T } | ` in front.
+//! `{ true }` become `{ T }`.
+//!
+//! Tempo's storage hands over more spans than a filter finds, and evaluates both sides of `&&` on each, in the
+//! order that was faster of late (`BinaryOperation.execute` in `pkg/traceql/ast_execute.go`): an expression of the
+//! caller's that fails on a span fails the query, whoever's span it is. So every pipeline begins with a
+//! filter of the scope alone, `{ T } | …`: a stage gets the spans that the one before it found, and no other
+//! (`Pipeline.evaluate` in `ast.go`).
 
 use super::layout;
 use super::lex::{Kind, lex};
@@ -44,7 +49,7 @@ fn scope_with(
     let tokens = lex(text, limits)?;
     let tree = parse_tokens(text, &tokens, entry, features, limits)?;
     refuse_shared(text, &tree, features)?;
-    let filters = tree.sites.filters.len() + tree.sites.bare.len();
+    let filters = tree.sites.filters.len() + tree.sites.fences.len();
     let most = limits.scoped_traceql_bytes;
     // Before anything is written: so many copies of a long scope would be large.
     check_scoped_bytes(filters.saturating_mul(condition.text.len()), most)?;
@@ -198,16 +203,17 @@ fn without_true<'t>(tokens: &'t [Token<Kind>], tree: &Tree<'_>) -> Cow<'t, [Toke
 fn insertions<'s>(tokens: &[Token<Kind>], tree: &Tree<'_>, condition: &'s Condition) -> Vec<Insertion<'s>> {
     let text = condition.text.as_str();
     let spaced = |index: usize| tokens.get(index).is_some_and(|t| t.spaced);
-    let mut made: Vec<Insertion<'s>> = Vec::with_capacity(2 * tree.sites.filters.len() + 1);
-    let mut bare = tree.sites.bare.iter().copied().peekable();
+    let mut made: Vec<Insertion<'s>> =
+        Vec::with_capacity(2 * tree.sites.filters.len() + tree.sites.fences.len());
+    let mut fences = tree.sites.fences.iter().copied().peekable();
     let mut dropped = 0;
-    let lead = |start: usize, dropped: usize| {
+    let fence = |start: usize, dropped: usize| {
         let (before, after) = if spaced(start) { (" ", "") } else { ("", " ") };
         Insertion { at: start - dropped, text: Cow::Owned(format!("{before}{{ {text} }} |{after}")) }
     };
     for filter in &tree.sites.filters {
-        while let Some(start) = bare.next_if(|start| *start < filter.open) {
-            made.push(lead(start, dropped));
+        while let Some(start) = fences.next_if(|start| *start <= filter.open) {
+            made.push(fence(start, dropped));
         }
         let at = filter.open + 1 - dropped;
         if filter.empty {
@@ -221,6 +227,6 @@ fn insertions<'s>(tokens: &[Token<Kind>], tree: &Tree<'_>, condition: &'s Condit
             made.push(Insertion { at: filter.close - dropped, text: Cow::Borrowed(tail) });
         }
     }
-    made.extend(bare.map(|start| lead(start, dropped)));
+    made.extend(fences.map(|start| fence(start, dropped)));
     made
 }

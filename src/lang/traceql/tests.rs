@@ -58,7 +58,7 @@ fn a_scope_of_1024_tenants_is_laid_out() {
     assert_eq!(scoped.kind, QueryErrorKind::Syntax);
     let scoped =
         scope("{ .a } && { .b }", Entry::Query, Features::NONE, &limits(), &tenants(&names)).unwrap();
-    assert_eq!(scoped.selectors(), 2);
+    assert_eq!(scoped.selectors(), 3);
 }
 
 /// Fragments that mean something somewhere.
@@ -191,7 +191,7 @@ fn atk_4i_scanner_chunk() {
         let sent = scope(&text, Entry::Query, Features::NONE, &limits(), &tenants(&["acme"])).unwrap();
         let tokens = lex(sent.as_str(), &limits()).unwrap();
         assert!(chunk::agrees(sent.as_str(), &tokens), "the two readings disagree");
-        scoped += usize::from(sent.selectors() == 1);
+        scoped += usize::from(sent.selectors() == 2);
         if round % 10 == 0 {
             check_invariants(&text);
         }
@@ -238,7 +238,8 @@ fn caps_hold_at_n_and_refuse_at_one_more() {
     assert_eq!(refused(text, &with(|l, n| l.tokens = n, 4)), limit);
     assert_eq!(refused("{} && {}", &with(|l, n| l.selectors = n, 2)), None);
     assert_eq!(refused("{} && {}", &with(|l, n| l.selectors = n, 1)), limit);
-    let sent = r#"{ resource.tenant = "acme" && resource.tenant != nil && ( .a = 1 ) }"#.len();
+    let scope = r#"{ resource.tenant = "acme" && resource.tenant != nil"#.len();
+    let sent = 2 * scope + " } | ".len() + " && ( .a = 1 ) }".len();
     assert_eq!(refused(text, &with(|l, n| l.scoped_traceql_bytes = n, sent)), None);
     assert_eq!(refused(text, &with(|l, n| l.scoped_traceql_bytes = n, sent - 1)), limit);
 }

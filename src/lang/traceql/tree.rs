@@ -47,8 +47,9 @@ pub struct Tree<'a> {
 pub(super) struct Sites {
     /// Every spanset filter.
     pub filters: Vec<FilterSite>,
-    /// The first token of every pipeline that does not begin with a filter.
-    pub bare: Vec<usize>,
+    /// The first token of every pipeline whose first stage is not an empty filter: there the scope goes
+    /// as a stage of its own.
+    pub fences: Vec<usize>,
     /// What reads other tenants' spans of a shared trace.
     pub shared: Vec<Span>,
 }

@@ -431,8 +431,9 @@ fn atk_49_a_legacy_search_is_scoped_in_every_filter_and_shows_no_spans() {
     let query =
         form_urlencoded::parse(found[0].split_once('?').unwrap().1.as_bytes()).next().unwrap().1.into_owned();
     let t = r#"resource.tenant = "a" && resource.tenant != nil"#;
-    let expected =
-        format!(r#"{{ {t} && ( name =~ ".*x.*" ) }} && {{ {t} && ( resource.a = "b" || span.a = "b" ) }}"#);
+    let expected = format!(
+        r#"{{ {t} }} | {{ {t} && ( name =~ ".*x.*" ) }} && {{ {t} && ( resource.a = "b" || span.a = "b" ) }}"#
+    );
     assert_eq!(query, expected);
     assert!(found[0].ends_with("&limit=5"));
     assert!(matches!(cut, Cut::Search { spans: false, mixed: true, .. }));

@@ -34,7 +34,9 @@ type verdict struct {
 	Error string `json:"error,omitempty"`
 	// The selectors' matchers as [name, operator, value in hex], both sorted; in TraceQL empty lists.
 	Selectors [][][3]string `json:"selectors,omitempty"`
-	// TraceQL: how many pipelines begin without a filter, and whether it is a metrics query.
+	// TraceQL: how many pipelines begin with a filter that is always true, and how many with anything else, and whether
+	// it is a metrics query.
+	Open    int  `json:"open,omitempty"`
 	Bare    int  `json:"bare,omitempty"`
 	Metrics bool `json:"metrics,omitempty"`
 	// What it says of the scoped text.
@@ -59,6 +61,7 @@ type scopedVerdict struct {
 type parsed struct {
 	tree      *node
 	selectors [][][3]string
+	open      int
 	bare      int
 	metrics   bool
 	print     func() string
@@ -89,7 +92,8 @@ func judge(c textCase) (v verdict) {
 	if err != nil {
 		v.Error = err.Error()
 	} else {
-		v.OK, v.Selectors, v.Bare, v.Metrics = true, original.selectors, original.bare, original.metrics
+		v.OK, v.Selectors, v.Metrics = true, original.selectors, original.metrics
+		v.Open, v.Bare = original.open, original.bare
 		if c.Repeat > 0 {
 			v.Nanos = timed(language, c)
 		}
@@ -103,7 +107,7 @@ func judge(c textCase) (v verdict) {
 		return v
 	}
 	s := &scopedVerdict{OK: true, Selectors: len(scoped.selectors)}
-	s.Lacking = language.strip(scoped.tree, original.tree, c) + scoped.bare
+	s.Lacking = language.strip(scoped.tree, original.tree, c)
 	if v.OK {
 		language.normal(original.tree)
 		language.normal(scoped.tree)

@@ -24,36 +24,50 @@ func parseTraceQL(query, entry string) (parsed, error) {
 	p.tree = read(reflect.ValueOf(root))
 	p.metrics = p.tree.get("MetricsPipeline") != nil
 	p.tree.walk(func(n *node) {
-		switch n.kind {
-		case "SpansetFilter":
+		if n.kind == "SpansetFilter" {
 			p.selectors = append(p.selectors, [][3]string{})
-		case "Pipeline":
-			if elements := n.get("Elements"); elements == nil || !isSpanset(elements.parts[0].node) {
-				p.bare++
-			}
-		case "SpansetOperation":
-			for _, side := range []string{"LHS", "RHS"} {
-				if !isSpanset(n.get(side)) {
-					p.bare++
-				}
-			}
 		}
 	})
+	always := alwaysTrue()
+	for _, first := range firstStages(p.tree) {
+		if isFilter(first, always) {
+			p.open++
+		} else {
+			p.bare++
+		}
+	}
 	return p, nil
 }
 
-// isSpanset says whether spans come from filters here, or from pipelines in parentheses, which are
-// looked at by themselves.
-func isSpanset(n *node) bool {
+// firstStages are those of all pipelines that are no combination of others.
+func firstStages(tree *node) (stages []*node) {
+	tree.walk(func(n *node) {
+		elements := n.get("Elements")
+		if n.kind == "Pipeline" && elements != nil && !combines(elements.parts[0].node) {
+			stages = append(stages, elements.parts[0].node)
+		}
+	})
+	return stages
+}
+
+// combines says whether n is made of pipelines in parentheses, which are looked at by themselves.
+func combines(n *node) bool {
 	switch n.kind {
-	case "SpansetFilter", "SpansetOperation", "Pipeline":
+	case "Pipeline":
 		return true
+	case "SpansetOperation":
+		return combines(n.get("LHS")) || combines(n.get("RHS"))
 	case "ScalarFilter":
 		// `({} | count()) > ({} | count())` is two pipelines of their own.
 		return !readsSpans(n.get("lhs")) && !readsSpans(n.get("rhs"))
 	default:
 		return false
 	}
+}
+
+// isFilter says whether n is a filter of just the expression.
+func isFilter(n, expression *node) bool {
+	return n.kind == "SpansetFilter" && equal(n.get("Expression"), expression)
 }
 
 // readsSpans says whether a scalar has an aggregate outside of any pipeline.
@@ -72,9 +86,15 @@ func readsSpans(scalar *node) bool {
 	return false
 }
 
-// stripTraceQL turns `{ T && (x) }` to `{ x }` and `{ T }` to `{ true }`.
+// stripTraceQL turns `{ T && (x) }` to `{ x }` and `{ T }` to `{ true }`. What lacks T is a filter, or a pipeline
+// whose first stage is not `{ T }`.
 func stripTraceQL(tree, _ *node, c textCase) (lacking int) {
 	conditions := conditions(c)
+	for _, first := range firstStages(tree) {
+		if !isFilter(first, conditions) {
+			lacking++
+		}
+	}
 	tree.walk(func(n *node) {
 		if n.kind != "SpansetFilter" {
 			return
@@ -128,8 +148,8 @@ func isAnd(n *node) bool {
 	return n.kind == "BinaryOperation" && equal(n.get("Op"), read(reflect.ValueOf(traceql.OpAnd)))
 }
 
-// dropLeadingTrue takes `{ true } |` from pipelines, where it changes nothing: there a scope may have
-// been put before a pipeline without a filter. That none lacks it was counted before.
+// dropLeadingTrue takes `{ true } |` from pipelines, where it changes nothing: there the scope was put before
+// what a caller wrote. That no pipeline lacks it was counted before.
 func dropLeadingTrue(tree *node) {
 	always := alwaysTrue()
 	tree.walk(func(n *node) {
@@ -137,8 +157,7 @@ func dropLeadingTrue(tree *node) {
 		if n.kind != "Pipeline" || elements == nil || len(elements.parts) < 2 {
 			return
 		}
-		first := elements.parts[0].node
-		if first.kind == "SpansetFilter" && equal(first.get("Expression"), always) {
+		if isFilter(elements.parts[0].node, always) {
 			elements.parts = elements.parts[1:]
 		}
 	})
