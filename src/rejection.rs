@@ -95,9 +95,15 @@ pub enum Rejection {
         /// Seconds after which a request can be taken again.
         retry_after: u64,
     },
+    /// The line that the audit log must have of the request cannot be written.
+    #[error("the audit log cannot be written now, try again later")]
+    Unaudited,
     /// The request took longer than allowed.
     #[error("timed out")]
     Timeout,
+    /// The body of the request took longer to arrive than allowed.
+    #[error("the request's body took too long to arrive")]
+    SlowBody,
     /// A fault of ours. The text is for the log only.
     #[error("internal error, nothing was sent")]
     Defect(String),
@@ -305,7 +311,9 @@ impl Rejection {
             Self::TooManyTails { .. } => "too_many_tails",
             Self::Overloaded => "overloaded",
             Self::RateLimited { .. } => "rate_limited",
+            Self::Unaudited => "unaudited",
             Self::Timeout => "timeout",
+            Self::SlowBody => "slow_body",
             Self::Defect(_) => "defect",
         }
     }

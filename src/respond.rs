@@ -55,7 +55,7 @@ pub fn refuse(kind: Option<Kind>, rejection: &Rejection) -> Response<Body> {
         Rejection::Method { allow } => {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
-        Rejection::Overloaded => {
+        Rejection::Overloaded | Rejection::Unaudited => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         Rejection::RateLimited { retry_after } | Rejection::TooManyTails { retry_after } => {
@@ -107,7 +107,9 @@ pub fn status(rejection: &Rejection) -> StatusCode {
         Rejection::Overloaded | Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } => {
             StatusCode::TOO_MANY_REQUESTS
         }
+        Rejection::Unaudited => StatusCode::SERVICE_UNAVAILABLE,
         Rejection::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Rejection::SlowBody => StatusCode::REQUEST_TIMEOUT,
         Rejection::Defect(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

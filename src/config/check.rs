@@ -128,7 +128,18 @@ impl Check<'_> {
                 _ => return Err(self.fault(value.referenced, "`audit.queue`: must be 1 to 1048576")),
             },
         };
-        Ok(AuditLog { sink: self.audit_sink(file)?, blocks: blocks.transpose()?.unwrap_or(true), queue })
+        let claim = |text: &str| match text {
+            "" => Err("must be the name of a claim".to_owned()),
+            some => Ok(some.to_owned()),
+        };
+        let user_claim = file.user_claim.as_ref().map(|text| self.read("audit.user_claim", text, claim));
+        Ok(AuditLog {
+            sink: self.audit_sink(file)?,
+            blocks: blocks.transpose()?.unwrap_or(true),
+            queue,
+            user_claim: user_claim.transpose()?,
+            queries: file.queries,
+        })
     }
 
     fn audit_sink(&self, file: &AuditFile) -> Result<AuditSink, ConfigError> {

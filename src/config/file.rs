@@ -59,6 +59,11 @@ pub(super) struct AuditFile {
     pub when_full: Option<Spanned<String>>,
     /// Lines that may wait.
     pub queue: Option<Spanned<u64>>,
+    /// The claim that names a user.
+    pub user_claim: Option<Spanned<String>>,
+    /// Tell what was asked as it is.
+    #[serde(default)]
+    pub queries: bool,
 }
 
 /// `audit.otlp`.

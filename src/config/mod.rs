@@ -89,6 +89,10 @@ pub struct AuditLog {
     pub blocks: bool,
     /// Lines that may wait to be written.
     pub queue: usize,
+    /// The claim that names a user as people know them, if lines tell it.
+    pub user_claim: Option<String>,
+    /// Whether lines tell what was asked as it is.
+    pub queries: bool,
 }
 
 /// Where lines of the audit log go.

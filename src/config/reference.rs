@@ -280,9 +280,20 @@ pub const KEYS: &[Key] = &[
     (
         "audit.when_full",
         "`block`",
-        "while lines come faster than they are written: `block` lets requests wait, `drop` drops lines and counts them",
+        "while lines cannot be written as fast as they come: `block` lets requests wait, and refuses them (503) after 5 s, \
+         or at once while the file cannot be written at all; `drop` drops lines and counts them",
     ),
-    ("audit.queue", "`8192`", "lines that may wait to be written"),
+    ("audit.queue", "`8192`", "lines that may wait to be written, those of requests in flight among them"),
+    (
+        "audit.user_claim",
+        "none",
+        "the claim that names a user as people know them, such as `preferred_username`; lines tell it as `user`",
+    ),
+    (
+        "audit.queries",
+        "`false`",
+        "tell what was asked as it is, its first 16 KiB as `asked`, beside its digest",
+    ),
 ];
 
 /// The table as Markdown.

@@ -9,8 +9,9 @@ pub use tail::{TailEnd, TailEnded};
 
 use crate::api::Endpoint;
 use crate::policy::Grant;
-use crate::rejection::{Rejection, TokenFault};
-use http::StatusCode;
+use crate::rejection::{Rejection, TokenFault, UpstreamFault};
+use http::{Method, StatusCode};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How a request ended; the label `outcome` of its metrics.
@@ -38,19 +39,35 @@ pub enum Outcome {
     Query,
     /// Refused by the backend.
     UpstreamRefused,
-    /// No usable answer of the backend.
+    /// The backend could not be reached, or its answer could not be used: 502.
     Upstream,
-    /// More than is taken at once.
+    /// The backend was not ready: 503.
+    UpstreamUnready,
+    /// The backend took too long: 504.
+    UpstreamTimeout,
+    /// The backend's answer was too large to be cut: 422.
+    UpstreamTooLarge,
+    /// More than is taken of all callers together.
     Overloaded,
-    /// Took too long to arrive.
+    /// More than the caller's own share.
+    RateLimited,
+    /// Its line of the audit log could not be written.
+    Unaudited,
+    /// Took too long in all.
     Timeout,
+    /// Its body took too long to arrive.
+    SlowBody,
+    /// The caller went away before the end of the answer, or the server ended.
+    Cancelled,
+    /// The answer broke off after it had begun.
+    Broken,
     /// A fault of ours.
     Defect,
 }
 
 impl Outcome {
     /// Every outcome, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 23] = [
         Self::Passed,
         Self::Filtered,
         Self::Static,
@@ -63,8 +80,16 @@ impl Outcome {
         Self::Query,
         Self::UpstreamRefused,
         Self::Upstream,
+        Self::UpstreamUnready,
+        Self::UpstreamTimeout,
+        Self::UpstreamTooLarge,
         Self::Overloaded,
+        Self::RateLimited,
+        Self::Unaudited,
         Self::Timeout,
+        Self::SlowBody,
+        Self::Cancelled,
+        Self::Broken,
         Self::Defect,
     ];
 
@@ -83,8 +108,16 @@ impl Outcome {
             Self::Query => "query",
             Self::UpstreamRefused => "upstream_refused",
             Self::Upstream => "upstream",
+            Self::UpstreamUnready => "upstream_unready",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamTooLarge => "upstream_too_large",
             Self::Overloaded => "overloaded",
+            Self::RateLimited => "rate_limited",
+            Self::Unaudited => "unaudited",
             Self::Timeout => "timeout",
+            Self::SlowBody => "slow_body",
+            Self::Cancelled => "cancelled",
+            Self::Broken => "broken",
             Self::Defect => "defect",
         }
     }
@@ -108,11 +141,19 @@ impl Outcome {
                 QueryErrorKind::Syntax | QueryErrorKind::Unsupported | QueryErrorKind::Unsafe => Self::Query,
             },
             Rejection::UpstreamRefused { .. } => Self::UpstreamRefused,
-            Rejection::Upstream(_) => Self::Upstream,
-            Rejection::Overloaded | Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } => {
-                Self::Overloaded
-            }
+            Rejection::Upstream(fault) => match fault {
+                UpstreamFault::Unreachable | UpstreamFault::Unexpected | UpstreamFault::Undecodable => {
+                    Self::Upstream
+                }
+                UpstreamFault::Unready => Self::UpstreamUnready,
+                UpstreamFault::Timeout => Self::UpstreamTimeout,
+                UpstreamFault::TooLarge => Self::UpstreamTooLarge,
+            },
+            Rejection::Overloaded => Self::Overloaded,
+            Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } => Self::RateLimited,
+            Rejection::Unaudited => Self::Unaudited,
             Rejection::Timeout => Self::Timeout,
+            Rejection::SlowBody => Self::SlowBody,
             Rejection::Defect(_) => Self::Defect,
         }
     }
@@ -129,7 +170,7 @@ pub enum TokenOutcome {
     Refused(TokenFault),
 }
 
-/// A request was answered.
+/// A request has ended: its last byte is gone, or its caller.
 #[derive(Debug)]
 pub struct RequestFinished<'a> {
     /// The backend's name; `None` below no mount.
@@ -138,10 +179,18 @@ pub struct RequestFinished<'a> {
     pub endpoint: Option<&'static Endpoint>,
     /// How it ended.
     pub outcome: Outcome,
-    /// The status sent; of a call of gRPC that is refused, the status that it would be over HTTP.
-    pub status: StatusCode,
-    /// From the head of the request to the head of the answer.
+    /// The status sent, if one was; of a call of gRPC that is refused, the status that it would be over HTTP.
+    pub status: Option<StatusCode>,
+    /// From the head of the request to the head of the answer; without one, to the end.
     pub duration: Duration,
+    /// How it was asked.
+    pub method: &'a Method,
+    /// What was asked for, without parameters.
+    pub path: &'a str,
+    /// Where it came from.
+    pub address: Option<IpAddr>,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
     /// Who asked, if known: the token's subject.
     pub subject: Option<&'a str>,
     /// The trace it belongs to, if the caller said one.
@@ -150,6 +199,8 @@ pub struct RequestFinished<'a> {
     pub grant: Option<&'a Grant>,
     /// Why it was refused, if it was.
     pub rejection: Option<&'a Rejection>,
+    /// What broke the answer off, if something did.
+    pub broken: Option<&'a str>,
 }
 
 impl RequestFinished<'_> {
@@ -159,40 +210,35 @@ impl RequestFinished<'_> {
             metrics.finished(self.outcome, self.duration);
         }
         let (backend, endpoint) = (self.backend.unwrap_or("-"), self.endpoint.map_or("-", |e| e.name));
-        let (status, micros) = (self.status.as_u16(), self.duration.as_micros() as u64);
+        let (status, micros) = (self.status.map_or(0, |s| s.as_u16()), self.duration.as_micros() as u64);
         let (subject, trace_id) = (self.subject.unwrap_or("-"), self.trace_id);
+        let (method, path, bytes) = (self.method.as_str(), self.path, self.bytes);
+        let address = self.address.map(tracing::field::display);
         let outcome = self.outcome.name();
+        macro_rules! tell {
+            ($level:ident, $message:literal $(, $more:ident)*) => {
+                tracing::$level!(
+                    method, path, address, backend, endpoint, status, outcome, micros, bytes, subject, trace_id,
+                    $($more,)* $message
+                )
+            };
+        }
         if let Some(grant) = self.grant.filter(|grant| grant.scope().is_unrestricted()) {
             let rules: Vec<&str> = grant.rules().collect();
             let rules = rules.join(", ");
-            tracing::warn!(
-                backend,
-                endpoint,
-                status,
-                outcome,
-                micros,
-                subject,
-                trace_id,
-                rules,
-                "unrestricted access"
-            );
+            tell!(warn, "unrestricted access", rules);
         }
-        match self.rejection {
-            None => {
-                tracing::debug!(backend, endpoint, status, outcome, micros, subject, trace_id, "request");
-            }
-            Some(rejection) if self.outcome == Outcome::Defect => {
+        match (self.rejection, self.broken) {
+            (Some(rejection), _) if self.outcome == Outcome::Defect => {
                 let detail = rejection.detail();
-                tracing::error!(
-                    backend, endpoint, status, outcome, micros, subject, trace_id, detail, "defect"
-                );
+                tell!(error, "defect", detail);
             }
-            Some(rejection) => {
+            (Some(rejection), _) => {
                 let reason = reason(rejection);
-                tracing::info!(
-                    backend, endpoint, status, outcome, micros, subject, trace_id, reason, "refused"
-                );
+                tell!(info, "refused", reason);
             }
+            (None, Some(reason)) => tell!(info, "broken", reason),
+            (None, None) => tell!(debug, "request"),
         }
     }
 }

@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// The outcome of a call.
+pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
@@ -105,7 +106,8 @@ pub fn code(rejection: &Rejection) -> u16 {
             413 | 429 => TOO_MUCH,
             _ => CANNOT_BE_READ,
         },
-        Rejection::Timeout => TOOK_TOO_LONG,
+        Rejection::Unaudited => NOT_NOW,
+        Rejection::Timeout | Rejection::SlowBody => TOOK_TOO_LONG,
         Rejection::Defect(_) => OUR_FAULT,
     }
 }

@@ -12,11 +12,10 @@ use crate::config::{self, Config};
 use crate::events::Metrics;
 use crate::events::audit::Audit;
 use crate::policy::Policies;
-use crate::respond::Body;
 use crate::scope::Backend;
 use crate::stages::{
-    Authenticate, Authorize, Conclude, Decision, Forwarding, Gates, Judge, Lasting, Mount, Mounts, Scope,
-    ScopedQueries, Served, Site, Tails,
+    Authenticate, Authorize, Conclude, Counted, Decision, Forwarding, Gates, Judge, Lasting, Mount, Mounts,
+    Scope, ScopedQueries, Served, Site, Tails,
 };
 use crate::tenant::SaltKey;
 use crate::trust::{self, Credentials};
@@ -149,7 +148,6 @@ impl Built {
             most: self.config.tails.concurrent,
             message_bytes: self.config.tails.message_bytes,
             metrics: Arc::clone(metrics),
-            audit: self.audit.clone(),
         };
         let stages = |served| Stages {
             mounts: Mounts { served, timeout: self.config.request_timeout },
@@ -159,7 +157,7 @@ impl Built {
                 limits: Arc::clone(&limits),
                 metrics: Arc::clone(metrics),
                 queries: self.queries.clone(),
-                audited: self.audit.is_some(),
+                audited: self.audit.as_ref().map(Audit::told).cloned(),
             },
             forward: Forwarding {
                 limits: Arc::clone(&limits),
@@ -225,7 +223,7 @@ impl Built {
 
 /// What a stack of stages is to those who call it.
 pub(super) trait Stack:
-    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    Service<Request<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + Sync
@@ -234,7 +232,7 @@ pub(super) trait Stack:
 }
 
 impl<S> Stack for S where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    S: Service<Request<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync

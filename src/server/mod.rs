@@ -15,7 +15,7 @@ pub use control::{Reload, Reloaded};
 use crate::auth::VerifierFault;
 use crate::config::{AuditSink, Config};
 use crate::events::Metrics;
-use crate::events::audit::{Audit, AuditSettings, OtlpSettings, Sink, WhenFull, Writer};
+use crate::events::audit::{Audit, AuditSettings, Detail, OtlpSettings, Sink, WhenFull, Writer};
 use crate::policy::Policies;
 use crate::stages::Lasting;
 use crate::trust::TrustFault;
@@ -199,6 +199,7 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
                 sink: sink(&audit.sink)?,
                 when_full: if audit.blocks { WhenFull::Block } else { WhenFull::Drop },
                 queue: audit.queue,
+                told: Detail { user_claim: audit.user_claim.clone(), queries: audit.queries },
             };
             let (audit, writer) =
                 Audit::start(&settings, metrics.audit_dropped()).map_err(StartFault::Audit)?;

@@ -1,7 +1,6 @@
 //! The whole request path, on one screen.
 
-use crate::respond::Body;
-use crate::stages::{Authenticate, Authorize, Conclude, Forward, Mounts, Scope};
+use crate::stages::{Authenticate, Authorize, Conclude, Counted, Forward, Mounts, Scope};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -27,14 +26,14 @@ pub struct Stages {
 /// The request path. Every layer but the first changes the request's type, so their order is checked by the compiler.
 pub fn stack(
     stages: Stages,
-) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+) -> impl Service<Request<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {
     ServiceBuilder::new()
-        // Reply, refusal or panic → answer in the backend's shape, one event.
+        // Reply, refusal or panic → answer in the backend's shape; its end, or that it is given up → one event.
         .layer(stages.conclude)
-        // http → Raw: which backend. 404 below no mount.
+        // Arrived → Raw: which backend. 404 below no mount.
         .layer(stages.mounts)
         // Raw → Authenticated: whose token. 401.
         .layer(stages.authenticate)

@@ -1,5 +1,6 @@
 //! Sending what is sealed, and passing or cutting what comes back.
 
+use super::entry::Entry;
 use super::tail::{Opening, Tails};
 use super::{Answering, Mount, Refused, Reply, Told};
 use crate::api::{Kind, Methods};
@@ -22,6 +23,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use tokio::sync::oneshot;
 use tower::Service;
 
 /// Bytes of a backend's error text that are read.
@@ -82,18 +84,23 @@ impl Service<Sealed> for Forward {
             if let Methods::Grpc(_) = sealed.scoped.endpoint().methods {
                 let told = sealed.told.clone();
                 return match super::streamed::forward(stage, sealed).await {
-                    Ok((response, outcome)) => Ok(Reply { response, outcome, told }),
+                    Ok((response, outcome)) => Ok(told.reply(response, outcome)),
                     Err(rejection) => Err(told.refuse(rejection)),
                 };
             }
             let Sealed { mount, scoped, answer_bytes, opening, told } = sealed;
-            let answered = match opening {
+            if let Some(opening) = opening {
                 // In a box, as it is seldom.
-                Some(opening) => Box::pin(stage.open(&mount, scoped, answer_bytes, *opening, &told)).await,
-                None => stage.forward(&mount, scoped, answer_bytes, told.grant.as_ref()).await,
-            };
-            match answered {
-                Ok((response, outcome)) => Ok(Reply { response, outcome, told }),
+                let opened = Box::pin(stage.open(&mount, scoped, answer_bytes, *opening, &told)).await;
+                return match opened {
+                    Ok((response, lasts)) => {
+                        Ok(Reply { lasts: Some(lasts), ..told.reply(response, Outcome::Passed) })
+                    }
+                    Err(rejection) => Err(told.refuse(rejection)),
+                };
+            }
+            match stage.forward(&mount, scoped, answer_bytes, told.grant.as_ref()).await {
+                Ok((response, outcome)) => Ok(told.reply(response, outcome)),
                 Err(rejection) => Err(told.refuse(rejection)),
             }
         })
@@ -127,7 +134,7 @@ impl Forwarding {
         most: Option<u64>,
         opening: Opening,
         told: &Told,
-    ) -> Result<(Response<Body>, Outcome), Rejection> {
+    ) -> Result<(Response<Body>, oneshot::Sender<Entry>), Rejection> {
         let grant = told.grant.as_ref();
         let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most, grant };
         let (calls, carried, _) = scoped.into_parts();
@@ -145,8 +152,8 @@ impl Forwarding {
             Err(answer) => return Err(exchange.refusal(answer.status(), Some(answer)).await),
         };
         let response = handshake.answer();
-        self.tails.begin(handshake, socket, sent, place, told);
-        Ok((response, Outcome::Passed))
+        let lasts = self.tails.begin(handshake, socket, sent, place, told);
+        Ok((response, lasts))
     }
 }
 

@@ -7,6 +7,7 @@ mod authenticate;
 mod authorize;
 mod call;
 mod conclude;
+mod entry;
 mod forward;
 mod gates;
 mod mount;
@@ -19,6 +20,7 @@ mod unlisted;
 pub use authenticate::Authenticate;
 pub use authorize::Authorize;
 pub use conclude::Conclude;
+pub use entry::Answering as Counted;
 pub use forward::{Forward, Forwarding, Sealed};
 pub use gates::Gates;
 pub use mount::{Mount, Mounts, Raw, Served, Site};
@@ -33,11 +35,15 @@ use crate::events::audit::Digests;
 use crate::policy::{Grant, Grants};
 use crate::rejection::{Forbidden, Rejection};
 use crate::respond::Body;
-use http::Response;
+use entry::Entry;
+use http::{Request, Response};
 use std::future::Future;
+use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use tokio::sync::oneshot;
 
 /// What policy says about a caller, kept beside the verified token.
 pub type Decision = Result<Grants, Forbidden>;
@@ -62,6 +68,8 @@ pub struct Reply {
     response: Response<Body>,
     outcome: Outcome,
     told: Told,
+    /// Takes the entry, where what was begun outlasts the answer.
+    lasts: Option<oneshot::Sender<Entry>>,
 }
 
 /// A refusal with what is told of it.
@@ -72,13 +80,34 @@ pub struct Refused {
     told: Told,
 }
 
-/// What the event of a request tells.
+/// A request as it arrived.
+#[derive(Debug)]
+pub struct Arrived<B> {
+    request: Request<B>,
+    /// Why it is refused whatever it asks, if it is.
+    refused: Option<Rejection>,
+    told: Told,
+}
+
+/// What is told of a request. It goes with the request from stage to stage; where it is given up, it is left where
+/// its entry finds it.
 #[derive(Clone, Debug, Default)]
 struct Told {
+    // In a box, as it is moved often.
+    facts: Box<Facts>,
+    left: Left,
+}
+
+/// What is known of a request.
+#[derive(Clone, Debug, Default)]
+struct Facts {
     site: Option<Arc<Site>>,
+    /// Bytes of the path before what is below the site.
+    mounted: usize,
     /// The backend, once it is known which of the site's it is.
     mount: Option<Arc<Mount>>,
     endpoint: Option<&'static Endpoint>,
+    address: Option<IpAddr>,
     caller: Option<Arc<Caller>>,
     grant: Option<Grant>,
     turn: gates::Turn,
@@ -86,7 +115,52 @@ struct Told {
     trace_id: Option<Box<str>>,
 }
 
-impl Told {
+impl Deref for Told {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+impl DerefMut for Told {
+    fn deref_mut(&mut self) -> &mut Facts {
+        &mut self.facts
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(left) = self.left.0.take() {
+            *left.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::mem::take(self));
+        }
+    }
+}
+
+/// Where what is told of a request is left.
+#[derive(Debug, Default)]
+struct Left(Option<Arc<Mutex<Option<Told>>>>);
+
+impl Clone for Left {
+    /// A copy of what is told is left nowhere.
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+impl Left {
+    /// The same place.
+    fn shared(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// What was left here.
+    fn take(&self) -> Option<Told> {
+        self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Facts {
     /// The backend's name, and its place among the metrics.
     fn measured(&self) -> Option<(&str, usize)> {
         match (&self.mount, &self.site) {
@@ -100,9 +174,15 @@ impl Told {
     fn ends(&self) -> SystemTime {
         self.caller.as_ref().map_or(SystemTime::UNIX_EPOCH, |caller| caller.ends())
     }
+}
 
+impl Told {
     fn refuse(self, rejection: impl Into<Rejection>) -> Refused {
         Refused { rejection: Box::new(rejection.into()), told: self }
+    }
+
+    fn reply(self, response: Response<Body>, outcome: Outcome) -> Reply {
+        Reply { response, outcome, told: self, lasts: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which backend a path belongs to.
 
-use super::{Refused, Reply, Told};
+use super::{Arrived, Left, Refused, Reply, Told};
 use crate::api::Kind;
 use crate::rejection::Rejection;
 use crate::respond::grpc;
@@ -8,7 +8,9 @@ use crate::scope::Backend;
 use crate::scope::carried::Traceparent;
 use crate::upstream::{GrpcUpstream, TRACEPARENT, Upstream};
 use futures_util::future::{self, Either, Ready};
-use http::{HeaderMap, Method, Request};
+use http::header::HOST;
+use http::uri::Authority;
+use http::{HeaderMap, Method, Request, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use std::pin::Pin;
@@ -126,7 +128,7 @@ pub struct Mounted<S> {
     next: S,
 }
 
-impl<S> Service<Request<Incoming>> for Mounted<S>
+impl<S> Service<Arrived<Incoming>> for Mounted<S>
 where
     S: Service<Raw, Response = Reply, Error = Refused>,
 {
@@ -138,26 +140,46 @@ where
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let (tenant, path) = per_tenant(request.uri().path());
+    fn call(&mut self, arrived: Arrived<Incoming>) -> Self::Future {
+        let left = arrived.told.left.shared();
+        match self.mounts.raw(arrived) {
+            Ok(raw) => {
+                let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
+                Either::Right(Bounded { answering: Some(answering), left })
+            }
+            Err(refused) => Either::Left(future::ready(Err(refused))),
+        }
+    }
+}
+
+impl Mounts {
+    /// The request below its backend's mount, if it is to be answered at all.
+    fn raw(&self, arrived: Arrived<Incoming>) -> Result<Raw, Refused> {
+        let Arrived { request, refused, mut told } = arrived;
+        told.trace_id = trace_id(request.headers());
+        let whole = request.uri().path();
+        let (tenant, path) = per_tenant(whole);
         let tenant = tenant.map(str::to_owned);
         let is_call = grpc::is_call(request.version(), request.headers());
         // The paths of gRPC are the root's: below another, no client would ask for them.
-        let found = self.mounts.served.find(path);
-        let found = found.filter(|_| !is_call || (tenant.is_none() && self.mounts.served.is_root()));
+        let found = self.served.find(path);
+        let found = found.filter(|_| !is_call || (tenant.is_none() && self.served.is_root()));
+        // In the backend's own shape, if there is one.
+        if let Some((site, path)) = &found {
+            told.mounted = whole.len().saturating_sub(path.len());
+            told.site = Some(Arc::clone(site));
+        }
+        if let Some(refused) = refused.or_else(|| host(&request).err()) {
+            return Err(told.refuse(refused));
+        }
         let Some((site, path)) = found else {
-            return Either::Left(future::ready(Err(Told::default().refuse(Rejection::UnknownMount))));
+            return Err(told.refuse(Rejection::UnknownMount));
         };
         let (path, query) = (path.to_owned(), request.uri().query().map(str::to_owned));
-        let trace_id = trace_id(request.headers());
-        let told = Told { site: Some(site.clone()), trace_id, ..Told::default() };
-        let late = told.clone();
         let (mut head, body) = request.into_parts();
         let upgrade = head.extensions.remove::<OnUpgrade>();
         let (method, headers) = (head.method, head.headers);
-        let raw = Raw { site, tenant, method, path, query, is_call, headers, body, upgrade, told };
-        let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
-        Either::Right(Bounded { answering, late: Some(late) })
+        Ok(Raw { site, tenant, method, path, query, is_call, headers, body, upgrade, told })
     }
 }
 
@@ -165,8 +187,8 @@ pin_project_lite::pin_project! {
     /// An answer that is waited for so long and no longer.
     pub struct Bounded<F> {
         #[pin]
-        answering: Timeout<F>,
-        late: Option<Told>,
+        answering: Option<Timeout<F>>,
+        left: Left,
     }
 }
 
@@ -174,12 +196,37 @@ impl<F: Future<Output = Result<Reply, Refused>>> Future for Bounded<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answered = ready!(this.answering.poll(cx));
-        Poll::Ready(
-            answered.unwrap_or_else(|_| Err(this.late.take().unwrap_or_default().refuse(Rejection::Timeout))),
-        )
+        let mut this = self.project();
+        let answered = match this.answering.as_mut().as_pin_mut() {
+            Some(answering) => ready!(answering.poll(cx)).ok(),
+            None => None,
+        };
+        Poll::Ready(answered.unwrap_or_else(|| {
+            // What is given up leaves what is known of it.
+            this.answering.set(None);
+            Err(this.left.take().unwrap_or_default().refuse(Rejection::Timeout))
+        }))
     }
+}
+
+/// Holds the header `Host` to RFC 9112, section 3.2: HTTP/1.1 has one, no request has two, and it names a host.
+fn host<B>(request: &Request<B>) -> Result<(), Rejection> {
+    let mut given = request.headers().get_all(HOST).into_iter();
+    match (given.next(), given.next()) {
+        (None, _) if request.version() == Version::HTTP_11 => {
+            Err(Rejection::Malformed("a request of HTTP/1.1 has a header `Host`"))
+        }
+        (_, Some(_)) => Err(Rejection::Malformed("a request has one header `Host`")),
+        (Some(host), None) if !is_host(host.as_bytes()) => {
+            Err(Rejection::Malformed("the header `Host` names no host"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether it is a host and perhaps a port (RFC 9110, section 7.2), or nothing, as where the target has no authority.
+fn is_host(text: &[u8]) -> bool {
+    text.is_empty() || (!text.contains(&b'@') && Authority::try_from(text).is_ok())
 }
 
 /// The trace that the caller says the request belongs to, for the log.

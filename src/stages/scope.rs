@@ -5,7 +5,7 @@ use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Se
 use crate::api::parameters::Parameters;
 use crate::api::path::Matched;
 use crate::api::{self, Endpoint, Methods, Treatment};
-use crate::events::audit::digest;
+use crate::events::audit::{Detail, Digests, asked, digest};
 use crate::events::{Metrics, Outcome};
 use crate::lang::QueryErrorKind;
 use crate::limits::Limits;
@@ -40,8 +40,8 @@ pub struct Scope {
     pub metrics: Arc<Metrics>,
     /// The queries scoped before, if they are kept.
     pub queries: Option<Arc<ScopedQueries>>,
-    /// Whether what is asked and sent is digested for the audit log.
-    pub audited: bool,
+    /// What the audit log tells of what is asked and sent, beside its digests; `None`: there is none.
+    pub audited: Option<Detail>,
 }
 
 impl<S> Layer<S> for Scope {
@@ -113,13 +113,19 @@ where
         let mount = Arc::clone(&begun.mount);
         let answer_bytes = begun.grant.limits().and_then(|limits| limits.answer_bytes);
         let opening = begun.opening.take();
-        let asked =
-            || digest([begun.query.as_deref().unwrap_or("").as_bytes(), body.as_deref().unwrap_or_default()]);
-        let asked = self.stage.audited.then(asked);
+        let digests = match &self.stage.audited {
+            None => Digests::default(),
+            Some(detail) => {
+                let query = begun.query.as_deref().unwrap_or("").as_bytes();
+                let given = [query, body.as_deref().unwrap_or_default()];
+                let text = detail.queries.then(|| asked(given));
+                Digests { text, asked: Some(digest(given)), sent: None }
+            }
+        };
         let is_rpc = matches!(begun.matched.endpoint.methods, Methods::Grpc(_));
         let (plan, mut told) = self.stage.plan(begun, body);
-        told.digests.asked = asked;
-        if let (true, Ok(Plan::Send(scoped))) = (self.stage.audited, &plan) {
+        told.digests = digests;
+        if let (Some(_), Ok(Plan::Send(scoped))) = (&self.stage.audited, &plan) {
             let sent = scoped.calls().iter().flat_map(|call| [call.target().as_bytes(), call.body()]);
             told.digests.sent = Some(digest(sent));
         }
@@ -129,15 +135,13 @@ where
                 return Either::Right(self.next.call(sealed));
             }
             Ok(Plan::Answer(fixed)) if is_rpc => match known(&fixed) {
-                Ok(message) => {
-                    Ok(Reply { response: grpc::one(framed(&message)), outcome: Outcome::Static, told })
-                }
+                Ok(message) => Ok(told.reply(grpc::one(framed(&message)), Outcome::Static)),
                 Err(rejection) => Err(told.refuse(rejection)),
             },
             Ok(Plan::Answer(fixed)) => {
                 let content_type = HeaderValue::from_static(fixed.content_type);
                 let response = answer(StatusCode::OK, content_type, full(fixed.body));
-                Ok(Reply { response, outcome: Outcome::Static, told })
+                Ok(told.reply(response, Outcome::Static))
             }
             Err(rejection) => Err(told.refuse(rejection)),
         }))
@@ -248,7 +252,7 @@ impl Scope {
             return Err(too_large);
         }
         let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await;
-        let bytes = read.map_err(|_| Rejection::Timeout)?.map_err(|error| {
+        let bytes = read.map_err(|_| Rejection::SlowBody)?.map_err(|error| {
             let over = error.is::<LengthLimitError>();
             if over { too_large } else { Rejection::Malformed("the body is broken") }
         })?;

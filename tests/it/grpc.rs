@@ -862,7 +862,7 @@ async fn a_stream_that_breaks_ends_with_its_reason() {
     let page = proxy.admin("/metrics").await.text();
     for line in [
         r#"palisade_streams_broken_total{backend="tempo",endpoint="grpc_search"} 2"#,
-        r#"palisade_requests_total{backend="tempo",endpoint="grpc_search",outcome="filtered"} 2"#,
+        r#"palisade_requests_total{backend="tempo",endpoint="grpc_search",outcome="broken"} 2"#,
     ] {
         assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
     }

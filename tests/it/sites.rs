@@ -118,7 +118,7 @@ async fn metrics_tell_the_backend_or_the_mount_where_none_was_chosen() {
     for line in [
         r#"palisade_requests_total{backend="metrics-eu",endpoint="query",outcome="passed"} 1"#,
         r#"palisade_requests_total{backend="metrics-us",endpoint="query",outcome="passed"} 2"#,
-        r#"palisade_requests_total{backend="prometheus",endpoint="unknown",outcome="forbidden"} 1"#,
+        r#"palisade_requests_total{backend="prometheus",endpoint="query",outcome="forbidden"} 1"#,
     ] {
         assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
     }

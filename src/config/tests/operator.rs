@@ -38,10 +38,13 @@ fn the_control_is_for_this_machine_or_needs_a_token() {
 fn an_audit_log_blocks_unless_it_may_drop() {
     let audit = |text: &str| parse(&with("limits", text)).map(|config| config.audit);
     assert_eq!(audit(""), Ok(None));
-    assert_eq!(audit("audit: {}"), Ok(Some(AuditLog { sink: AuditSink::Stdout, blocks: true, queue: 8192 })));
+    let usual =
+        AuditLog { sink: AuditSink::Stdout, blocks: true, queue: 8192, user_claim: None, queries: false };
+    assert_eq!(audit("audit: {}"), Ok(Some(usual)));
     let sink = AuditSink::File("/etc/palisade/audit.jsonl".into());
-    let all = "audit: { file: audit.jsonl, when_full: drop, queue: 1 }";
-    assert_eq!(audit(all), Ok(Some(AuditLog { sink, blocks: false, queue: 1 })));
+    let all = "audit: { file: audit.jsonl, when_full: drop, queue: 1, user_claim: preferred_username, queries: true }";
+    let user_claim = Some("preferred_username".to_owned());
+    assert_eq!(audit(all), Ok(Some(AuditLog { sink, blocks: false, queue: 1, user_claim, queries: true })));
     assert!(audit("audit: { queue: 1048576 }").is_ok());
     let collector =
         audit("audit: { otlp: { url: https://otel:4318/v1/logs, ca: ca.pem } }").unwrap().unwrap();
@@ -54,7 +57,14 @@ fn an_audit_log_blocks_unless_it_may_drop() {
         assert!(audit(&format!("audit: {{ otlp: {bad} }}")).is_err(), "{bad}");
     }
     assert!(audit("audit: { file: f, otlp: { url: https://otel/v1/logs } }").is_err());
-    for bad in ["{ queue: 0 }", "{ queue: 1048577 }", "{ when_full: wait }", "{ file: '' }", "{ sink: x }"] {
+    for bad in [
+        "{ queue: 0 }",
+        "{ queue: 1048577 }",
+        "{ when_full: wait }",
+        "{ file: '' }",
+        "{ sink: x }",
+        "{ user_claim: '' }",
+    ] {
         assert!(audit(&format!("audit: {bad}")).is_err(), "{bad}");
     }
 }

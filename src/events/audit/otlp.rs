@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn a_line_is_the_body_of_a_log_record() {
         let trace_id = Some("0af7651916cd43dd8448eb211c80319c".to_owned());
-        let plain = Record { time: 1_700_000_000.25, ..Record::of(None, None, None) };
-        let traced = Record { trace_id, unrestricted: true, ..Record::of(None, None, None) };
+        let plain = Record { time: 1_700_000_000.25, ..Record::default() };
+        let traced = Record { trace_id, unrestricted: true, ..Record::default() };
         let line = plain.line();
         let told: Value = serde_json::from_slice(&payload(&[Box::new(plain), Box::new(traced)])).unwrap();
         assert_eq!(told["resourceLogs"][0]["resource"]["attributes"][0]["value"]["stringValue"], "palisade");

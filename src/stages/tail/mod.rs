@@ -11,16 +11,14 @@ mod relay;
 
 pub use judge::{Asked, Judge};
 
-use super::conclude::record;
+use super::entry::Entry;
 use super::{Mount, Told};
 use crate::config;
-use crate::events::audit::Audit;
-use crate::events::{BackendMetrics, Metrics, Outcome, TailEnd, TailEnded, TailMetrics};
+use crate::events::{BackendMetrics, Metrics, TailEnd, TailEnded, TailMetrics};
 use crate::policy::Grant;
 use crate::rejection::Rejection;
 use crate::upstream::websocket::Socket;
 use handshake::Handshake;
-use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use judge::Sent;
@@ -28,7 +26,7 @@ use places::{Place, Places};
 use relay::{Ending, Relay, Times};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 /// How long the connection of a client may take to change its protocol, and to take the last frame.
@@ -88,8 +86,6 @@ pub struct Tails {
     pub message_bytes: usize,
     /// Counts them.
     pub metrics: Arc<Metrics>,
-    /// Writes a line at the end of each, if that is configured.
-    pub audit: Option<Audit>,
 }
 
 impl Tails {
@@ -111,23 +107,22 @@ impl Tails {
         self.lasting.places.take(grant.map_or(&[], Grant::shares), self.most)
     }
 
-    /// Passes what comes over `socket` in a task of its own, on this worker.
-    pub(super) fn begin(&self, handshake: Handshake, socket: Socket, sent: Sent, place: Place, told: &Told) {
+    /// Passes what comes over `socket` in a task of its own, on this worker, which takes the request's entry.
+    pub(super) fn begin(
+        &self,
+        handshake: Handshake,
+        socket: Socket,
+        sent: Sent,
+        place: Place,
+        told: &Told,
+    ) -> oneshot::Sender<Entry> {
+        let mut told = told.clone();
         // Its place among requests is free when it is answered.
-        let told = Told { turn: Default::default(), ..told.clone() };
+        told.turn = Default::default();
+        let (lasts, entry) = oneshot::channel();
         let tail = Tail { tails: self.clone(), sent, place, told, judged: self.generation };
-        self.lasting.tasks.spawn(tail.run(handshake.upgrade, socket));
-    }
-
-    /// Writes the line of a tail that has ended.
-    async fn audited(&self, told: &Told, ended: &TailEnded<'_>) {
-        let Some(audit) = &self.audit else { return };
-        if let Some(place) = audit.place().await {
-            let status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
-            let mut line = Box::new(record(told, Outcome::Passed, status, None, ended.duration));
-            (line.bytes, line.complete, line.ended) = (ended.bytes, true, Some(ended.reason.name()));
-            place.fill(line);
-        }
+        self.lasting.tasks.spawn(tail.run(handshake.upgrade, socket, entry));
+        lasts
     }
 
     fn metrics(&self, mount: &Mount) -> Option<&TailMetrics> {
@@ -146,7 +141,9 @@ struct Tail {
 }
 
 impl Tail {
-    async fn run(mut self, upgrade: OnUpgrade, socket: Socket) {
+    async fn run(mut self, upgrade: OnUpgrade, socket: Socket, entry: oneshot::Receiver<Entry>) {
+        // There as soon as the request is answered; without one it never was.
+        let entry = entry.await.ok();
         let started = Instant::now();
         let counted = self.told.mount.as_deref().and_then(|mount| self.tails.metrics(mount)).cloned();
         let open = counted.as_ref().map(Counted::new);
@@ -159,7 +156,7 @@ impl Tail {
             }
             _ => (TailEnd::Client, 0),
         };
-        let Self { tails, sent, place, told, .. } = self;
+        let Self { sent, place, told, .. } = self;
         // Its place is free before its end is told.
         drop((open, place));
         let ended = TailEnded {
@@ -171,7 +168,9 @@ impl Tail {
             trace_id: told.trace_id.as_deref().unwrap_or("-"),
         };
         ended.emit(counted.as_ref());
-        tails.audited(&told, &ended).await;
+        if let Some(entry) = entry {
+            entry.ended(reason.name(), bytes);
+        }
     }
 
     /// Passes messages until something ends that. What ends it from outside comes first, whatever else is ready.
