@@ -48,6 +48,10 @@ browser:
 faults:
     bash .ci/steps faults
 
+# What deploy/ installs, held against what takes it; installs helm and kustomize from their Go modules.
+install:
+    bash .ci/steps install
+
 # CPU time per request beside nginx; installs nginx if it is missing.
 bench:
     bash bench/run

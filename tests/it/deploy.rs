@@ -3,7 +3,6 @@
 
 use super::support::proxy::Proxy;
 use clap::Parser;
-use palisade::api::Kind;
 use palisade::cli::Arguments;
 use palisade::config::Config;
 use palisade::events::Outcome;
@@ -63,22 +62,12 @@ fn compose_config() -> Config {
     load(&deploy().join("compose/palisade.yaml"))
 }
 
-/// The configuration as the pod finds it in its volume.
+/// What the pod of the base for Kustomize finds in its volume. `tests/install` holds the base against the chart.
 fn kubernetes_config() -> Config {
-    let file = "kubernetes/palisade.yaml";
-    let pod = object(file, "Deployment", "palisade")["spec"]["template"]["spec"].take();
-    let folder = tempfile::tempdir().unwrap();
-    for source in list(&pod["volumes"][0]["projected"]["sources"]) {
-        let map = &source["configMap"];
-        let data = object(file, "ConfigMap", map["name"].as_str().unwrap())["data"].take();
-        for item in list(&map["items"]) {
-            let target = folder.path().join(item["path"].as_str().unwrap());
-            std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-            std::fs::write(target, data[item["key"].as_str().unwrap()].as_str().unwrap()).unwrap();
-        }
-    }
-    load(&folder.path().join("palisade.yaml"))
+    load(&deploy().join("kustomize/base/palisade.yaml"))
 }
+
+const OBJECTS: &str = "kustomize/base/objects.yaml";
 
 #[test]
 fn every_file_parses() {
@@ -89,6 +78,8 @@ fn every_file_parses() {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(deploy()).unwrap().to_str().unwrap();
             match path.extension().and_then(|e| e.to_str()) {
+                // Helm's own language, which `tests/install` renders.
+                _ if path.ends_with("chart/templates") || name.ends_with(".helmignore") => continue,
                 _ if path.is_dir() => folders.push(path.clone()),
                 Some("yaml") => assert!(documents(name).iter().all(Value::is_object), "{name}"),
                 Some("json") => assert!(serde_json::from_str::<Value>(&text(name)).unwrap().is_object()),
@@ -103,18 +94,17 @@ fn every_file_parses() {
 
 #[tokio::test]
 async fn the_pod_serves_where_kubernetes_looks() {
-    let file = "kubernetes/palisade.yaml";
     let config = kubernetes_config();
-    let pod = object(file, "Deployment", "palisade")["spec"]["template"]["spec"].take();
+    let pod = object(OBJECTS, "Deployment", "palisade")["spec"]["template"]["spec"].take();
     let container = &pod["containers"][0];
     let ports: BTreeMap<&str, u16> = list(&container["ports"])
         .iter()
         .map(|p| (p["name"].as_str().unwrap(), port(&p["containerPort"])))
         .collect();
-    let serves = [("admin", config.admin.address.port()), ("http", config.listen[0].address.port())];
+    let serves = [("http-admin", config.admin.address.port()), ("http", config.listen[0].address.port())];
     assert_eq!(ports, BTreeMap::from(serves));
-    for (name, number) in [("palisade", "http"), ("palisade-admin", "admin")] {
-        let service = object(file, "Service", name)["spec"].take();
+    for (name, number) in [("palisade", "http"), ("palisade-admin", "http-admin")] {
+        let service = object(OBJECTS, "Service", name)["spec"].take();
         assert_eq!(
             (&service["ports"][0]["targetPort"], port(&service["ports"][0]["port"])),
             (&number.into(), ports[number])
@@ -123,10 +113,10 @@ async fn the_pod_serves_where_kubernetes_looks() {
     let mut command = vec!["palisade"];
     command.extend(strings(&container["args"]));
     Arguments::try_parse_from(command).unwrap();
-    let monitor = object("kubernetes/monitoring.yaml", "ServiceMonitor", "palisade")["spec"].take();
+    let monitor = object("kustomize/monitoring/objects.yaml", "ServiceMonitor", "palisade")["spec"].take();
     let proxy = Proxy::start().await;
     for probe in [&container["livenessProbe"], &container["readinessProbe"]] {
-        assert_eq!(probe["httpGet"]["port"], "admin");
+        assert_eq!(probe["httpGet"]["port"], "http-admin");
         assert_eq!(proxy.admin(probe["httpGet"]["path"].as_str().unwrap()).await.status, 200);
     }
     assert_eq!(proxy.admin(monitor["endpoints"][0]["path"].as_str().unwrap()).await.status, 200);
@@ -135,68 +125,57 @@ async fn the_pod_serves_where_kubernetes_looks() {
 }
 
 /// ATK-3G: the backends enforce nothing themselves, so whoever reaches one reads everyone's data. Palisade's pods
-/// may ask them, they may talk among themselves, collectors may write, and nobody else gets a connection.
+/// may ask them, and nobody gets a connection who is not named.
 #[test]
 fn atk_3g_nobody_but_palisade_asks_the_backends() {
     let config = kubernetes_config();
-    let policy = |name| object("kubernetes/networkpolicy.yaml", "NetworkPolicy", name);
-    let (backends, own) = (policy("backends-through-palisade-only"), policy("palisade"));
+    let own = object(OBJECTS, "NetworkPolicy", "palisade")["spec"].take();
     let ports =
         |rule: &Value| -> BTreeSet<u16> { list(&rule["ports"]).iter().map(|p| port(&p["port"])).collect() };
-    let asked: BTreeSet<u16> =
-        config.backends.iter().map(|backend| backend.url.port_u16().unwrap()).collect();
-    let names: BTreeSet<&str> = config.backends.iter().map(|backend| backend.kind.name()).collect();
-
-    // It is about the pods of every backend, and what it does not list does not come in.
-    let selected = |selector: &Value| -> BTreeSet<String> {
-        let expressions = list(&selector["matchExpressions"]);
-        let [expression] = expressions else { panic!("{selector}") };
+    let deployment = object(OBJECTS, "Deployment", "palisade");
+    let labels = deployment["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
+    let of_palisade = |selector: &Value| -> bool {
+        let wanted = selector["matchLabels"].as_object().unwrap();
+        !wanted.is_empty() && wanted.iter().all(|(label, value)| labels.get(label) == Some(value))
+    };
+    assert!(of_palisade(&own["podSelector"]));
+    assert_eq!(config.backends.len(), 4);
+    for backend in &config.backends {
+        let name = format!("palisade-closes-{}", backend.name);
+        let policy = object(OBJECTS, "NetworkPolicy", &name);
+        let spec = &policy["spec"];
+        let pods = json!({ "matchLabels": { "app.kubernetes.io/name": backend.kind.name() } });
+        assert_eq!((&spec["podSelector"], strings(&spec["policyTypes"])), (&pods, vec!["Ingress"]));
+        let asked = ports(&spec["ingress"][0]);
+        for (at, rule) in list(&spec["ingress"]).iter().enumerate() {
+            // A rule without `from` is open to all, as is a peer without pods.
+            assert!(!list(&rule["from"]).is_empty());
+            for peer in list(&rule["from"]) {
+                assert!(peer["podSelector"]["matchLabels"].is_object() && peer.get("ipBlock").is_none());
+                assert_eq!(
+                    peer.get("namespaceSelector").is_some(),
+                    at == 0,
+                    "others are of its own namespace"
+                );
+                // All ports, for its own parts only.
+                assert!(rule.get("ports").is_some() || peer["podSelector"] == pods, "{name}: {peer}");
+            }
+        }
+        let [from] = list(&spec["ingress"][0]["from"]) else { panic!("{name}") };
+        let namespace = json!({ "kubernetes.io/metadata.name": deployment["metadata"]["namespace"] });
+        assert!(of_palisade(&from["podSelector"]));
+        assert_eq!(from["namespaceSelector"], json!({ "matchLabels": namespace }));
+        // What Palisade asks may leave its own pods, by the port of the service too.
+        let leaves = list(&own["egress"]).iter().find(|rule| rule["to"][0]["podSelector"] == pods).unwrap();
         assert_eq!(
-            (&expression["key"], &expression["operator"]),
-            (&json!("app.kubernetes.io/name"), &json!("In"))
+            leaves["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+            policy["metadata"]["namespace"]
         );
-        strings(&expression["values"]).into_iter().map(str::to_owned).collect()
-    };
-    let pods = selected(&backends["spec"]["podSelector"]);
-    assert!(names.iter().all(|name| pods.contains(*name)), "{pods:?}");
-    assert_eq!(strings(&backends["spec"]["policyTypes"]), ["Ingress"]);
-    let rules = list(&backends["spec"]["ingress"]);
-    // A rule without `from` is open to all, as is a peer without pods.
-    let peer = |rule: &Value| -> Value {
-        let [peer] = list(&rule["from"]) else { panic!("{rule}") };
-        assert!(peer.get("podSelector").is_some() && peer.get("ipBlock").is_none(), "{peer}");
-        peer.clone()
-    };
-    let [palisade, among, collectors] = rules else { panic!("{} rules", rules.len()) };
-
-    // Palisade's pods, by the labels and the namespace that they have.
-    let deployment = object("kubernetes/palisade.yaml", "Deployment", "palisade");
-    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
-    let from = peer(palisade);
-    for (label, value) in from["podSelector"]["matchLabels"].as_object().unwrap() {
-        assert_eq!(&labels[label], value, "{label}");
+        assert!(asked.is_subset(&ports(leaves)));
+        assert!(ports(leaves).contains(&backend.url.port_u16().unwrap_or(80)), "{name}");
     }
-    let namespace = json!({ "kubernetes.io/metadata.name": deployment["metadata"]["namespace"] });
-    assert_eq!(from["namespaceSelector"], json!({ "matchLabels": namespace }));
-    assert_eq!(ports(palisade), asked);
-
-    // The backends themselves, of their own namespace.
-    let from = peer(among);
-    assert_eq!((selected(&from["podSelector"]), from.get("namespaceSelector")), (pods.clone(), None));
-
-    // Collectors, and not where a backend takes nothing from them.
-    let from = peer(collectors);
-    let collector = json!({ "matchLabels": { "app.kubernetes.io/name": "opentelemetry-collector" } });
-    let tempo = config.backends.iter().find(|backend| backend.kind == Kind::Tempo).unwrap();
-    assert_eq!((&from["podSelector"], from["namespaceSelector"].is_object()), (&collector, true));
-    assert!(!ports(collectors).contains(&tempo.url.port_u16().unwrap()), "it reads where it need not");
-
-    // What Palisade may reach and who reaches it is listed, too.
-    assert_eq!(strings(&own["spec"]["policyTypes"]), ["Ingress", "Egress"]);
-    let asks = &list(&own["spec"]["egress"])[1];
-    let [to] = list(&asks["to"]) else { panic!("{asks}") };
-    assert_eq!((selected(&to["podSelector"]), ports(asks)), (pods, asked));
-    let [callers, scrapes] = list(&own["spec"]["ingress"]) else { panic!("{own}") };
+    assert_eq!(strings(&own["policyTypes"]), ["Ingress", "Egress"]);
+    let [callers, scrapes] = list(&own["ingress"]) else { panic!("{own}") };
     assert!(!list(&callers["from"]).is_empty() && !list(&scrapes["from"]).is_empty());
     assert_eq!(ports(callers), BTreeSet::from([config.listen[0].address.port()]));
     assert_eq!(ports(scrapes), BTreeSet::from([config.admin.address.port()]));
@@ -232,9 +211,7 @@ async fn alerts_ask_for_metrics_and_outcomes_that_exist() {
     let mut tokens: Vec<&str> = TokenFault::ALL.iter().map(|f| f.name()).collect();
     tokens.extend(["cached", "verified"]);
 
-    let rules =
-        object("kubernetes/monitoring.yaml", "PrometheusRule", "palisade")["spec"]["groups"][0]["rules"]
-            .take();
+    let rules = document("chart/files/alerts.yaml")["groups"][0]["rules"].take();
     let outcome = Regex::new(r#"(palisade_[a-z_]+)\{outcome=~?"([^"]*)"\}"#).unwrap();
     let mut alerts = Vec::new();
     for rule in list(&rules) {
