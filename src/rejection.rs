@@ -5,6 +5,8 @@
 //! case, no full stop, what to do where something can be done, and nothing that tells whether another
 //! tenant exists. Private detail goes to the log through [`Rejection::detail`].
 
+pub mod reasons;
+
 use crate::lang::{Language, QueryError};
 use std::borrow::Cow;
 
@@ -12,7 +14,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// The path is below no backend's mount.
-    #[error("no backend is mounted at this path")]
+    #[error("no backend is mounted at this path, it starts with a backend's name: `/NAME/…`")]
     UnknownMount,
     /// The token, or its absence.
     #[error("{0}")]
@@ -20,9 +22,18 @@ pub enum Rejection {
     /// The token is good, and grants nothing here.
     #[error("{0}")]
     Forbidden(#[from] Forbidden),
+    /// The token grants more than one selector can say, or one backend hold.
+    #[error("{}, one of: {choices}", Forbidden::NarrowerScope)]
+    Narrower {
+        /// What may be named, all of it the caller's own.
+        choices: String,
+    },
     /// Not an endpoint, or one that is refused by its row in the endpoint table.
     #[error("not found")]
     UnknownEndpoint,
+    /// Not an endpoint here, and one elsewhere: the mount is not the right one.
+    #[error("not found, {0}")]
+    Misplaced(Cow<'static, str>),
     /// The endpoint has no such method.
     #[error("method not allowed, use {allow}")]
     Method {
@@ -33,12 +44,14 @@ pub enum Rejection {
     #[error("{0}")]
     ContentType(&'static str),
     /// Over a cap: the request, or what it would become.
-    #[error("{what} over the limit of {max}")]
+    #[error("{what} over the limit of {max} ({key})")]
     TooLarge {
         /// What is too large, with its unit.
         what: &'static str,
         /// The cap.
         max: usize,
+        /// The key that sets it.
+        key: &'static str,
     },
     /// A parameter is missing, repeated, contradictory or malformed.
     #[error("parameter `{name}` {problem}")]
@@ -81,8 +94,14 @@ pub enum Rejection {
     #[error("origin not accepted")]
     Origin,
     /// More live tails than may be open at once.
-    #[error("too many live tails are open, close one or try again in {retry_after} s")]
+    #[error(
+        "too many live tails are open, over the limit of {max} ({key}), close one or try again in {retry_after} s"
+    )]
     TooManyTails {
+        /// The cap.
+        max: usize,
+        /// The key that sets it.
+        key: &'static str,
         /// Seconds after which to try again.
         retry_after: u64,
     },
@@ -90,8 +109,12 @@ pub enum Rejection {
     #[error("too many requests, try again later")]
     Overloaded,
     /// More than the caller's rules allow, in a second or at once.
-    #[error("over the rate that your policy rules allow, try again in {retry_after} s")]
+    #[error("over the rate that your policy rules allow, {max} ({key}), try again in {retry_after} s")]
     RateLimited {
+        /// What is allowed.
+        max: u32,
+        /// The key that sets it.
+        key: &'static str,
         /// Seconds after which a request can be taken again.
         retry_after: u64,
     },
@@ -226,6 +249,18 @@ pub enum Forbidden {
 }
 
 impl Forbidden {
+    /// Every one.
+    pub const ALL: [Self; 8] = [
+        Self::NoRule,
+        Self::TenantValue,
+        Self::TooManyValues,
+        Self::NarrowerScope,
+        Self::Narrowing,
+        Self::Endpoint,
+        Self::ClosedBackend,
+        Self::NotHeld,
+    ];
+
     /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -265,6 +300,16 @@ pub enum UpstreamFault {
 }
 
 impl UpstreamFault {
+    /// Every fault.
+    pub const ALL: [Self; 6] = [
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Unexpected,
+        Self::Unready,
+        Self::Undecodable,
+        Self::TooLarge,
+    ];
+
     /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -284,26 +329,36 @@ impl Rejection {
         Self::Parameter { name: name.into(), problem: problem.into() }
     }
 
+    /// The refusal of a body over the cap `max`.
+    pub const fn body_too_large(max: usize) -> Self {
+        Self::TooLarge { what: "bytes of the body", max, key: "`limits.body_bytes`" }
+    }
+
     /// A query text's refusal, with the excerpt taken from `text`.
     pub fn query(language: Language, error: QueryError, text: &str) -> Self {
         let excerpt = error.span.map_or(String::new(), |s| excerpt(text, s.from, s.to));
         Self::Query { language, error, excerpt }
     }
 
-    /// The kind by which policy cases name it, and explanations. A query's refusal has the kind of its
-    /// error, a token's and a policy's that of its reason.
+    /// The reason, one of [`reasons::REASONS`]: what callers read in `X-Palisade-Reason`, the audit log tells, and
+    /// policy cases expect. It stays the same where texts change. A query's refusal has the kind of its error, a
+    /// token's and a policy's that of its fault.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::UnknownMount => "unknown_mount",
+            Self::Token(TokenFault::Malformed) => "malformed_token",
             Self::Token(fault) => fault.name(),
             Self::Forbidden(forbidden) => forbidden.name(),
-            Self::UnknownEndpoint => "unknown_endpoint",
+            Self::Narrower { .. } => Forbidden::NarrowerScope.name(),
+            Self::UnknownEndpoint | Self::Misplaced(_) => "unknown_endpoint",
             Self::Method { .. } => "method",
             Self::ContentType(_) => "content_type",
             Self::TooLarge { .. } => "too_large",
             Self::Parameter { .. } => "parameter",
             Self::Malformed(_) => "malformed",
             Self::Query { error, .. } => error.kind.name(),
+            Self::Upstream(UpstreamFault::Timeout) => "upstream_timeout",
+            Self::Upstream(UpstreamFault::TooLarge) => "answer_too_large",
             Self::Upstream(fault) => fault.name(),
             Self::UpstreamRefused { .. } => "upstream_refused",
             Self::Upgrade(_) => "upgrade",

@@ -2,6 +2,7 @@
 //! errors, so that Grafana shows the text.
 
 pub mod grpc;
+pub mod reasons;
 
 use crate::api::Kind;
 use crate::lang::QueryErrorKind;
@@ -11,10 +12,13 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, VARY,
     WWW_AUTHENTICATE,
 };
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
+
+/// The header that says why a request was refused, in one word (`rejection::reasons`).
+pub const REASON: HeaderName = HeaderName::from_static("x-palisade-reason");
 
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -41,6 +45,7 @@ pub fn refuse(kind: Option<Kind>, rejection: &Rejection) -> Response<Body> {
     let (content_type, body) = shape(kind, status, rejection);
     let mut response = answer(status, HeaderValue::from_static(content_type), full(body));
     let headers = response.headers_mut();
+    headers.insert(REASON, HeaderValue::from_static(rejection.kind()));
     match rejection {
         Rejection::Token(TokenFault::Missing) => {
             // RFC 6750, section 3.1: no error code when the request had no token at all.
@@ -58,7 +63,7 @@ pub fn refuse(kind: Option<Kind>, rejection: &Rejection) -> Response<Body> {
         Rejection::Overloaded | Rejection::Unaudited => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        Rejection::RateLimited { retry_after } | Rejection::TooManyTails { retry_after } => {
+        Rejection::RateLimited { retry_after, .. } | Rejection::TooManyTails { retry_after, .. } => {
             headers.insert(RETRY_AFTER, (*retry_after).into());
         }
         Rejection::Upgrade(_) => {
@@ -75,11 +80,13 @@ pub fn refuse(kind: Option<Kind>, rejection: &Rejection) -> Response<Body> {
 /// The status of a refusal.
 pub fn status(rejection: &Rejection) -> StatusCode {
     match rejection {
-        Rejection::UnknownMount | Rejection::UnknownEndpoint => StatusCode::NOT_FOUND,
+        Rejection::UnknownMount | Rejection::UnknownEndpoint | Rejection::Misplaced(_) => {
+            StatusCode::NOT_FOUND
+        }
         Rejection::Token(TokenFault::KeysUnavailable) => StatusCode::SERVICE_UNAVAILABLE,
         Rejection::Token(TokenFault::Attempts) => StatusCode::TOO_MANY_REQUESTS,
         Rejection::Token(_) => StatusCode::UNAUTHORIZED,
-        Rejection::Forbidden(_) | Rejection::Origin => StatusCode::FORBIDDEN,
+        Rejection::Forbidden(_) | Rejection::Narrower { .. } | Rejection::Origin => StatusCode::FORBIDDEN,
         Rejection::Upgrade(_) => StatusCode::UPGRADE_REQUIRED,
         Rejection::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Rejection::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -115,26 +122,31 @@ pub fn status(rejection: &Rejection) -> StatusCode {
 }
 
 /// Content type and body. Prometheus and Alertmanager answer JSON; Loki and Tempo text, but a 401 as
-/// JSON with `message`, which is where Grafana looks for it.
+/// JSON with `message`, which is where Grafana looks for it. Alertmanager's 400 is a text in JSON
+/// (`api/v2/api.go`: the payload of each `BadRequest` is a string), which is all that amtool reads.
+///
+/// Objects have the reason as well, but for what the backend said itself.
 fn shape(kind: Option<Kind>, status: StatusCode, rejection: &Rejection) -> (&'static str, String) {
     let text = rejection.to_string();
-    match kind {
+    let mut object = match kind {
         Some(Kind::Prometheus) => {
             let error_type = match rejection {
                 Rejection::UpstreamRefused { error_type: Some(own), .. } => own.as_str(),
                 _ => prometheus_error_type(status),
             };
-            let body = json!({ "status": "error", "errorType": error_type, "error": text });
-            ("application/json", body.to_string())
+            json!({ "status": "error", "errorType": error_type, "error": text })
         }
-        Some(Kind::Alertmanager) => {
-            ("application/json", json!({ "code": status.as_u16(), "message": text }).to_string())
-        }
-        Some(Kind::Loki | Kind::Tempo) if status == StatusCode::UNAUTHORIZED => {
-            ("application/json", json!({ "message": text }).to_string())
-        }
-        Some(Kind::Loki | Kind::Tempo) | None => ("text/plain; charset=utf-8", text),
+        Some(Kind::Alertmanager) if status == StatusCode::BAD_REQUEST => json!(text),
+        Some(Kind::Alertmanager) => json!({ "code": status.as_u16(), "message": text }),
+        Some(Kind::Loki | Kind::Tempo) if status == StatusCode::UNAUTHORIZED => json!({ "message": text }),
+        Some(Kind::Loki | Kind::Tempo) | None => return ("text/plain; charset=utf-8", text),
+    };
+    if let (Some(members), false) =
+        (object.as_object_mut(), matches!(rejection, Rejection::UpstreamRefused { .. }))
+    {
+        members.insert("reason".to_owned(), json!(rejection.kind()));
     }
+    ("application/json", object.to_string())
 }
 
 /// `errorType` of Prometheus (`web/api/v1/api.go`) for a status.

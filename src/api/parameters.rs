@@ -52,7 +52,8 @@ impl Parameters {
         if bytes(body) + bytes(url) > limits.parameter_pairs
             && pairs(body).chain(pairs(url)).count() > limits.parameter_pairs
         {
-            return Err(Rejection::TooLarge { what: "parameter pairs", max: limits.parameter_pairs });
+            let (max, key) = (limits.parameter_pairs, "`limits.parameter_pairs`");
+            return Err(Rejection::TooLarge { what: "parameter pairs", max, key });
         }
         let mut parameters = Self { given: Vec::with_capacity(4), dropped: 0 };
         // The body first: its values win, and come first in lists, as in Go.

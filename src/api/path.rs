@@ -36,6 +36,24 @@ pub fn route(kind: Kind, path: &str) -> Result<Matched, Rejection> {
         .ok_or(Rejection::UnknownEndpoint)
 }
 
+/// Why `path` is no endpoint of `kind`, where it is one elsewhere: below another prefix, or of another kind. It is
+/// said of the path alone, so it tells nothing of what is there.
+pub fn misplaced(kind: Kind, path: &str) -> Option<String> {
+    const PREFIXES: [&str; 3] = ["/loki", "/prometheus", "/alertmanager"];
+    let is_row = |kind, path: &str| route(kind, path).is_ok();
+    if let Some(prefix) = PREFIXES.into_iter().find(|prefix| is_row(kind, &format!("{prefix}{path}"))) {
+        return Some(format!(
+            "a path of this {kind} begins with `{prefix}`, also below the mount: `/NAME{prefix}/…`"
+        ));
+    }
+    let below = path.get(1..).and_then(|rest| rest.find('/').map(|end| rest.split_at(end)));
+    if let Some((first, _)) = below.filter(|(_, below)| is_row(kind, below)) {
+        return Some(format!("the path has `/{first}` once too often"));
+    }
+    let other = Kind::ALL.into_iter().find(|other| *other != kind && is_row(*other, path))?;
+    Some(format!("the path is one of {other}'s, and a {kind} is mounted here"))
+}
+
 impl Matched {
     /// The row of this path that has `method`.
     ///
@@ -197,6 +215,30 @@ mod tests {
         }
         for path in ["/api/v1/alerts", "/metrics", "/-/reload", "/debug/pprof/heap", "/api/v2/silence", "/"] {
             assert_eq!(name(Kind::Alertmanager, path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_at_a_wrong_mount_is_told_where_it_belongs() {
+        for (kind, path, told) in [
+            (
+                Kind::Loki,
+                "/api/v1/query_range",
+                "a path of this loki begins with `/loki`, also below the mount: `/NAME/loki/…`",
+            ),
+            (Kind::Loki, "/logs/loki/api/v1/labels", "the path has `/logs` once too often"),
+            (Kind::Prometheus, "/prometheus/api/v1/query", "the path has `/prometheus` once too often"),
+            (
+                Kind::Prometheus,
+                "/api/v2/silences",
+                "the path is one of alertmanager's, and a prometheus is mounted here",
+            ),
+            (Kind::Tempo, "/loki/api/v1/query", "the path is one of loki's, and a tempo is mounted here"),
+        ] {
+            assert_eq!(misplaced(kind, path).as_deref(), Some(told), "{path}");
+        }
+        for path in ["", "/", "//", "/api/v1/admin/tsdb/snapshot", "/ä", "/x/../api/v1/query"] {
+            assert_eq!(misplaced(Kind::Prometheus, path), None, "{path}");
         }
     }
 

@@ -121,7 +121,7 @@ impl Asking<'_> {
             _ => {}
         }
         if request.form.as_ref().is_some_and(|form| form.len() > self.limits.body_bytes) {
-            return Err(Rejection::TooLarge { what: "bytes of the body", max: self.limits.body_bytes });
+            return Err(Rejection::body_too_large(self.limits.body_bytes));
         }
         let (url, given) = (request.query.as_deref(), request.form.as_deref());
         let (form, body) = match matched.endpoint.methods {

@@ -126,9 +126,11 @@ impl Outcome {
     pub fn of(rejection: &Rejection) -> Self {
         use crate::lang::QueryErrorKind;
         match rejection {
-            Rejection::UnknownMount | Rejection::UnknownEndpoint => Self::UnknownEndpoint,
+            Rejection::UnknownMount | Rejection::UnknownEndpoint | Rejection::Misplaced(_) => {
+                Self::UnknownEndpoint
+            }
             Rejection::Token(_) => Self::Token,
-            Rejection::Forbidden(_) | Rejection::Origin => Self::Forbidden,
+            Rejection::Forbidden(_) | Rejection::Narrower { .. } | Rejection::Origin => Self::Forbidden,
             Rejection::Method { .. }
             | Rejection::ContentType(_)
             | Rejection::Parameter { .. }
@@ -279,7 +281,7 @@ impl StreamBroken<'_> {
 fn reason(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::Token(fault) => fault.name(),
-        Rejection::Forbidden(forbidden) => forbidden.name(),
+        Rejection::Forbidden(_) | Rejection::Narrower { .. } => rejection.kind(),
         Rejection::Query { error, .. } => error.kind.name(),
         Rejection::Upstream(fault) => fault.name(),
         Rejection::TooLarge { what, .. } => what,

@@ -156,25 +156,67 @@ impl Grants {
                 whole => whole.clone(),
             };
         }
-        let Some(narrowing) = narrowing else {
-            return view.whole.clone();
-        };
-        let terms = &view.terms;
-        let known = |dimension| {
-            let has = |term: &Term| term.scope.dimensions().contains_key(dimension);
-            terms.iter().any(|term| has(term) || term.scope.is_unrestricted())
-        };
-        if !narrowing.0.keys().all(known) {
-            return Err(Forbidden::Narrowing);
+        match narrowing {
+            None => view.whole.clone(),
+            Some(narrowing) => self.single(&narrowed(&view.terms, narrowing)?, view.share.as_ref()),
         }
-        let narrower = terms.iter().filter_map(|term| {
-            let scope = narrowing.within(&term.scope)?;
-            Some(Term { scope, rules: term.rules.clone(), sees_places: false })
-        });
-        let terms = simplify(narrower.collect());
-        if terms.is_empty() || !narrowing.is_met_by(&terms) {
-            return Err(Forbidden::Narrowing);
-        }
-        self.single(&terms, view.share.as_ref())
     }
+
+    /// What may be named where a request needs a narrower scope: the scopes of its union, or where that is one, each
+    /// choice of a value for each dimension.
+    pub fn choices(&self, backend: &str, class: Option<Class>, narrowing: Option<&Narrowing>) -> String {
+        let Ok(view) = self.view(backend, class) else { return String::new() };
+        let terms = narrowing.map_or_else(|| Ok(view.terms.clone()), |wish| narrowed(&view.terms, wish));
+        let terms = terms.unwrap_or_default();
+        let scopes = match terms.as_slice() {
+            [one] => single_valued(&one.scope),
+            several => several.iter().map(|term| term.scope.clone()).collect(),
+        };
+        let shown = scopes.iter().take(MAX_CHOICES).map(|scope| format!("`{scope}`"));
+        let more = scopes.len().saturating_sub(MAX_CHOICES);
+        let more = (more > 0).then(|| format!("{more} more"));
+        shown.chain(more).collect::<Vec<_>>().join(", or ")
+    }
+}
+
+/// How many choices are told.
+const MAX_CHOICES: usize = 16;
+
+/// The scopes within `scope` that have one value in each dimension; some of them, where there are many.
+fn single_valued(scope: &Scope) -> Vec<Scope> {
+    let mut open = vec![BTreeMap::new()];
+    for (dimension, values) in scope.dimensions() {
+        open = open
+            .iter()
+            .flat_map(|chosen: &BTreeMap<String, Values>| {
+                values.iter().filter_map(move |value| {
+                    let mut chosen = chosen.clone();
+                    chosen.insert(dimension.clone(), Values::new(vec![value.clone()])?);
+                    Some(chosen)
+                })
+            })
+            .take(MAX_SINGLE)
+            .collect();
+    }
+    open.into_iter().filter_map(Scope::new).collect()
+}
+
+/// How many scopes of one value in each dimension are counted.
+const MAX_SINGLE: usize = 1024;
+
+/// What `narrowing` names of `terms`.
+fn narrowed(terms: &[Term], narrowing: &Narrowing) -> Result<Vec<Term>, Forbidden> {
+    let known = |dimension| {
+        let has = |term: &Term| term.scope.dimensions().contains_key(dimension);
+        terms.iter().any(|term| has(term) || term.scope.is_unrestricted())
+    };
+    if !narrowing.0.keys().all(known) {
+        return Err(Forbidden::Narrowing);
+    }
+    let narrower = terms.iter().filter_map(|term| {
+        let scope = narrowing.within(&term.scope)?;
+        Some(Term { scope, rules: term.rules.clone(), sees_places: false })
+    });
+    let terms = simplify(narrower.collect());
+    if terms.is_empty() || !narrowing.is_met_by(&terms) { Err(Forbidden::Narrowing) } else { Ok(terms) }
 }

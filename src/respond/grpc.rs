@@ -1,6 +1,6 @@
 //! Answers to calls of gRPC: their outcome is in trailers, whatever it is (`PROTOCOL-HTTP2.md` of gRPC).
 
-use super::{Body, answer, full};
+use super::{Body, REASON, answer, full};
 use crate::lang::QueryErrorKind;
 use crate::rejection::{Rejection, TokenFault, UpstreamFault};
 use crate::scope::call::GRPC;
@@ -57,6 +57,7 @@ pub fn trailers(rejection: Option<&Rejection>) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     trailers.insert(STATUS, rejection.map_or(0, code).into());
     if let Some(rejection) = rejection {
+        trailers.insert(REASON, HeaderValue::from_static(rejection.kind()));
         let text = utf8_percent_encode(&rejection.to_string(), ENCODED).to_string();
         if let Ok(text) = HeaderValue::from_str(&text) {
             trailers.insert(MESSAGE, text);
@@ -77,12 +78,15 @@ const UNKNOWN_CALLER: u16 = 16; // UNAUTHENTICATED
 /// The status code of a refusal (`statuscodes.md` of gRPC).
 pub fn code(rejection: &Rejection) -> u16 {
     match rejection {
-        Rejection::UnknownMount | Rejection::UnknownEndpoint | Rejection::Method { .. } => NOT_SERVED,
+        Rejection::UnknownMount
+        | Rejection::UnknownEndpoint
+        | Rejection::Misplaced(_)
+        | Rejection::Method { .. } => NOT_SERVED,
         // What it says of compression that is not supported.
         Rejection::ContentType(_) => NOT_SERVED,
         Rejection::Token(TokenFault::KeysUnavailable) => NOT_NOW,
         Rejection::Token(_) => UNKNOWN_CALLER,
-        Rejection::Forbidden(_) | Rejection::Origin => NOT_GRANTED,
+        Rejection::Forbidden(_) | Rejection::Narrower { .. } | Rejection::Origin => NOT_GRANTED,
         Rejection::TooLarge { .. }
         | Rejection::Overloaded
         | Rejection::RateLimited { .. }

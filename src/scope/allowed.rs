@@ -8,6 +8,7 @@ use super::Asked;
 use super::call::{Argument, Draft};
 use super::reply::Cut;
 use crate::api::{Endpoint, Form, Kind, Treatment};
+use crate::lang::QueryErrorKind;
 use crate::limits::Limits;
 use crate::policy::RuleLimits;
 use crate::rejection::Rejection;
@@ -56,6 +57,25 @@ pub(super) fn hold(
         }
     }
     Ok(held)
+}
+
+/// `rejection` with the key that lowered a cap from `caps` to `held`, where that was a rule's.
+pub(super) fn naming_the_rule(mut rejection: Rejection, held: &Limits, caps: &Limits) -> Rejection {
+    let (held, caps) = (&held.query, &caps.query);
+    let lowered = [
+        (held.bytes < caps.bytes, "`limits.query.bytes`", "`query_bytes` of your policy rules"),
+        (held.selectors < caps.selectors, "`limits.query.selectors`", "`selectors` of your policy rules"),
+    ];
+    for (_, general, own) in lowered.into_iter().filter(|(lowered, ..)| *lowered) {
+        match &mut rejection {
+            Rejection::Query { error, .. } if error.kind == QueryErrorKind::Limit => {
+                error.message = error.message.replace(general, own);
+            }
+            Rejection::TooLarge { key, .. } if *key == general => *key = own,
+            _ => {}
+        }
+    }
+    rejection
 }
 
 /// Holds a remote read, whose times are in its body, to the longest range.

@@ -231,11 +231,13 @@ impl Call {
     fn within(self, limits: &Limits) -> Result<Self, Rejection> {
         if self.target.len() > limits.outbound_url_bytes {
             let what = "bytes of the scoped request's URL";
-            return Err(Rejection::TooLarge { what, max: limits.outbound_url_bytes });
+            let (max, key) = (limits.outbound_url_bytes, "`limits.outbound_url_bytes`");
+            return Err(Rejection::TooLarge { what, max, key });
         }
         if matches!(&self.outgoing, Outgoing::Post { body, .. } if body.len() > limits.outbound_body_bytes) {
             let what = "bytes of the scoped request's body";
-            return Err(Rejection::TooLarge { what, max: limits.outbound_body_bytes });
+            let (max, key) = (limits.outbound_body_bytes, "`limits.outbound_body_bytes`");
+            return Err(Rejection::TooLarge { what, max, key });
         }
         Ok(self)
     }

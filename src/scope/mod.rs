@@ -214,8 +214,9 @@ fn drafted(
     let Some(allowed) = grant.limits() else {
         return drafted_within(grant, backend, asked, limits, memory);
     };
-    let limits = allowed::hold(allowed, backend.kind, asked, limits)?;
-    let mut drafted = drafted_within(grant, backend, asked, &limits, memory)?;
+    let held = allowed::hold(allowed, backend.kind, asked, limits)?;
+    let drafted = drafted_within(grant, backend, asked, &held, memory);
+    let mut drafted = drafted.map_err(|rejection| allowed::naming_the_rule(rejection, &held, limits))?;
     if let Drafted::Calls(drafts, cut) = &mut drafted {
         allowed::hold_read(allowed, cut.as_ref())?;
         allowed::cap_entries(allowed, backend.kind, asked.matched.endpoint, drafts);

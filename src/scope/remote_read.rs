@@ -63,23 +63,25 @@ pub(super) fn asking(asked: &Asked, owned: &ScopeMatchers, limits: &Limits) -> R
 
 /// Reads a body, and holds it to the caps: those of query texts where they are of the same thing.
 fn read(body: &[u8], limits: &Limits) -> Result<ReadRequest, Rejection> {
-    let over = |what, max| Rejection::TooLarge { what, max };
+    let over = |what, max, key| Rejection::TooLarge { what, max, key };
     let bytes = snappy::decompress(body, limits.body_bytes).map_err(|fault| match fault {
-        snappy::Fault::TooLarge => over("bytes of the body, decompressed,", limits.body_bytes),
+        snappy::Fault::TooLarge => {
+            over("bytes of the body, decompressed,", limits.body_bytes, "`limits.body_bytes`")
+        }
         snappy::Fault::Broken => Rejection::Malformed("the body is no block of snappy"),
     })?;
     let request = ReadRequest::decode(&*bytes);
     let request = request.map_err(|_| Rejection::Malformed("the body is no `ReadRequest`"))?;
     let caps = &limits.query;
     if request.queries.len() > caps.selectors {
-        return Err(over("queries", caps.selectors));
+        return Err(over("queries", caps.selectors, "`limits.query.selectors`"));
     }
     if request.queries.iter().any(|query| query.encoded_len() > caps.bytes) {
-        return Err(over("bytes of a query", caps.bytes));
+        return Err(over("bytes of a query", caps.bytes, "`limits.query.bytes`"));
     }
     let matchers = || request.queries.iter().flat_map(|query| &query.matchers);
     if matchers().count() > caps.tokens {
-        return Err(over("matchers", caps.tokens));
+        return Err(over("matchers", caps.tokens, "`limits.query.tokens`"));
     }
     if matchers().any(|m| operator(m.kind).is_none()) {
         return Err(Rejection::Malformed("a matcher is of an unknown type"));

@@ -174,7 +174,8 @@ impl Tenancy {
         let label_policy = narrowed.then(|| self.label_policy(backend, scope, ids, limits)).transpose()?;
         let max = limits.outbound_header_bytes;
         if [Some(&org_id), label_policy.as_ref()].into_iter().flatten().any(|value| value.len() > max) {
-            return Err(Rejection::TooLarge { what: "bytes of a header that names the tenants", max });
+            let key = "`limits.outbound_header_bytes`";
+            return Err(Rejection::TooLarge { what: "bytes of a header that names the tenants", max, key });
         }
         Ok(TenancyHeaders { org_id, label_policy })
     }

@@ -6,7 +6,7 @@ use crate::api::path::route;
 use crate::auth::{Caller, Verified};
 use crate::events::Metrics;
 use crate::policy::{Grant, Narrowing, Outcome, Policies, SCOPE_HEADER, TENANT_HEADER};
-use crate::rejection::Forbidden;
+use crate::rejection::{Forbidden, Rejection};
 use crate::scope::holder;
 use futures_util::future::{Either, Ready, ready};
 use http::{HeaderMap, HeaderName, Method};
@@ -77,7 +77,7 @@ impl Authorize {
         };
         let (mount, grant) = match self.grant(&verified, &asked) {
             Ok(granted) => granted,
-            Err(forbidden) => return Err(raw.told.refuse(forbidden)),
+            Err(rejection) => return Err(raw.told.refuse(rejection)),
         };
         raw.told.mount = Some(Arc::clone(&mount));
         raw.told.grant = Some(grant.clone());
@@ -106,7 +106,7 @@ impl Authorize {
         &self,
         verified: &Verified<Decision>,
         asked: &Asked<'_>,
-    ) -> Result<(Arc<Mount>, Grant), Forbidden> {
+    ) -> Result<(Arc<Mount>, Grant), Rejection> {
         let decision = verified.decision(self.generation, |caller| self.decide(caller));
         let grants = decision.as_ref().as_ref().map_err(|forbidden| *forbidden)?;
         let wish = narrowing(asked)?;
@@ -118,10 +118,17 @@ impl Authorize {
             Some(matched.endpoint.class())
         };
         let class = if grants.by_class() { class() } else { None };
-        let grant = grants.choose(&asked.site.name, class, wish.as_ref())?;
-        let mount = holder(&asked.site.mounts, |mount| &mount.backend, &grant)?;
-        // A backend that cannot say a dimension is closed, whatever is asked of it.
-        mount.backend.open_to(&grant).map(|()| (Arc::clone(mount), grant))
+        let chosen = grants.choose(&asked.site.name, class, wish.as_ref()).and_then(|grant| {
+            let mount = holder(&asked.site.mounts, |mount| &mount.backend, &grant)?;
+            // A backend that cannot say a dimension is closed, whatever is asked of it.
+            mount.backend.open_to(&grant).map(|()| (Arc::clone(mount), grant))
+        });
+        chosen.map_err(|forbidden| match forbidden {
+            Forbidden::NarrowerScope => {
+                Rejection::Narrower { choices: grants.choices(&asked.site.name, class, wish.as_ref()) }
+            }
+            other => other.into(),
+        })
     }
 
     /// Decides once a token; what could not be evaluated is told.

@@ -65,7 +65,7 @@ pub(super) fn parameters(
 
 /// What is said of a message that is over the cap.
 pub(super) fn too_large(limits: &Limits) -> Rejection {
-    Rejection::TooLarge { what: "bytes of the message", max: limits.body_bytes }
+    Rejection::TooLarge { what: "bytes of the message", max: limits.body_bytes, key: "`limits.body_bytes`" }
 }
 
 /// How long the caller waits, if it says so.

@@ -364,7 +364,8 @@ impl Exchange<'_> {
 
 /// The refusal of an answer over a limit of the policy.
 pub(super) fn answer_too_large(most: u64) -> Rejection {
-    Rejection::TooLarge { what: "bytes of the answer", max: usize::try_from(most).unwrap_or(usize::MAX) }
+    let max = usize::try_from(most).unwrap_or(usize::MAX);
+    Rejection::TooLarge { what: "bytes of the answer", max, key: "`answer_bytes` of your policy rules" }
 }
 
 /// What is left of some answers, and how its body is encoded.

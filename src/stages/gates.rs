@@ -87,12 +87,19 @@ impl Gate {
     /// A place among the requests that are worked on, where there are only so many.
     fn place(&self) -> Option<Result<OwnedSemaphorePermit, Rejection>> {
         let permit = Arc::clone(self.permits.as_ref()?).try_acquire_owned();
-        Some(permit.map_err(|_| Rejection::RateLimited { retry_after: 1 }))
+        let max = self.limits.concurrent_requests.unwrap_or_default();
+        let key = "`concurrent_requests`, at once";
+        Some(permit.map_err(|_| Rejection::RateLimited { max, key, retry_after: 1 }))
     }
 
     fn count(&self) -> Result<(), Rejection> {
         let Some(rate) = &self.rate else { return Ok(()) };
-        let early = |wait: Duration| Rejection::RateLimited { retry_after: wait.as_secs().saturating_add(1) };
+        let max = self.limits.rate.map_or(0, |rate| rate.per_second);
+        let early = |wait: Duration| Rejection::RateLimited {
+            max,
+            key: "`requests_per_second`",
+            retry_after: wait.as_secs().saturating_add(1),
+        };
         rate.take(rate.start.elapsed()).map_err(early)
     }
 
@@ -167,7 +174,7 @@ mod tests {
         for _ in 0..3 {
             assert!(gates.enter(&one).is_ok());
         }
-        assert!(matches!(gates.enter(&one), Err(Rejection::RateLimited { retry_after: 1 })));
+        assert!(matches!(gates.enter(&one), Err(Rejection::RateLimited { retry_after: 1, .. })));
         assert!(gates.enter(&share("two", rate(1, 3))).is_ok(), "another share is another count");
         assert!(gates.enter(&share("one", rate(1, 4))).is_ok(), "new limits begin anew");
         assert!(gates.enter(&share("one", RuleLimits::default())).is_ok());

@@ -3,7 +3,7 @@
 use super::tail::{self, Opening};
 use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Told, call};
 use crate::api::parameters::Parameters;
-use crate::api::path::Matched;
+use crate::api::path::{Matched, misplaced};
 use crate::api::{self, Endpoint, Methods, Treatment};
 use crate::events::audit::{Detail, Digests, asked, digest};
 use crate::events::{Metrics, Outcome};
@@ -156,7 +156,11 @@ impl Scope {
         let Raw { site, tenant, method: given, path, query, is_call, headers, body, upgrade, mut told } = raw;
         let matched = match mount.backend.route(&path) {
             Ok(matched) => matched,
-            Err(rejection) => return Err(told.refuse(rejection)),
+            Err(rejection) => {
+                let elsewhere =
+                    misplaced(mount.backend.kind, &path).map(|told| Rejection::Misplaced(told.into()));
+                return Err(told.refuse(elsewhere.unwrap_or(rejection)));
+            }
         };
         let is_rpc = matches!(matched.endpoint.methods, Methods::Grpc(_));
         if is_call && !is_rpc {
@@ -238,7 +242,7 @@ impl Scope {
         body: Incoming,
     ) -> Result<Vec<u8>, Rejection> {
         let mut max = self.limits.body_bytes;
-        let mut too_large = Rejection::TooLarge { what: "bytes of the body", max };
+        let mut too_large = Rejection::body_too_large(max);
         match methods {
             Methods::Grpc(_) => {
                 call::check_type(headers)?;

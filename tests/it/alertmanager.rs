@@ -169,8 +169,7 @@ async fn atk_50_56_what_would_mute_others_is_refused_in_the_backends_shape() {
     ];
     for (status, body) in bodies {
         let got = post(&proxy, &body).await;
-        assert_eq!((got.status, got.json()["code"].as_u64()), (status, Some(u64::from(status))), "{body}");
-        assert!(got.json()["message"].is_string(), "{body}");
+        assert!(got.status == status && got.json().is_string(), "{body}: {}", got.text());
     }
     // Of several tenants one must be chosen.
     let two =
@@ -232,7 +231,7 @@ async fn what_alertmanager_refuses_is_told_without_its_words() {
     let words = br#""tenant globex-lit: bad""#;
     proxy.alertmanager.answer(Answer::of("400 Bad Request", "application/json", words));
     let got = proxy.get("/alertmanager/api/v2/alerts?receiver=(").await;
-    assert_eq!((got.status, got.json()["message"].as_str()), (400, Some("the backend refused the request")));
+    assert_eq!((got.status, got.json()), (400, json!("the backend refused the request")));
     proxy.alertmanager.answer(Answer::of("500 Internal Server Error", "application/json", words));
     let got = proxy.get("/alertmanager/api/v2/silences").await;
     assert_eq!((got.status, got.json()["code"].as_u64()), (502, Some(502)));

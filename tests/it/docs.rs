@@ -29,6 +29,7 @@ fn the_generated_tables_are_those_of_the_code() {
     generated("configuration", &reference::markdown());
     generated("endpoints", &palisade::api::reference::markdown());
     generated("refused", &palisade::api::reference::refused_markdown());
+    generated("reasons", &palisade::respond::reasons::markdown());
     generated("languages", &palisade::lang::reference::markdown());
 }
 

@@ -778,7 +778,7 @@ async fn a_message_has_as_many_bytes_as_the_cap_and_not_one_more() {
     };
     assert_eq!(call(&proxy, SEARCH, &sized(100)).await.code(), 0);
     let answered = call(&proxy, SEARCH, &sized(101)).await;
-    assert_eq!(answered.outcome(), (8, "bytes of the message over the limit of 100"));
+    assert_eq!(answered.outcome(), (8, "bytes of the message over the limit of 100 (`limits.body_bytes`)"));
     assert_eq!(call(&proxy, SEARCH, &sized(120)).await.code(), 8);
     assert_eq!(proxy.grpc.take().len(), 1);
 }

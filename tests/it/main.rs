@@ -20,6 +20,7 @@ mod paths;
 mod policies;
 mod prometheus;
 mod reach;
+mod reasons;
 mod refusals;
 mod reload;
 mod requests;

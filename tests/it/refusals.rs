@@ -220,7 +220,8 @@ async fn an_answer_is_held_to_its_limit_at_n_and_refused_or_broken_off_at_n_plus
         let received = proxy.prometheus.take_one();
         assert!(received.headers.contains(&"accept-encoding: identity".to_owned()), "{received:?}");
         if status == 413 {
-            assert_eq!(answer.json()["error"], "bytes of the answer over the limit of 48");
+            let told = "bytes of the answer over the limit of 48 (`answer_bytes` of your policy rules)";
+            assert_eq!(answer.json()["error"], told);
         }
     }
     // An answer whose length is not told before it begins.

@@ -86,9 +86,12 @@ async fn a_refusal_tells_nothing_of_other_tenants() {
     let elsewhere = refused(acme(), &["X-Palisade-Tenant: initech-press"]).await;
     assert_eq!(elsewhere, refused(acme(), &["X-Palisade-Tenant: umbrella"]).await);
     assert_eq!(elsewhere, refused(acme(), &["X-Palisade-Tenant: globex-lit"]).await);
-    let spread = refused(json!({ "tenant": ["acme-books", "initech-press"] }), &[]).await;
-    assert_eq!(spread, refused(json!({ "tenant": ["acme-books", "umbrella"] }), &[]).await);
-    assert!(spread.1.contains("name a narrower scope"), "{}", spread.1);
+    // The choices are the caller's own values, whether a backend holds them or none does.
+    for other in ["initech-press", "umbrella"] {
+        let (status, text) = refused(json!({ "tenant": ["acme-books", other] }), &[]).await;
+        let told = format!("one of: `tenant=acme-books`, or `tenant={other}`");
+        assert!(status == 403 && text.contains(&told), "{text}");
+    }
     assert_eq!(world.arrived(), (0, 0));
 }
 

@@ -70,7 +70,7 @@ impl QueryError {
         Self::new(QueryErrorKind::Unsafe, span, message)
     }
 
-    /// Over the cap called `cap`.
+    /// Over the cap called `cap`, which says its unit and the key that sets it.
     pub fn limit(cap: &'static str, max: usize, span: Option<Span>) -> Self {
         Self { kind: QueryErrorKind::Limit, message: format!("over the limit of {max} {cap}"), span }
     }

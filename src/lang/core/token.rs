@@ -23,7 +23,7 @@ pub struct Token<K> {
 /// `limit` if `text` is longer than `limits.bytes`.
 pub fn check_bytes(text: &str, limits: &QueryLimits) -> Result<(), QueryError> {
     if text.len() > limits.bytes {
-        return Err(QueryError::limit("bytes", limits.bytes, None));
+        return Err(QueryError::limit("bytes (`limits.query.bytes`)", limits.bytes, None));
     }
     Ok(())
 }
@@ -121,7 +121,11 @@ impl<'a, K: Copy + PartialEq> Cursor<'a, K> {
         production: impl FnOnce(&mut Self) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
         if self.depth >= self.max_depth {
-            return Err(QueryError::limit("levels of nesting", self.max_depth, Some(self.here())));
+            return Err(QueryError::limit(
+                "levels of nesting (`limits.query.nesting`)",
+                self.max_depth,
+                Some(self.here()),
+            ));
         }
         self.depth += 1;
         let result = production(self);

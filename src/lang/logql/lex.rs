@@ -28,7 +28,11 @@ pub fn lex(text: &str, limits: &QueryLimits) -> Result<Vec<Token<Kind>>, QueryEr
         let from = lexer.at;
         let Some(byte) = lexer.peek(0) else { return Ok(tokens) };
         if tokens.len() >= limits.tokens {
-            return Err(QueryError::limit("tokens", limits.tokens, Some(Span::at(from))));
+            return Err(QueryError::limit(
+                "tokens (`limits.query.tokens`)",
+                limits.tokens,
+                Some(Span::at(from)),
+            ));
         }
         let kind = lexer.token(byte)?;
         tokens.push(Token { kind, span: Span::new(from, lexer.at), spaced });

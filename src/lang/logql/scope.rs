@@ -201,7 +201,11 @@ fn written(
 }
 
 fn over(limits: &QueryLimits) -> QueryError {
-    QueryError::limit("bytes of the scoped query", limits.scoped_logql_bytes, None)
+    QueryError::limit(
+        "bytes once scoped (`limits.query.scoped_logql_bytes`)",
+        limits.scoped_logql_bytes,
+        None,
+    )
 }
 
 /// The matchers for the inside of a selector, each with its comma: the caller's own follow.

@@ -100,7 +100,7 @@ pub fn lex(text: &str, limits: &QueryLimits) -> Result<Vec<Token<Kind>>, QueryEr
     let mut tokens = Vec::with_capacity(text.len() / 3 + 4);
     while let Some(token) = lexer.token(!tokens.is_empty())? {
         if tokens.len() >= limits.tokens {
-            return Err(QueryError::limit("tokens", limits.tokens, Some(token.span)));
+            return Err(QueryError::limit("tokens (`limits.query.tokens`)", limits.tokens, Some(token.span)));
         }
         tokens.push(token);
     }

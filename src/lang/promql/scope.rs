@@ -128,7 +128,7 @@ fn check_length(
     }
     let kept: usize = read.tokens.iter().map(|t| t.span.of(text).len() + usize::from(t.spaced)).sum();
     if kept + inserted > max {
-        return Err(QueryError::limit("bytes once scoped", max, None));
+        return Err(QueryError::limit("bytes once scoped (`limits.query.scoped_promql_bytes`)", max, None));
     }
     Ok(())
 }

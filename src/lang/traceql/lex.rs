@@ -80,7 +80,11 @@ pub fn lex(text: &str, limits: &QueryLimits) -> Result<Vec<Token<Kind>>, QueryEr
             return Ok(tokens);
         }
         if tokens.len() >= limits.tokens {
-            return Err(QueryError::limit("tokens", limits.tokens, Some(Span::at(lexer.at))));
+            return Err(QueryError::limit(
+                "tokens (`limits.query.tokens`)",
+                limits.tokens,
+                Some(Span::at(lexer.at)),
+            ));
         }
         let from = lexer.at;
         let kind = lexer.token()?;

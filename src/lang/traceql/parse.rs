@@ -282,7 +282,11 @@ impl<'a> Parser<'a> {
         let open = c.index();
         let brace = c.expect(Kind::OpenBrace, "`{`")?;
         if self.sites.filters.len() >= self.selectors {
-            return Err(QueryError::limit("spanset filters", self.selectors, Some(brace.span)));
+            return Err(QueryError::limit(
+                "spanset filters (`limits.query.selectors`)",
+                self.selectors,
+                Some(brace.span),
+            ));
         }
         let site = self.sites.filters.len();
         self.sites.filters.push(FilterSite { open, close: open, empty: false });

@@ -72,7 +72,11 @@ pub fn scope_selector(matchers: &ScopeMatchers, limits: &QueryLimits) -> Result<
 }
 
 pub(super) fn check_scoped_bytes(bytes: usize, most: usize) -> Result<(), QueryError> {
-    if bytes > most { Err(QueryError::limit("bytes of scoped query", most, None)) } else { Ok(()) }
+    if bytes > most {
+        Err(QueryError::limit("bytes once scoped (`limits.query.scoped_traceql_bytes`)", most, None))
+    } else {
+        Ok(())
+    }
 }
 
 /// Refuses what depends on spans of other tenants in the same trace, whatever the filters say.

@@ -118,7 +118,7 @@ fn each_cap_holds_at_its_number_and_refuses_one_more() {
         change(&mut limits);
         match asked(block.clone(), &mine(), &limits) {
             Ok(_) => None,
-            Err(Rejection::TooLarge { what, max }) => Some((what, max)),
+            Err(Rejection::TooLarge { what, max, .. }) => Some((what, max)),
             Err(other) => panic!("{other}"),
         }
     };

@@ -32,7 +32,7 @@ impl Places {
     pub fn take(&self, shares: &[Arc<Share>], most: usize) -> Result<Place, Rejection> {
         let mut taken = self.lock();
         if taken.all >= most {
-            return Err(Rejection::TooManyTails { retry_after: RETRY_AFTER });
+            return Err(too_many(most, "`limits.concurrent_tails`"));
         }
         let shares = taken.count(shares)?;
         taken.all = taken.all.saturating_add(1);
@@ -44,14 +44,20 @@ impl Places {
     }
 }
 
+/// The refusal of a tail over `max`, which `key` sets.
+const fn too_many(max: usize, key: &'static str) -> Rejection {
+    Rejection::TooManyTails { max, key, retry_after: RETRY_AFTER }
+}
+
 impl Taken {
     /// Counts one more in each of `shares` that limits its tails, or in none; gives their names.
     fn count(&mut self, shares: &[Arc<Share>]) -> Result<Vec<String>, Rejection> {
         let counted: Vec<_> =
             shares.iter().filter_map(|share| Some((&share.key, share.limits.tails?))).collect();
         let open = |key: &str| self.by_share.get(key).copied().unwrap_or(0);
-        if counted.iter().any(|(key, most)| open(key) >= *most) {
-            return Err(Rejection::TooManyTails { retry_after: RETRY_AFTER });
+        if let Some((_, most)) = counted.iter().find(|(key, most)| open(key) >= *most) {
+            let most = usize::try_from(*most).unwrap_or(usize::MAX);
+            return Err(too_many(most, "`tails` of your policy rules"));
         }
         for (key, _) in &counted {
             let open = self.by_share.entry((*key).clone()).or_default();
@@ -106,7 +112,7 @@ mod tests {
         let places = Places::default();
         let two = [share("two", Some(2))];
         let (first, second) = (places.take(&two, 3).unwrap(), places.take(&two, 3).unwrap());
-        assert_eq!(places.take(&two, 3).unwrap_err(), Rejection::TooManyTails { retry_after: 10 });
+        assert_eq!(places.take(&two, 3).unwrap_err(), too_many(2, "`tails` of your policy rules"));
         let third = places.take(&[share("other", Some(1))], 3).unwrap();
         assert!(places.take(&[], 3).is_err());
         drop(first);

@@ -31,7 +31,11 @@ pub(super) fn selector(
     let opening = at.index();
     let open = at.expect(Kind::OpenBrace, "a stream selector `{…}`")?;
     if out.tree.selectors.len() >= out.selectors {
-        return Err(QueryError::limit("selectors", out.selectors, Some(open.span)));
+        return Err(QueryError::limit(
+            "selectors (`limits.query.selectors`)",
+            out.selectors,
+            Some(open.span),
+        ));
     }
     let from = index(out.tree.matchers.len());
     let mut narrows = false;

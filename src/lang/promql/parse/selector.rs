@@ -18,7 +18,11 @@ const NAME: &str = "__name__";
 pub(super) fn selector<'a>(cursor: &mut Cursor<'_>, builder: &mut Builder<'a>) -> Result<NodeId, QueryError> {
     let start = cursor.here();
     if builder.tree.selectors.len() >= builder.max_selectors {
-        return Err(QueryError::limit("selectors", builder.max_selectors, Some(start)));
+        return Err(QueryError::limit(
+            "selectors (`limits.query.selectors`)",
+            builder.max_selectors,
+            Some(start),
+        ));
     }
     let name = match cursor.token() {
         Some(token) if is_metric(token.kind) => {
