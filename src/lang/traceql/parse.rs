@@ -78,15 +78,23 @@ struct Parser<'a> {
     sites: Sites,
     /// The spansets in parentheses at the top of what is being read: each is a pipeline if it is combined
     /// with one.
-    groups: Vec<Group>,
+    groups: Vec<(Group, NodeId)>,
 }
 
-/// A spanset in parentheses.
+/// Where a pipeline begins, or what becomes one: a spanset in parentheses.
 #[derive(Clone, Copy, Debug)]
 struct Group {
     /// Its first token.
     start: usize,
-    node: NodeId,
+    /// Whether that opens a filter.
+    braced: bool,
+}
+
+impl Group {
+    /// One that begins with the next token.
+    fn next(c: &Cursor<'_>) -> Self {
+        Self { start: c.index(), braced: c.peek() == Some(Kind::OpenBrace) }
+    }
 }
 
 /// What stands between parentheses, or at the root: the grammar combines only like with like.
@@ -129,14 +137,14 @@ impl<'a> Parser<'a> {
     }
 
     fn root(&mut self, c: &mut Cursor<'_>, entry: Entry) -> Result<NodeId, QueryError> {
-        let from = c.here();
+        let (start, from) = (Group::next(c), c.here());
         let (mut root, mut class) = self.sequence(c)?;
         if class == Class::WrappedMetrics {
             root = self.more_stages(c, from, root)?;
             class = Class::Metrics;
         }
         if let Class::Spanset { .. } = class {
-            self.fence(Group { start: 0, node: root });
+            self.fence(start, root);
             let stages = self.list(&[root]);
             root = self.push(NodeKind::Pipeline(stages), from.join(c.before()));
             class = Class::Pipeline;
@@ -162,24 +170,24 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A pipeline that begins with a spanset.
-    fn fence(&mut self, first: Group) {
-        let empty =
-            matches!(self.nodes.get(first.node.0 as usize).map(|n| &n.kind), Some(NodeKind::Filter(None)));
-        if !empty {
-            self.sites.fences.push(first.start);
+    /// Notes that the scope goes before a pipeline that begins with the spanset `first`. An empty filter becomes the
+    /// scope by itself.
+    fn fence(&mut self, pipeline: Group, first: NodeId) {
+        let empty = matches!(self.nodes.get(first.0 as usize).map(|n| &n.kind), Some(NodeKind::Filter(None)));
+        if !(empty && pipeline.braced) {
+            self.sites.fences.push(pipeline.start);
         }
     }
 
     /// `spansets | stage | …`, up to what cannot belong to it.
     fn sequence(&mut self, c: &mut Cursor<'_>) -> Result<(NodeId, Class), QueryError> {
-        let (start, from) = (c.index(), c.here());
+        let (start, from) = (Group::next(c), c.here());
         let first = if matches!(c.peek(), Some(Kind::OpenBrace | Kind::OpenParen)) {
             let (node, class) = self.spansets(c, 1)?;
             match class {
                 Class::Spanset { .. } if c.peek() != Some(Kind::Pipe) => return Ok((node, class)),
                 Class::Spanset { .. } => {
-                    self.fence(Group { start, node });
+                    self.fence(start, node);
                     node
                 }
                 Class::WrappedMetrics => {
@@ -188,7 +196,7 @@ impl<'a> Parser<'a> {
                 Class::Pipeline | Class::Combined | Class::Metrics => return Ok((node, class)),
             }
         } else {
-            self.sites.fences.push(start);
+            self.sites.fences.push(start.start);
             self.stage(c, true)?
         };
         let mut stages = vec![first];
@@ -235,8 +243,8 @@ impl<'a> Parser<'a> {
                 }
                 (Class::Combined, Class::Combined) => Class::Combined,
                 (Class::Combined, Class::Spanset { grouped: true }) => {
-                    for group in self.groups.split_off(groups) {
-                        self.fence(group);
+                    for (group, node) in self.groups.split_off(groups) {
+                        self.fence(group, node);
                     }
                     Class::Combined
                 }
@@ -259,12 +267,12 @@ impl<'a> Parser<'a> {
             Some(Kind::OpenBrace) => Ok((self.filter(c)?, Class::Spanset { grouped: false })),
             Some(Kind::OpenParen) => {
                 c.bump();
-                let (start, groups) = (c.index(), self.groups.len());
+                let (start, groups) = (Group::next(c), self.groups.len());
                 let (node, class) = c.deeper(|c| self.sequence(c))?;
                 self.groups.truncate(groups);
                 let class = match class {
                     Class::Spanset { .. } => {
-                        self.groups.push(Group { start, node });
+                        self.groups.push((start, node));
                         Class::Spanset { grouped: true }
                     }
                     Class::Pipeline | Class::Combined => Class::Combined,

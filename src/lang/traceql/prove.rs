@@ -98,18 +98,16 @@ fn same_tree(proof: &Proof<'_, '_>, out: &Tree<'_>) -> bool {
             (NodeKind::Pipeline(list), NodeKind::Pipeline(ours)) if !fenced => {
                 let (theirs, ours) = (input.list(*list), out.list(*ours));
                 pairs.fenced = true;
+                let empty = theirs.first().is_some_and(|first| *input.kind(*first) == NodeKind::Filter(None));
+                // With as many stages, the first is the fence.
+                let theirs = if empty && theirs.len() == ours.len() { theirs.get(1..) } else { Some(theirs) };
                 match (theirs, ours) {
-                    ([first, theirs @ ..], [fence, ours @ ..])
-                        if matches!(input.kind(*first), NodeKind::Filter(None)) =>
-                    {
-                        is_fence(*fence) && pairs.add(theirs, ours)
-                    }
-                    (theirs, [fence, ours @ ..]) => is_fence(*fence) && pairs.add(theirs, ours),
+                    (Some(theirs), [fence, ours @ ..]) => is_fence(*fence) && pairs.add(theirs, ours),
                     _ => false,
                 }
             }
             // A spanset in parentheses that is combined with a pipeline.
-            (NodeKind::Filter(Some(_)) | NodeKind::Spansets { .. }, NodeKind::Pipeline(list)) if !fenced => {
+            (NodeKind::Filter(_) | NodeKind::Spansets { .. }, NodeKind::Pipeline(list)) if !fenced => {
                 pairs.fenced = true;
                 matches!(out.list(*list), [fence, only] if is_fence(*fence) && pairs.add(&[theirs], &[*only]))
             }
