@@ -99,7 +99,12 @@ const ROWS: &[Row] = &[
         &["({ .a } | rate()) / ({ .b } | rate())", "{} | rate() > 3"],
     ),
     (Search, "`span:childCount`", &["{ span:childCount > 1 }"]),
-    (TraceMetrics, "other hints", &["{} | rate() with(sample=true)"]),
+    (
+        TraceMetrics,
+        "hints for sampling, and those that need `unsafe_query_hints`: dropped, the answer is exact",
+        &["{} | rate() with(sample=true)"],
+    ),
+    (TraceMetrics, "other hints", &["{} | rate() with(future=true)"]),
     (Search, "`parent.`", &["{ parent.a = 1 }"]),
     (Search, "comments", &["{ .a } // why", "{ .a } /* why */"]),
 ];

@@ -59,7 +59,7 @@ fn unrestricted(question: &Question<'_>) -> Result<ScopedText, QueryError> {
     match text {
         Text::PromQl(entry) => promql::parse(query, entry, features, limits).map(drop),
         Text::LogQl(entry) => logql::parse(query, entry, features, limits).map(drop),
-        Text::TraceQl(entry) => traceql::parse(query, entry, features, limits).map(drop),
+        Text::TraceQl(entry) => return traceql::unrestricted(query, entry, features, limits, matchers),
     }?;
     ScopedText::unrestricted(query, matchers).ok_or_else(|| QueryError::defect("a scope is left out"))
 }

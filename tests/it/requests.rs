@@ -1,6 +1,7 @@
 //! What reaches a backend, for what callers send.
 
 use super::support::proxy::{Proxy, exchange};
+use super::support::unsalted;
 use super::support::upstream::Answer;
 use serde_json::json;
 
@@ -156,18 +157,16 @@ async fn atk_0h_each_endpoint_asks_its_backend_with_the_scope() {
         assert_eq!(path, *line, "{target}");
         let sent = if received[0].body.is_empty() { query } else { &received[0].body };
         let expected: Vec<_> = expected.iter().map(|(n, v)| pair(n, v)).collect();
-        let sent: Vec<_> = pairs(sent).into_iter().map(|(n, v)| (n, unsalted(&v))).collect();
+        let sent: Vec<_> = pairs(sent)
+            .into_iter()
+            .map(|(name, value)| match name.as_str() {
+                // Names of tags are kept under no hash of the hint.
+                "q" if path != "GET /api/v2/search/tags" => (name, unsalted(&value)),
+                _ => (name, value),
+            })
+            .collect();
         assert_eq!(sent, expected, "{target}");
     }
-}
-
-/// A hint without the condition that makes what Tempo keeps of it nobody else's.
-fn unsalted(text: &str) -> String {
-    const SALTED: &str = "resource.service.name != \"";
-    let Some((before, after)) = text.split_once(SALTED) else { return text.to_owned() };
-    let (salt, after) = after.split_once("\" && ").unwrap();
-    assert!(salt.len() == 32 && salt.bytes().all(|b| b.is_ascii_hexdigit()), "{text}");
-    [before, after].concat()
 }
 
 #[tokio::test]
@@ -180,7 +179,7 @@ async fn atk_3h_several_tenants_are_an_escaped_alternation_and_dimensions_are_al
     assert_eq!(query, r#"up{tenant=~"acme-books|globex\\.lit"}"#);
     proxy.raw("GET", "/tempo/api/search", &[&bearer], "").await;
     let line = proxy.tempo.take_one().line;
-    let query = pairs(line.split_once('?').unwrap().1)[0].1.clone();
+    let query = unsalted(&pairs(line.split_once('?').unwrap().1)[0].1);
     assert_eq!(query, r#"{ resource.tenant =~ "^(?:acme-books|globex\\.lit)$" && resource.tenant != nil }"#);
 
     let region = proxy.token(json!({ "regional": "acme-books", "region": "eu-west" }));

@@ -73,7 +73,7 @@ fn a_refusal_has_a_kind_a_message_and_a_place() {
             r#""{} >> {}""#,
             r#""{ .a = }""#,
             r#""{} | compare({})""#,
-            r#""{} | rate() with(sample=true)""#,
+            r#""{} | rate() with(future=true)""#,
             "17",
             "\"\\ud800\"",
             "",

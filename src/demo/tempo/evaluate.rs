@@ -64,7 +64,8 @@ impl Search {
     /// # Errors
     /// The first construct that is not evaluated here.
     pub fn new(tree: &Tree<'_>, root: NodeId) -> Result<Self, String> {
-        if tree.hints().iter().any(|h| h.name != "most_recent") {
+        // Another name than these has no effect on what is found here, but Palisade sends none.
+        if tree.hints().iter().any(|h| !matches!(h.name, "most_recent" | "palisade")) {
             return Err(unknown("hints"));
         }
         Ok(Self { spanset: spanset(tree, root, 0)? })

@@ -20,8 +20,8 @@ impl ScopedText {
 
     /// The caller's own text, where the scope is everything and so adds nothing; `None` for any other
     /// scope. To be called with a text that the reader took.
-    pub(crate) fn unrestricted(text: &str, scope: &ScopeMatchers) -> Option<Self> {
-        let whole = Self { text: text.to_owned(), selectors: 0, insertions: Vec::new() };
+    pub(crate) fn unrestricted(text: impl Into<String>, scope: &ScopeMatchers) -> Option<Self> {
+        let whole = Self { text: text.into(), selectors: 0, insertions: Vec::new() };
         scope.is_unrestricted().then_some(whole)
     }
 

@@ -5,7 +5,7 @@ use super::{Entry, hint, lex, parse, scope};
 use crate::lang::{Feature, Features, QueryErrorKind};
 use crate::limits::QueryLimits;
 use crate::span::Span;
-use crate::tenant::{Scope, ScopeMatchers, ScopeValue, Values};
+use crate::tenant::{SaltKey, Scope, ScopeMatchers, ScopeValue, Values};
 
 /// A scope of `tenants`, as `resource.tenant`.
 pub fn tenants(tenants: &[&str]) -> ScopeMatchers {
@@ -36,6 +36,8 @@ pub fn check_invariants(text: &str) {
     for entry in [Entry::Query, Entry::Metrics] {
         for features in [Features::NONE, all] {
             for scope_of in [tenants(&["acme"]), tenants(&["acme.books", "globex"])] {
+                let salted = scope_of.clone().salted(SaltKey::new(&[0; SaltKey::MIN_BYTES]));
+                check(text, entry, features, &limits, &salted);
                 check(text, entry, features, &limits, &scope_of);
             }
         }
@@ -97,13 +99,16 @@ fn check(text: &str, entry: Entry, features: Features, limits: &QueryLimits, of:
     assert!(super::chunk::agrees(scoped.as_str(), &tokens), "the two readings disagree");
 }
 
-/// The tokens' texts, without the `true` of `{ true }`, which scoping drops.
+/// The tokens' texts before any hints, without the `true` of `{ true }`: scoping drops that, and some hints.
 fn words(text: &str) -> Vec<&str> {
     let tokens =
         lex::lex(text, &QueryLimits { bytes: usize::MAX, tokens: usize::MAX, ..QueryLimits::default() });
     let mut words = Vec::new();
     for token in tokens.expect("tokens") {
         let word = token.span.of(text);
+        if word == "with" {
+            break;
+        }
         if word == "}" && matches!(words.as_slice(), [.., "{", "true"]) {
             words.pop();
         }

@@ -17,6 +17,7 @@ mod scan;
 pub mod scope;
 pub mod tag;
 pub mod tree;
+mod with;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod invariants;
@@ -27,5 +28,5 @@ pub use hint::hint;
 pub(crate) use literal::go as go_duration;
 pub use others::Others;
 pub use parse::{Entry, parse};
-pub use scope::{scope, scope_selector};
+pub use scope::{scope, scope_selector, unrestricted};
 pub use tag::{Tag, parse_tag};

@@ -7,10 +7,12 @@ use super::parse::{Entry, parse_tokens};
 use super::scan;
 use super::scope::{Comparison, Condition, Test};
 use super::tree::{Attribute, AttributeScope, FieldOp, NodeId, NodeKind, Static, Tree};
+use super::with;
 use crate::lang::core::emit::Emitted;
 use crate::lang::core::token::Token;
 use crate::lang::{Features, QueryError};
 use crate::limits::QueryLimits;
+use crate::tenant::Salt;
 
 /// What the caller's text said, and what was to be added.
 pub(super) struct Proof<'p, 'a> {
@@ -39,10 +41,13 @@ pub(super) fn prove(proof: &Proof<'_, '_>, output: &Emitted) -> Result<(), Query
     };
     let defect = |_| QueryError::defect("the scoped text could not be read again");
     let tokens = lex(&output.text, &limits).map_err(defect)?;
-    if !same_tokens(proof, output, &tokens) {
+    if !same_tokens((proof.text, proof.kept), output, &tokens) {
         return Err(QueryError::defect("the scoped text has other tokens than were sent"));
     }
     let tree = parse_tokens(&output.text, &tokens, proof.entry, proof.features, &limits).map_err(defect)?;
+    if !with::agree(proof.tree, &tree, proof.condition.salt.as_ref()) {
+        return Err(QueryError::defect("the scoped text has other hints than it should have"));
+    }
     if !same_tree(proof, &tree) {
         return Err(QueryError::defect("the scoped text says something else than was sent"));
     }
@@ -50,16 +55,55 @@ pub(super) fn prove(proof: &Proof<'_, '_>, output: &Emitted) -> Result<(), Query
     if scan::filters(&output.text, &proof.condition.text) != Some(filters) {
         return Err(QueryError::defect("a spanset filter of the scoped text lacks the scope"));
     }
+    if proof
+        .condition
+        .salt
+        .as_ref()
+        .is_some_and(|salt| !scan::ends_in(&output.text, with::SALT, salt.as_str()))
+    {
+        return Err(QueryError::defect("the scoped text lacks its salt"));
+    }
     if output.text.len() > chunk::BYTES && !chunk::agrees(&output.text, &tokens) {
         return Err(QueryError::defect("the scoped text reads differently in chunks"));
     }
     Ok(())
 }
 
+/// What there is to prove where there is no scope.
+pub(super) struct Unrestricted<'p, 'a> {
+    pub text: &'p str,
+    /// Its tokens, without hints that are dropped.
+    pub kept: &'p [Token<Kind>],
+    pub tree: &'p Tree<'a>,
+    pub salt: Option<Salt>,
+    pub entry: Entry,
+    pub features: Features,
+    pub limits: &'p QueryLimits,
+}
+
+/// Proves `output` of a caller who may see everything: his tokens and hints, and the salt.
+///
+/// # Errors
+/// `defect`, naming the step that failed.
+pub(super) fn prove_unrestricted(proof: &Unrestricted<'_, '_>, output: &Emitted) -> Result<(), QueryError> {
+    let limits = QueryLimits { bytes: usize::MAX, tokens: usize::MAX, ..*proof.limits };
+    let defect = |_| QueryError::defect("the text could not be read again");
+    let tokens = lex(&output.text, &limits).map_err(defect)?;
+    let tree = parse_tokens(&output.text, &tokens, proof.entry, proof.features, &limits).map_err(defect)?;
+    let salt = proof.salt.as_ref();
+    if !same_tokens((proof.text, proof.kept), output, &tokens) || !with::agree(proof.tree, &tree, salt) {
+        return Err(QueryError::defect("the text says something else than was sent"));
+    }
+    if output.text.len() > chunk::BYTES && !chunk::agrees(&output.text, &tokens) {
+        return Err(QueryError::defect("the text reads differently in chunks"));
+    }
+    Ok(())
+}
+
 /// Outside our insertions: the caller's tokens, in order, byte for byte.
-fn same_tokens(proof: &Proof<'_, '_>, output: &Emitted, tokens: &[Token<Kind>]) -> bool {
+fn same_tokens((text, kept): (&str, &[Token<Kind>]), output: &Emitted, tokens: &[Token<Kind>]) -> bool {
     let mut inserted = output.insertions.iter().peekable();
-    let mut kept = proof.kept.iter();
+    let mut kept = kept.iter();
     for token in tokens {
         while inserted.next_if(|i| i.to <= token.span.from).is_some() {}
         if let Some(insertion) = inserted.peek()
@@ -72,7 +116,7 @@ fn same_tokens(proof: &Proof<'_, '_>, output: &Emitted, tokens: &[Token<Kind>]) 
         }
         let same = kept
             .next()
-            .is_some_and(|k| k.kind == token.kind && k.span.of(proof.text) == token.span.of(&output.text));
+            .is_some_and(|k| k.kind == token.kind && k.span.of(text) == token.span.of(&output.text));
         if !same {
             return false;
         }
@@ -84,9 +128,6 @@ fn same_tokens(proof: &Proof<'_, '_>, output: &Emitted, tokens: &[Token<Kind>]) 
 /// here recurses with the text.
 fn same_tree(proof: &Proof<'_, '_>, out: &Tree<'_>) -> bool {
     let input = proof.tree;
-    if input.hints != out.hints {
-        return false;
-    }
     let comparisons = &proof.condition.comparisons;
     let is_fence = |id: NodeId| matches!(out.kind(id), NodeKind::Filter(Some(condition)) if is_scope(out, *condition, comparisons));
     let mut pairs =

@@ -56,6 +56,16 @@ pub(super) fn filters(text: &str, condition: &str) -> Option<usize> {
     (!begins && call == 0 && open == 0).then_some(found)
 }
 
+/// Whether `text` ends in the hint of this name and value, which is the last of its list.
+pub(super) fn ends_in(text: &str, name: &str, value: &str) -> bool {
+    let quoted = format!("\"{value}\"");
+    let mut rest = Some(text);
+    for word in [")", &quoted, "=", name] {
+        rest = rest.and_then(|rest| rest.trim_end_matches(' ').strip_suffix(word));
+    }
+    rest.is_some_and(|rest| rest.trim_end_matches(' ').ends_with(['(', ',']))
+}
+
 struct Scan<'a> {
     rest: &'a [u8],
 }
@@ -135,7 +145,22 @@ impl Scan<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::filters;
+    use super::{ends_in, filters};
+
+    #[test]
+    fn the_last_hint_is_found() {
+        for (text, found) in [
+            (r#"{} with(salt="x")"#, true),
+            (r#"{} with ( a = 1, salt  =   "x"  ) "#, true),
+            (r#"{} with(salt="y")"#, false),
+            (r#"{} with(salt="x", a=1)"#, false),
+            (r#"{} with(nosalt="x")"#, false),
+            (r#"{} with(salt="x") with(a=1)"#, false),
+            (r#"salt="x")"#, false),
+        ] {
+            assert_eq!(ends_in(text, "salt", "x"), found, "{text}");
+        }
+    }
 
     const T: &str = r#"resource.tenant = "a""#;
 

@@ -12,14 +12,15 @@
 use super::layout;
 use super::lex::{Kind, lex};
 use super::parse::{Entry, parse_tokens};
-use super::prove::{Proof, prove};
+use super::prove::{Proof, Unrestricted, prove, prove_unrestricted};
 use super::tree::{FieldOp, Tree};
+use super::with;
 use crate::lang::core::emit::{Insertion, emit};
 use crate::lang::core::quote::{push_pattern, push_quoted};
 use crate::lang::core::token::Token;
 use crate::lang::{Feature, Features, QueryError, ScopedText};
 use crate::limits::QueryLimits;
-use crate::tenant::{ScopeMatcher, ScopeMatchers};
+use crate::tenant::{Salt, ScopeMatcher, ScopeMatchers};
 use std::borrow::Cow;
 
 /// Scopes `text`, which must be an `entry`.
@@ -54,12 +55,46 @@ fn scope_with(
     // Before anything is written: so many copies of a long scope would be large.
     check_scoped_bytes(filters.saturating_mul(condition.text.len()), most)?;
 
-    let kept = without_true(&tokens, &tree);
-    let insertions = insertions(&tokens, &tree, condition);
+    let kept = kept(&tokens, &tree);
+    let mut insertions = insertions(&tokens, &tree, condition);
+    insertions.extend(salt_insertion(&kept, &tree, condition.salt.as_ref()));
     let emitted = layout::lay_out(emit(text, &kept, &insertions))?;
     check_scoped_bytes(emitted.text.len(), most)?;
     prove(&Proof { text, kept: &kept, tree: &tree, condition, entry, features, limits }, &emitted)?;
     Ok(ScopedText::proven(emitted.text, filters, emitted.insertions))
+}
+
+/// `text` of a caller who may see everything: without a scope, but with the salt that everything has, too.
+///
+/// # Errors
+/// As [`scope`], but for what shared traces forbid.
+pub fn unrestricted(
+    text: &str,
+    entry: Entry,
+    features: Features,
+    limits: &QueryLimits,
+    matchers: &ScopeMatchers,
+) -> Result<ScopedText, QueryError> {
+    let tokens = lex(text, limits)?;
+    let tree = parse_tokens(text, &tokens, entry, features, limits)?;
+    let mut kept = tokens.clone();
+    kept.truncate(tree.sites.hints.lists.first().copied().unwrap_or(tokens.len()));
+    kept.extend(tree.sites.hints.kept(&tokens, &tree));
+    let salt = matchers.salt();
+    let insertions: Vec<_> = salt_insertion(&kept, &tree, salt.as_ref()).into_iter().collect();
+    let emitted = layout::lay_out(emit(text, &kept, &insertions))?;
+    check_scoped_bytes(emitted.text.len(), limits.scoped_traceql_bytes)?;
+    prove_unrestricted(
+        &Unrestricted { text, kept: &kept, tree: &tree, salt, entry, features, limits },
+        &emitted,
+    )?;
+    ScopedText::unrestricted(emitted.text, matchers).ok_or_else(|| QueryError::defect("a scope is left out"))
+}
+
+/// The salt's, after what is kept.
+fn salt_insertion(kept: &[Token<Kind>], tree: &Tree<'_>, salt: Option<&Salt>) -> Option<Insertion<'static>> {
+    let list = tree.hints().iter().any(|hint| with::is_kept(hint.name) == Some(true));
+    Some(with::insertion(salt?, kept.len(), list))
 }
 
 /// The scope alone: `{ T }`.
@@ -100,6 +135,8 @@ pub(super) struct Condition {
     pub text: String,
     /// Its comparisons, in order.
     pub comparisons: Vec<Comparison>,
+    /// The scope's salt.
+    pub salt: Option<Salt>,
 }
 
 /// What the scope requires of one attribute.
@@ -127,7 +164,8 @@ impl Condition {
     /// `shown` is for searches. From `resource.tenant = "a"` alone Tempo shows `a` for a list that has
     /// it, too; asked for any value as well, it shows the whole list, and the answer's cut drops it.
     pub(super) fn new(matchers: &ScopeMatchers, shown: bool) -> Result<Self, QueryError> {
-        let mut condition = Self { text: String::with_capacity(64), comparisons: Vec::new() };
+        let mut condition =
+            Self { text: String::with_capacity(64), comparisons: Vec::new(), salt: matchers.salt() };
         for matcher in matchers.iter() {
             let comparison = Comparison::new(matcher)?;
             let shown = shown.then(|| Comparison { name: comparison.name.clone(), test: Test::Shown });
@@ -186,19 +224,22 @@ impl Comparison {
     }
 }
 
-/// The tokens without the `true` of each `{ true }`.
-fn without_true<'t>(tokens: &'t [Token<Kind>], tree: &Tree<'_>) -> Cow<'t, [Token<Kind>]> {
+/// The tokens without the `true` of each `{ true }`, and without hints that are dropped.
+fn kept<'t>(tokens: &'t [Token<Kind>], tree: &Tree<'_>) -> Cow<'t, [Token<Kind>]> {
+    let hints = &tree.sites.hints;
     let mut drops = tree.sites.filters.iter().filter(|f| f.empty && f.close > f.open + 1).peekable();
-    if drops.peek().is_none() {
+    if drops.peek().is_none() && hints.lists.is_empty() {
         return Cow::Borrowed(tokens);
     }
+    let end = hints.lists.first().copied().unwrap_or(tokens.len());
     let mut kept = Vec::with_capacity(tokens.len());
-    for (index, token) in tokens.iter().enumerate() {
+    for (index, token) in tokens.iter().enumerate().take(end) {
         match drops.next_if(|f| f.open + 1 == index) {
             Some(_) => {}
             None => kept.push(*token),
         }
     }
+    kept.extend(hints.kept(tokens, tree));
     Cow::Owned(kept)
 }
 

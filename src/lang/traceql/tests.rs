@@ -5,9 +5,10 @@ use super::intrinsic::Intrinsic;
 use super::invariants::{check_invariants, tenants};
 use super::lex::lex;
 use super::tree::{Attribute, AttributeScope, NodeKind, Static};
-use super::{Entry, chunk, parse, scope, scope_selector};
+use super::{Entry, chunk, parse, scope, scope_selector, unrestricted};
 use crate::lang::{Feature, Features, QueryErrorKind, corpus_tests};
 use crate::limits::QueryLimits;
+use crate::tenant::{SaltKey, Scope, ScopeMatchers};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,77 @@ fn a_scope_of_1024_tenants_is_laid_out() {
     let scoped =
         scope("{ .a } && { .b }", Entry::Query, Features::NONE, &limits(), &tenants(&names)).unwrap();
     assert_eq!(scoped.selectors(), 3);
+}
+
+/// What `text` becomes with a salt, and the salt.
+fn salted(text: &str, entry: Entry, of: &ScopeMatchers) -> (String, String) {
+    let of = of.clone().salted(SaltKey::new(&[7; SaltKey::MIN_BYTES]));
+    let salt = of.salt().unwrap().as_str().to_owned();
+    let scoped = match of.is_unrestricted() {
+        true => unrestricted(text, entry, Features::NONE, &limits(), &of).unwrap(),
+        false => scope(text, entry, Features::NONE, &limits(), &of).unwrap(),
+    };
+    (scoped.into_string(), salt)
+}
+
+#[test]
+fn atk_61_every_text_ends_in_the_salt_of_its_scope() {
+    let everyone = Scope::unrestricted().in_labels(|_| None).unwrap();
+    for (entry, text, hints) in [
+        (Entry::Query, "{ .a }", ""),
+        (Entry::Query, "{}", ""),
+        (Entry::Query, "({ .a } | count() > 1) && ({ .b }) with(sample=0.1)", ""),
+        (Entry::Query, "{ .a } with ( most_recent = true )", "most_recent = true, "),
+        (
+            Entry::Query,
+            "{ .a } with(exemplars=1) with(most_recent=true, exemplars=2)",
+            "most_recent=true, exemplars=2, ",
+        ),
+        (Entry::Metrics, "{} | rate() with(exemplars=5) with(sample=true)", ""),
+        (
+            Entry::Metrics,
+            "{} | rate() with(sample=true,exemplars=5, debug=true , most_recent=false)",
+            "exemplars=5 , most_recent=false, ",
+        ),
+        (Entry::Metrics, "{} | rate() | topk(3) with(palisade=\"mine\", exemplars=5)", "exemplars=5, "),
+    ] {
+        let plain = |of: &ScopeMatchers| match of.is_unrestricted() {
+            true => unrestricted(text, entry, Features::NONE, &limits(), of).unwrap(),
+            false => scope(text, entry, Features::NONE, &limits(), of).unwrap(),
+        };
+        for of in [tenants(&["acme"]), tenants(&["acme", "globex"]), everyone.clone()] {
+            let (sent, salt) = salted(text, entry, &of);
+            let list = sent.split_once("with").unwrap().1.replace(' ', "");
+            assert_eq!(list, format!("({hints}palisade=\"{salt}\")").replace(' ', ""), "{sent}");
+            assert_eq!(sent.matches("with").count(), 1, "{sent}");
+            assert!(!sent.contains("sample") && !sent.contains("mine"), "{sent}");
+            // Without a salt there are the kept hints alone.
+            let plain = plain(&of);
+            assert_eq!(plain.as_str().contains("with"), !hints.is_empty(), "{}", plain.as_str());
+            assert!(sent.starts_with(plain.as_str().trim_end_matches([')', ' '])), "{sent}");
+            assert_eq!(plain.selectors() == 0, of.is_unrestricted());
+        }
+    }
+}
+
+#[test]
+fn a_long_text_has_its_salt_too() {
+    for bytes in 700..1100 {
+        let text = format!("{{ .a = \"{}\" }} with(exemplars=1)", "x".repeat(bytes));
+        let (sent, salt) = salted(&text, Entry::Query, &tenants(&["a"]));
+        let tokens = lex(&sent, &limits()).unwrap();
+        assert!(chunk::agrees(&sent, &tokens) && sent.contains(&format!("\"{salt}\"")), "{sent}");
+    }
+}
+
+#[test]
+fn exemplars_are_capped() {
+    let asked = |n: usize| {
+        let text = format!("{{}} | rate() with(exemplars={n})");
+        scope(&text, Entry::Metrics, Features::NONE, &limits(), &tenants(&["a"])).err().map(|e| e.kind)
+    };
+    assert_eq!(asked(1000), None);
+    assert_eq!(asked(1001), Some(QueryErrorKind::Limit));
 }
 
 /// Fragments that mean something somewhere.

@@ -52,6 +52,8 @@ pub(super) struct Sites {
     pub fences: Vec<usize>,
     /// What reads other tenants' spans of a shared trace.
     pub shared: Vec<Span>,
+    /// The hints.
+    pub hints: super::with::Site,
 }
 
 /// The tokens of one spanset filter.
@@ -380,7 +382,7 @@ pub enum MetricsFunction {
 /// `name=value` in `with(…)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hint<'a> {
-    /// The name: one of those allowed.
+    /// The name: one of those that are known.
     pub name: &'a str,
     /// The value.
     pub value: Static<'a>,
@@ -410,7 +412,7 @@ impl<'a> Tree<'a> {
         self.lists.get(list.from as usize..list.to as usize).unwrap_or(&[])
     }
 
-    /// The hints in order.
+    /// The hints of the last list, in order: it replaces those before it.
     pub fn hints(&self) -> &[Hint<'a>] {
         &self.hints
     }

@@ -79,7 +79,7 @@ type language struct {
 var languages = map[string]language{
 	"promql":  {parsePromQL, stripPromQL, func(*node) {}},
 	"logql":   {parseLogQL, stripLogQL, func(*node) {}},
-	"traceql": {parseTraceQL, stripTraceQL, dropLeadingTrue},
+	"traceql": {parseTraceQL, stripTraceQL, normalTraceQL},
 }
 
 // judge parses the query and its scoped form, and compares the two.

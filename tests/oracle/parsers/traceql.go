@@ -148,6 +148,31 @@ func isAnd(n *node) bool {
 	return n.kind == "BinaryOperation" && equal(n.get("Op"), read(reflect.ValueOf(traceql.OpAnd)))
 }
 
+// normalTraceQL takes away what says the same with and without a scope.
+func normalTraceQL(tree *node) {
+	dropLeadingTrue(tree)
+	dropHints(tree)
+}
+
+// dropHints leaves the hints that are kept: sampling and what needs a switch of Tempo's is dropped.
+func dropHints(tree *node) {
+	hints := tree.get("Hints")
+	if hints == nil {
+		return
+	}
+	list := hints.get("Hints")
+	var kept []part
+	for _, hint := range list.parts {
+		if name := hint.node.get("Name").text; name == `"most_recent"` || name == `"exemplars"` {
+			kept = append(kept, hint)
+		}
+	}
+	list.parts = kept
+	if len(kept) == 0 {
+		tree.remove("Hints")
+	}
+}
+
 // dropLeadingTrue takes `{ true } |` from pipelines, where it changes nothing: there the scope was put before
 // what a caller wrote. That no pipeline lacks it was counted before.
 func dropLeadingTrue(tree *node) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -137,6 +138,11 @@ func (n *node) set(name string, to *node) {
 		}
 	}
 	n.parts = append(n.parts, part{name, to})
+}
+
+// remove takes the part of that name away.
+func (n *node) remove(name string) {
+	n.parts = slices.DeleteFunc(n.parts, func(p part) bool { return p.name == name })
 }
 
 // walk visits n and what is below it, parents first.

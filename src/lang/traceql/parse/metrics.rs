@@ -2,6 +2,7 @@
 
 use super::super::lex::Kind;
 use super::super::tree::{FieldOp, Hint, List, MetricsFunction, NodeId, NodeKind, Static};
+use super::super::with;
 use super::{Class, Cursor, Parser, field};
 use crate::lang::QueryError;
 use crate::lang::core::token::shortened;
@@ -269,23 +270,29 @@ impl<'a> Parser<'a> {
 
     /// `with(name=value, …)`.
     pub(super) fn with_hints(&mut self, c: &mut Cursor<'_>) -> Result<(), QueryError> {
+        // A list replaces those before it.
+        self.hints.clear();
+        self.sites.hints.hints.clear();
+        self.sites.hints.lists.push(c.index());
         c.bump();
         c.expect(Kind::OpenParen, "`(`")?;
         loop {
+            let from = c.index();
             let token = c.expect(Kind::Word, "a hint")?;
             let name = self.word(token);
-            if !matches!(name, "most_recent" | "exemplars") {
-                return Err(QueryError::unsupported(
-                    token.span,
-                    format!(
-                        "hint `{}` is not supported, only most_recent and exemplars are",
-                        shortened(name)
-                    ),
-                ));
+            if with::is_kept(name).is_none() {
+                let message = format!("hint `{}` is not known", shortened(name));
+                return Err(QueryError::unsupported(token.span, message));
             }
             c.expect(Kind::Eq, "`=`")?;
             let (value, _) = self.opt_static(c)?.ok_or_else(|| c.unexpected("the hint's value"))?;
+            if name == "exemplars"
+                && matches!(value, Static::Integer(n) if usize::try_from(n).is_ok_and(|n| n > with::MAX_EXEMPLARS))
+            {
+                return Err(QueryError::limit("exemplars", with::MAX_EXEMPLARS, Some(c.before())));
+            }
             self.hints.push(Hint { name, value });
+            self.sites.hints.hints.push((from, c.index()));
             if c.eat(Kind::Comma).is_none() {
                 break;
             }
