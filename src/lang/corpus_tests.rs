@@ -1,14 +1,15 @@
 //! Runs `tests/corpus/LANGUAGE/*.case`: one case a file.
 //!
 //! A file has sections, each begun by a line `-- NAME … --`: `query`; optionally `entry` and `features`
-//! (one a line); `scope LABEL=VALUE[,VALUE…]…` without a body; and last what is expected: `scoped`, or
-//! `refused KIND` with a part of the message, or of nothing. A text's last line feed is not part of it.
+//! (one a line); `scope LABEL=VALUE[,VALUE…]…` without a body, or `salted scope …` for one with a salt; and last what
+//! is expected: `scoped`, with `SALT` for the salt, or `refused KIND` with a part of the message, or of nothing. A
+//! text's last line feed is not part of it.
 //! With `PALISADE_UPDATE=1` the last section is rewritten from what happens.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::{Feature, Features, QueryError, ScopedText};
 use crate::limits::QueryLimits;
-use crate::tenant::{Scope, ScopeMatchers, ScopeValue, Values};
+use crate::tenant::{SaltKey, Scope, ScopeMatchers, ScopeValue, Values};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -22,6 +23,7 @@ pub(super) struct Case {
     /// The backend's features.
     pub features: Features,
     scope: String,
+    salted: bool,
     expected: Expected,
 }
 
@@ -58,6 +60,10 @@ impl Case {
                     case.features = body.lines().map(|f| f.parse::<Feature>().unwrap()).collect();
                 }
                 ("scope", dimensions) => case.scope = dimensions.to_owned(),
+                ("salted", rest) => {
+                    case.salted = true;
+                    case.scope = rest.strip_prefix("scope").expect("a scope").trim().to_owned();
+                }
                 ("scoped", "") => case.expected = Expected::Scoped(body),
                 ("refused", kind) => case.expected = Expected::Refused { kind: kind.to_owned(), part: body },
                 _ => panic!("unknown section `{name}`"),
@@ -68,13 +74,19 @@ impl Case {
 
     /// The scope of the case.
     pub fn scope(&self) -> ScopeMatchers {
-        matchers(&self.scope)
+        assert!(self.salted || !self.scope.is_empty(), "a scope");
+        matchers(&self.scope).salted(key().filter(|_| self.salted))
+    }
+
+    /// `text` with `SALT` in place of the salt.
+    fn shown(&self, text: &str) -> String {
+        self.scope().salt().map_or_else(|| text.to_owned(), |salt| text.replace(salt.as_str(), "SALT"))
     }
 
     /// What is wrong, if anything.
     fn complaint(&self, outcome: &Result<ScopedText, QueryError>) -> Option<String> {
         let right = match (&self.expected, outcome) {
-            (Expected::Scoped(text), Ok(scoped)) => text == scoped.as_str(),
+            (Expected::Scoped(text), Ok(scoped)) => *text == self.shown(scoped.as_str()),
             (Expected::Refused { kind, part }, Err(error)) => {
                 kind == error.kind.name() && error.message.contains(part.as_str())
             }
@@ -84,14 +96,25 @@ impl Case {
     }
 }
 
-/// A scope from `LABEL=VALUE[,VALUE…] …`, each label standing for a dimension of its own name.
+/// The key of salts in tests.
+pub(super) fn key() -> Option<SaltKey> {
+    SaltKey::new(&[7; SaltKey::MIN_BYTES])
+}
+
+/// As [`matchers`], with a salt.
+pub(super) fn salted(text: &str) -> ScopeMatchers {
+    matchers(text).salted(key())
+}
+
+/// A scope from `LABEL=VALUE[,VALUE…] …`, each label standing for a dimension of its own name; everything, if the text
+/// is empty.
 pub(super) fn matchers(text: &str) -> ScopeMatchers {
     let pairs: Vec<_> = text.split_whitespace().map(|d| d.split_once('=').expect("LABEL=VALUE")).collect();
     let dimensions = pairs.iter().map(|(label, values)| {
         let values = values.split(',').map(|v| ScopeValue::parse(v).unwrap()).collect();
         ((*label).to_owned(), Values::new(values).unwrap())
     });
-    let scope = Scope::new(dimensions.collect()).expect("a scope");
+    let scope = Scope::new(dimensions.collect()).unwrap_or_else(Scope::unrestricted);
     scope.in_labels(|dimension| pairs.iter().map(|(label, _)| *label).find(|l| *l == dimension)).unwrap()
 }
 
@@ -144,7 +167,7 @@ fn updated(file: &str, outcome: &Result<ScopedText, QueryError>) -> String {
     let start = ["-- scoped --\n", "-- refused "].iter().filter_map(|h| file.find(h)).min();
     let mut text = file.get(..start.unwrap_or(file.len())).unwrap_or_default().to_owned();
     match outcome {
-        Ok(scoped) => writeln!(text, "-- scoped --\n{}", scoped.as_str()),
+        Ok(scoped) => writeln!(text, "-- scoped --\n{}", Case::read(file).shown(scoped.as_str())),
         Err(error) => writeln!(text, "-- refused {} --\n{}", error.kind, error.message),
     }
     .unwrap();

@@ -16,7 +16,7 @@ const SILENCES: &str = "/api/v2/silences";
 /// # Errors
 /// As [`super::scope`].
 pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
-    let Drafting { asked, matchers, .. } = of;
+    let Drafting { asked, matchers, limits, .. } = of;
     let owned = matchers.clone();
     let row = || super::draft(of);
     Ok(match filter {
@@ -38,15 +38,18 @@ pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
             let calls = vec![silence(id, Sending::Get), silence(id, Sending::Delete)];
             Asking::Calls(calls, Cut::SilenceExpired { owned })
         }
-        Filter::SilenceWrite => write(asked.body.as_deref().unwrap_or_default(), matchers)?,
+        Filter::SilenceWrite => {
+            write(asked.body.as_deref().unwrap_or_default(), matchers, limits.parameter_pairs)?
+        }
         _ => return Err(Rejection::Defect("no endpoint of Alertmanager".into())),
     })
 }
 
 /// A silence made, or changed: then the one that it changes is looked at first. Between the look and the
 /// change, only who may change it already can: ids are random, and stay with their owner.
-fn write(body: &[u8], matchers: &ScopeMatchers) -> Result<Asking, Rejection> {
+fn write(body: &[u8], matchers: &ScopeMatchers, most: usize) -> Result<Asking, Rejection> {
     let mut posted = Silence::read(body)?;
+    posted.guard(most)?;
     posted.own(matchers)?;
     let looked_at = match posted.id() {
         Some(changed) => Some(silence(id(changed)?, Sending::Get)),

@@ -14,6 +14,13 @@ use serde::{Deserialize, Serialize};
 /// `pkg/storage/stores/index/seriesvolume/volume.go`).
 pub(super) const EVERYTHING: &str = "{}";
 
+/// Whether the list of selectors for `series` is a lone `{}`, which Loki takes for none: the same text may be there
+/// several times, and have spaces, but no other white space (`ParseSeriesQuery` in `pkg/loghttp/series.go`).
+pub(super) fn is_no_selector(given: &[&str]) -> bool {
+    let Some((first, others)) = given.split_first() else { return false };
+    others.iter().all(|other| other == first) && first.bytes().filter(|b| *b != b' ').eq(*b"{}")
+}
+
 /// What Loki takes out of a selector before it looks for streams (`cleanMatchers` in
 /// `pkg/storage/stores/shipper/indexshipper/tsdb/index_client.go`).
 const NO_LABELS: [&str; 2] = ["__name__", "__cortex_shard__"];

@@ -405,12 +405,12 @@ fn at_most(name: &'static str, value: &str, max: u64) -> Result<String, Rejectio
     Ok(number.to_string())
 }
 
-/// Each selector of the list `name`, scoped. A lone `{}` counts as none: Loki's `series` reads it as
-/// every stream (`pkg/loghttp/series.go`), and Prometheus refuses it.
+/// Each selector of the list `name`, scoped. To Loki's `series` a lone `{}` is none, and reads every stream
+/// ([`loki::is_no_selector`]); Prometheus refuses it.
 fn selectors(text: Text, name: &'static str, of: Drafting<'_>) -> Result<Vec<Argument>, Rejection> {
     let Drafting { backend, asked, matchers, limits, memory } = of;
     let given: Vec<&str> = asked.parameters.list(name).collect();
-    if backend.kind == Kind::Loki && given.len() == 1 && given.iter().all(|s| is_everything(s)) {
+    if backend.kind == Kind::Loki && loki::is_no_selector(&given) {
         return Ok(Vec::new());
     }
     let scoped = |query: &str| text::scope_text(text, query, backend, matchers, limits, memory);

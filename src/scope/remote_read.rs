@@ -41,11 +41,17 @@ pub(super) fn asking(asked: &Asked, owned: &ScopeMatchers, limits: &Limits) -> R
     };
     request.accepted_response_types = vec![if accept == Accept::ReadChunks { CHUNKS } else { SAMPLES }];
     let scope: Vec<LabelMatcher> = owned.iter().map(matcher).collect();
-    // Storage finds nothing for no matcher (`PostingsForMatchers` in `tsdb/querier.go`); the scope would be one.
+    // To storage no matcher finds nothing, and one alone without name and value finds everything
+    // (`PostingsForMatchers` in `tsdb/querier.go` of Prometheus 3.16). With the scope they would not be alone.
     if let Some(first) = scope.first() {
         let nothing = LabelMatcher { kind: EQUAL, name: first.name.clone(), value: String::new() };
-        let empty = request.queries.iter_mut().filter(|query| query.matchers.is_empty());
-        empty.for_each(|query| query.matchers.push(nothing.clone()));
+        for query in &mut request.queries {
+            match query.matchers.as_slice() {
+                [] => query.matchers.push(nothing.clone()),
+                [only] if is_everything(only) => query.matchers.clear(),
+                _ => {}
+            }
+        }
     }
     let mut scoped = request.clone();
     for query in &mut scoped.queries {
@@ -86,10 +92,25 @@ fn read(body: &[u8], limits: &Limits) -> Result<ReadRequest, Rejection> {
     if matchers().any(|m| operator(m.kind).is_none()) {
         return Err(Rejection::Malformed("a matcher is of an unknown type"));
     }
+    // Beside others it is an error, but only where the others find something: be it another's.
+    if request
+        .queries
+        .iter()
+        .any(|query| query.matchers.len() > 1 && query.matchers.iter().any(is_everything))
+    {
+        return Err(Rejection::Malformed(
+            "a matcher without name and value must be the only one of its query",
+        ));
+    }
     if matchers().any(|m| m.kind >= PATTERN && nullable::is_malformed(m.value.as_bytes())) {
         return Err(Rejection::Malformed("a matcher's pattern is malformed"));
     }
     Ok(request)
+}
+
+/// Whether `matcher` is what storage keeps all series under, whatever its operator.
+fn is_everything(matcher: &LabelMatcher) -> bool {
+    matcher.name.is_empty() && matcher.value.is_empty()
 }
 
 fn operator(kind: i32) -> Option<&'static str> {

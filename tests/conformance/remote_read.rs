@@ -16,7 +16,7 @@ const NOT_EQUAL: u8 = 1;
 const PATTERN: u8 = 2;
 
 /// What is asked; each list of matchers is a query.
-const CASES: [(&str, &[&[Matcher]]); 9] = [
+const CASES: [(&str, &[&[Matcher]]); 10] = [
     ("one metric", &[&[("__name__", EQUAL, "canary")]]),
     ("a pattern", &[&[("__name__", PATTERN, "http_.*|up")]]),
     (
@@ -25,6 +25,7 @@ const CASES: [(&str, &[&[Matcher]]); 9] = [
     ),
     ("everything", &[&[("__name__", PATTERN, ".+")]]),
     ("without matchers", &[&[]]),
+    ("a matcher without name and value", &[&[("", EQUAL, "")], &[("__name__", EQUAL, "up")]]),
     ("another tenant's", &[&[("__name__", EQUAL, "canary"), ("tenant", EQUAL, "initech-press")]]),
     ("all but the own", &[&[("__name__", EQUAL, "canary"), ("tenant", NOT_EQUAL, "acme-books")]]),
     ("without a tenant", &[&[("__name__", EQUAL, "canary"), ("tenant", EQUAL, "")]]),
@@ -53,6 +54,14 @@ pub fn run(world: &World, only: &str, report: &mut Report) {
     }
     for (name, body) in [
         ("ATK-0K a remote read that is not compressed", read_request(&[&[]], false, world.start)),
+        (
+            "ATK-60 a matcher without name and value beside another's",
+            block(&read_request(
+                &[&[("note", EQUAL, "canary-globex-lit"), ("", EQUAL, "")]],
+                false,
+                world.start,
+            )),
+        ),
         (
             "ATK-56 a pattern that is none",
             block(&read_request(&[&[("a", PATTERN, "(")]], false, world.start)),

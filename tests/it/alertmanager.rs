@@ -113,6 +113,25 @@ async fn a_silence_that_is_made_gets_the_scope() {
     assert_eq!(serde_json::from_str::<Value>(&received.body).unwrap(), posted);
 }
 
+/// ATK-6C: the backend's guard against silencing everything is kept on the caller's own matchers.
+#[tokio::test]
+async fn atk_6c_a_silence_of_everything_is_refused_and_nothing_is_sent() {
+    let proxy = Proxy::start().await;
+    let pattern = |value: &str| json!({ "isEqual": true, "isRegex": true, "name": "job", "value": value });
+    for (status, matchers) in [
+        (422, json!([])),
+        (400, json!([pattern(".*")])),
+        (400, json!([matcher("x", "", true)])),
+        (400, json!([pattern("a?"), matcher("x", "", true)])),
+        (413, json!(vec![matcher("x", "y", true); 257])),
+        (413, json!(vec![matcher("x", "y", true); 5_000])),
+    ] {
+        let got = post(&proxy, &silence(matchers.clone()).to_string()).await;
+        assert_eq!(got.status, status, "{}", got.text());
+    }
+    assert!(reached(&proxy).is_empty());
+}
+
 /// ATK-50: whoever's silence it is, and whoever's it would be.
 #[tokio::test]
 async fn atk_50_only_an_own_silence_is_shown_changed_or_expired() {

@@ -153,6 +153,13 @@ async fn atk_06_federation_is_scoped_selector_by_selector_and_text() {
         assert!(received.line.starts_with("GET /federate?"));
         assert_eq!(sent(&received), expected);
     }
+    // Alone, a matcher without name and value finds everything: here, all of the scope. Beside others it is an error
+    // where they find something, be it another's.
+    let everything = "/prometheus/federate?match[]={%22%22=%22%22}";
+    assert_eq!(proxy.get(everything).await.status, 200);
+    assert_eq!(sent(&proxy.prometheus.take_one()), [pair("match[]", SCOPE)]);
+    let beside = "/prometheus/federate?match[]={a=%22b%22,%22%22=%22%22}";
+    assert_eq!(proxy.get(beside).await.status, 400);
     for target in ["/prometheus/federate", "/prometheus/federate?match[]=%7B%20%7D"] {
         let nothing = proxy.get(target).await;
         assert_eq!((nothing.status, nothing.text().as_str()), (200, ""));

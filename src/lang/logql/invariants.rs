@@ -5,7 +5,7 @@ use super::lex::lex;
 use super::{Entry, parse, scope};
 use crate::lang::{Feature, Features, QueryErrorKind};
 use crate::limits::QueryLimits;
-use crate::tenant::{Scope, ScopeMatchers, ScopeValue, Values};
+use crate::tenant::{SaltKey, Scope, ScopeMatchers, ScopeValue, Values};
 
 /// Checks every invariant of the reader on `text`.
 ///
@@ -18,6 +18,7 @@ pub fn check_invariants(text: &str) {
             [Entry::Expression, Entry::LogQuery, Entry::Selector, Entry::Pasted, Entry::OneSelector];
         for entry in entries {
             scoping_is_sound(text, entry, &matchers(values));
+            scoping_is_sound(text, entry, &matchers(values).salted(SaltKey::new(&[7; SaltKey::MIN_BYTES])));
         }
     }
 }

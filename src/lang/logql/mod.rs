@@ -3,6 +3,7 @@
 //! The grammar is that of Loki 3.7. [`parse()`] gives a [`tree::Tree`] that can be evaluated; [`scope()`]
 //! puts a caller's scope into every stream selector of a text.
 
+mod demand;
 mod kind;
 pub mod lex;
 mod number;

@@ -1,9 +1,9 @@
 //! The proof that a scoped text says what the caller's said, with the scope at every selector.
 
+use super::demand::{Demands, Planned};
 use super::parse::{Entry, read};
 use super::scan;
-use super::scope::{Demand, Planned};
-use super::tree::Tree;
+use super::tree::{MatchOperator, Matcher, Tree};
 use crate::lang::core::emit::Emitted;
 use crate::lang::{Features, QueryError};
 use crate::limits::QueryLimits;
@@ -16,7 +16,7 @@ use crate::limits::QueryLimits;
 pub(super) fn prove(
     before: &Tree<'_>,
     plan: &[Planned],
-    demands: &[Demand<'_>],
+    demands: &Demands<'_>,
     emitted: &Emitted,
     entry: Entry,
     features: Features,
@@ -34,9 +34,10 @@ pub(super) fn prove(
         return Err(QueryError::defect("the number of selectors differs"));
     }
     for ((old, new), planned) in before.selectors().iter().zip(after.selectors()).zip(plan) {
-        let mut found = after.matchers(new).iter();
-        let scoped = planned.inserted(demands).all(|d| found.next().is_some_and(|m| d.is(m, planned.absent)));
-        if !scoped || found.as_slice() != before.matchers(old) {
+        let (own, mut found) = (before.matchers(old), after.matchers(new).iter());
+        let scoped = demands.inserted(planned).iter().all(|said| found.next().is_some_and(|m| said.is(m)));
+        let in_absent = old.absent != matches!(planned, Planned::Plain);
+        if !scoped || !in_absent || found.as_slice() != own || !keeps(own, planned, demands) {
             return Err(QueryError::defect("a selector lacks the scope, or its own matchers"));
         }
     }
@@ -44,6 +45,19 @@ pub(super) fn prove(
         return Err(QueryError::defect("the scanner finds a selector without the scope"));
     }
     Ok(())
+}
+
+/// Whether the caller's `own` matchers carry each dimension that `planned` leaves to them.
+fn keeps(own: &[Matcher<'_>], planned: &Planned, demands: &Demands<'_>) -> bool {
+    let Planned::Absent { kept } = planned else { return true };
+    kept.iter().all(|label| {
+        let values =
+            demands.dimensions().find(|(demand, _)| *demand.label == **label).map(|(_, values)| values);
+        let granted = |value: &[u8]| {
+            values.is_some_and(|values| std::str::from_utf8(value).is_ok_and(|value| values.contains(value)))
+        };
+        own.iter().any(|m| *m.label == **label && m.operator == MatchOperator::Equal && granted(&m.value))
+    })
 }
 
 #[cfg(test)]

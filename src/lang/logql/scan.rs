@@ -4,12 +4,15 @@
 //! is no comment in it, so anything that could begin one is a failure, as is all else that this scanner
 //! does not know.
 
-use super::scope::Demand;
+use super::demand::{Demand, Demands};
 
-/// How many stream selectors `text` has, if each carries the scope: our exact bytes directly after the
+/// What a selector begins with that reads nothing, whatever follows.
+const NOTHING: &str = r#"__nothing__=~".+",__nothing__!~".+","#;
+
+/// How many stream selectors `text` has, if each carries the scope and its salt: our exact bytes directly after the
 /// brace. Within `absent_over_time` a dimension may instead be carried by an equality with one of its
-/// values. `None` if one does not, or if the text is not understood.
-pub(super) fn scoped_selectors(text: &str, demands: &[Demand<'_>]) -> Option<usize> {
+/// values, and a selector may instead read nothing. `None` if one does not, or if the text is not understood.
+pub(super) fn scoped_selectors(text: &str, demands: &Demands<'_>) -> Option<usize> {
     let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
     let mut selectors = 0;
     // The last word, as long as nothing but parentheses and spaces stands after it.
@@ -50,16 +53,20 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Takes a selector, which must carry every demand.
-    fn selector(&mut self, absent: bool, demands: &[Demand<'_>]) -> Option<()> {
+    fn selector(&mut self, absent: bool, demands: &Demands<'_>) -> Option<()> {
         self.at += 1;
+        let reads_nothing = absent && self.text.get(self.at..)?.starts_with(NOTHING);
+        if reads_nothing {
+            self.at += NOTHING.len();
+        }
         let mut missing = Vec::new();
-        for demand in demands {
-            let bytes = if absent { &demand.absent } else { &demand.plain };
+        for demand in demands.iter().filter(|demand| !reads_nothing || demand.values.is_none()) {
+            let bytes = if absent { &demand.absent.text } else { &demand.plain.text };
             let rest = self.text.get(self.at..)?;
             match rest.strip_prefix(bytes.as_str()).and_then(|after| after.bytes().next()) {
                 Some(b',') => self.at += bytes.len() + 1,
                 Some(b'}') => self.at += bytes.len(),
-                _ if absent => missing.push(demand),
+                _ if absent && demand.values.is_some() => missing.push(demand),
                 _ => return None,
             }
         }
@@ -129,7 +136,7 @@ impl<'a> Scanner<'a> {
 /// Whether `name` and the literal's inside `value` say that the label is one of the demand's values.
 fn equals_one(name: &str, value: &str, demand: &Demand<'_>) -> bool {
     let label = name.trim_end_matches(' ').strip_suffix('=').map(|l| l.trim_matches(' '));
-    label == Some(&*demand.matcher.label) && demand.matcher.values.contains(value)
+    label == Some(demand.label) && demand.values.is_some_and(|values| values.contains(value))
 }
 
 #[cfg(test)]

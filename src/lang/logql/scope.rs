@@ -3,19 +3,19 @@
 //! The stream selector is the only place: a label filter of the pipeline can be bypassed by what the
 //! pipeline extracts, and nothing but stream selectors reads data (Loki 3.7, `pkg/logql`).
 
-use super::parse::{Entry, Read, can_be_pasted, read};
+use super::demand::{Demands, NOTHING, Planned, SALT, Said};
+use super::parse::{Entry, Read, read};
 use super::prove::prove;
 use super::tree::{MatchOperator, Matcher, Selector};
 use crate::lang::core::emit::{Emitted, Insertion, emit};
-use crate::lang::core::quote::{push_pattern, push_quoted};
 use crate::lang::{Features, QueryError, ReadText, ScopedText};
 use crate::limits::QueryLimits;
 use crate::span::Span;
-use crate::tenant::{ScopeMatcher, ScopeMatchers};
+use crate::tenant::ScopeMatchers;
 use std::borrow::Cow;
 
-/// Reads `text` and puts `scope` into each of its stream selectors. A text without one is passed as it
-/// is.
+/// Reads `text` and puts `scope`, and its salt if it has one, into each of its stream selectors. A text without one is
+/// passed as it is.
 ///
 /// # Errors
 /// What [`super::parse()`] refuses; `limit` if the scoped text is over `limits.scoped_logql_bytes`;
@@ -28,12 +28,13 @@ pub fn scope(
     scope: &ScopeMatchers,
 ) -> Result<ScopedText, QueryError> {
     let read = read(text, entry, features, limits)?;
-    let demands: Vec<Demand<'_>> = scope.iter().map(Demand::new).collect();
-    if entry == Entry::Pasted && !demands.iter().all(Demand::can_be_pasted) {
+    let demands = Demands::of(scope);
+    if entry == Entry::Pasted && !demands.can_be_pasted() {
         let span = Span::new(0, text.len());
         return Err(QueryError::unsupported(span, "the scope cannot be said here, name a narrower one"));
     }
-    let plan: Vec<Planned> = read.tree.selectors().iter().map(|s| planned(&read, s, &demands)).collect();
+    let plan = read.tree.selectors().iter().map(|s| planned(&read, s, &demands));
+    let plan = plan.collect::<Result<Vec<_>, _>>()?;
     let emitted = written(text, &read, &plan, &demands, limits)?;
     prove(&read.tree, &plan, &demands, &emitted, entry, features, limits)?;
     Ok(ScopedText::proven(emitted.text, plan.len(), emitted.insertions))
@@ -68,104 +69,50 @@ pub fn reread(
 /// # Errors
 /// `limit` and `defect` as for [`scope()`].
 pub fn scope_selector(scope: &ScopeMatchers, limits: &QueryLimits) -> Result<ScopedText, QueryError> {
-    let demands: Vec<Demand<'_>> = scope.iter().map(Demand::new).collect();
-    let inside = joined(demands.iter().map(|d| d.plain.as_str()));
+    let demands = Demands::of(scope);
+    let inside = joined(&demands.inserted(&Planned::Plain));
     let span = Span::new(1, 1 + inside.len());
     let emitted = Emitted { text: format!("{{{inside}}}"), insertions: vec![span] };
     if emitted.text.len() > limits.scoped_logql_bytes {
         return Err(over(limits));
     }
     let read = Read::of_empty_selector();
-    let plan = [Planned { absent: false, kept: Vec::new() }];
+    let plan = [Planned::Plain];
     prove(&read.tree, &plan, &demands, &emitted, Entry::Selector, Features::NONE, limits)?;
     Ok(ScopedText::proven(emitted.text, 1, emitted.insertions))
 }
 
-/// One dimension of the scope: what a selector must carry.
-pub(super) struct Demand<'s> {
-    /// The dimension.
-    pub matcher: &'s ScopeMatcher,
-    /// Its value as a pattern, escaped for RE2.
-    pub pattern: String,
-    /// The matcher's text: `tenant="a.b"`, or `tenant=~"a\\.b|c"`.
-    pub plain: String,
-    /// The matcher's text within `absent_over_time`, which would make a label of an equality.
-    pub absent: String,
-}
-
-impl<'s> Demand<'s> {
-    pub(super) fn new(matcher: &'s ScopeMatcher) -> Self {
-        let mut pattern = String::new();
-        for value in matcher.values.iter() {
-            if !pattern.is_empty() {
-                pattern.push('|');
-            }
-            push_pattern(&mut pattern, value.as_str());
-        }
-        let absent = said(&matcher.label, "=~", &pattern);
-        let plain = match matcher.values.single() {
-            Some(value) => said(&matcher.label, "=", value.as_str()),
-            None => absent.clone(),
-        };
-        Self { matcher, pattern, plain, absent }
+/// What `selector` gets.
+///
+/// `absent_over_time` makes labels of its equality matchers, and leaves out those of which it finds a second matcher
+/// (`absentLabels` in `pkg/logql/evaluator.go` of Loki 3.7). So no second one is put beside the caller's own equality.
+fn planned(read: &Read<'_>, selector: &Selector, demands: &Demands<'_>) -> Result<Planned, QueryError> {
+    if !selector.absent {
+        return Ok(Planned::Plain);
     }
-
-    /// Whether Loki may write it into a query of its own.
-    fn can_be_pasted(&self) -> bool {
-        let value = self.matcher.values.single().map_or(self.pattern.as_str(), |value| value.as_str());
-        can_be_pasted(&self.matcher.label, value.as_bytes())
+    let own = read.tree.matchers(selector);
+    let equal = |own: &&Matcher<'_>| own.operator == MatchOperator::Equal;
+    if let Some(ours) = own.iter().filter(equal).find(|own| [SALT, NOTHING].contains(&own.label)) {
+        let message = format!("`{}` cannot be asked for in `absent_over_time`", ours.label);
+        return Err(QueryError::unsupported(selector.at.0, message));
     }
-
-    /// Whether `found` is the matcher that stands for this dimension.
-    pub(super) fn is(&self, found: &Matcher<'_>, absent: bool) -> bool {
-        let (operator, value) = match self.matcher.values.single() {
-            Some(value) if !absent => (MatchOperator::Equal, value.as_str()),
-            _ => (MatchOperator::Match, self.pattern.as_str()),
-        };
-        *found.label == *self.matcher.label && found.operator == operator && *found.value == *value.as_bytes()
-    }
-}
-
-fn said(label: &str, operator: &str, value: &str) -> String {
-    let mut text = String::with_capacity(label.len() + operator.len() + value.len() + 2);
-    text.push_str(label);
-    text.push_str(operator);
-    push_quoted(&mut text, value);
-    text
-}
-
-/// What one selector gets.
-pub(super) struct Planned {
-    /// It is directly within `absent_over_time`.
-    pub absent: bool,
-    /// The dimensions, by index, that the caller's own matchers carry already: they are left alone.
-    pub kept: Vec<usize>,
-}
-
-impl Planned {
-    /// The demands that are inserted, in order.
-    pub(super) fn inserted<'d, 's>(&self, demands: &'d [Demand<'s>]) -> impl Iterator<Item = &'d Demand<'s>> {
-        demands.iter().enumerate().filter(|(index, _)| !self.kept.contains(index)).map(|(_, demand)| demand)
-    }
-}
-
-fn planned(read: &Read<'_>, selector: &Selector, demands: &[Demand<'_>]) -> Planned {
     let mut kept = Vec::new();
-    if selector.absent {
-        let own = read.tree.matchers(selector);
-        let carried = |d: &Demand<'_>| own.iter().any(|m| carries(m, d));
-        kept.extend(demands.iter().enumerate().filter(|(_, d)| carried(d)).map(|(index, _)| index));
+    for (demand, values) in demands.dimensions() {
+        let equal = own.iter().filter(equal).filter(|own| own.label == demand.label);
+        let granted = |value: &[u8]| std::str::from_utf8(value).is_ok_and(|value| values.contains(value));
+        if equal.clone().any(|own| !granted(&own.value)) {
+            return Ok(Planned::Nothing);
+        }
+        // Spelled so that the separate scanner recognises it, too.
+        if equal.clone().any(|own| matches!(own.value, Cow::Borrowed(_))) {
+            kept.push(demand.label.to_owned());
+        } else if equal.clone().next().is_some() {
+            let message =
+                format!("write the value of `{}` without escapes in `absent_over_time`", demand.label);
+            return Err(QueryError::unsupported(selector.at.0, message));
+        }
     }
-    Planned { absent: selector.absent, kept }
-}
-
-/// Whether the caller's own matcher names one value of the scope, spelled without escapes so that the
-/// separate scanner recognises it, too.
-fn carries(own: &Matcher<'_>, demand: &Demand<'_>) -> bool {
-    let Cow::Borrowed(value) = own.value else { return false };
-    *own.label == *demand.matcher.label
-        && own.operator == MatchOperator::Equal
-        && std::str::from_utf8(value).is_ok_and(|value| demand.matcher.values.contains(value))
+    Ok(Planned::Absent { kept })
 }
 
 /// The tokens of `text` with the insertions, under the cap.
@@ -173,17 +120,16 @@ fn written(
     text: &str,
     read: &Read<'_>,
     plan: &[Planned],
-    demands: &[Demand<'_>],
+    demands: &Demands<'_>,
     limits: &QueryLimits,
 ) -> Result<Emitted, QueryError> {
-    let usual = inside(demands.iter().map(|d| d.plain.as_str()));
+    let usual = inside(&demands.inserted(&Planned::Plain));
     let mut insertions = Vec::with_capacity(plan.len());
     let mut added = 0;
     for (planned, opening) in plan.iter().zip(&read.openings) {
-        let text = if planned.absent {
-            Cow::Owned(inside(planned.inserted(demands).map(|d| d.absent.as_str())))
-        } else {
-            Cow::Borrowed(usual.as_str())
+        let text = match planned {
+            Planned::Plain => Cow::Borrowed(usual.as_str()),
+            planned => Cow::Owned(inside(&demands.inserted(planned))),
         };
         added += text.len();
         if added > limits.scoped_logql_bytes {
@@ -209,7 +155,7 @@ fn over(limits: &QueryLimits) -> QueryError {
 }
 
 /// The matchers for the inside of a selector, each with its comma: the caller's own follow.
-fn inside<'t>(matchers: impl Iterator<Item = &'t str>) -> String {
+fn inside(matchers: &[&Said]) -> String {
     let mut text = joined(matchers);
     if !text.is_empty() {
         text.push(',');
@@ -217,13 +163,13 @@ fn inside<'t>(matchers: impl Iterator<Item = &'t str>) -> String {
     text
 }
 
-fn joined<'t>(matchers: impl Iterator<Item = &'t str>) -> String {
+fn joined(matchers: &[&Said]) -> String {
     let mut text = String::new();
     for matcher in matchers {
         if !text.is_empty() {
             text.push(',');
         }
-        text.push_str(matcher);
+        text.push_str(&matcher.text);
     }
     text
 }

@@ -2,7 +2,8 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // a broken invariant is to be seen
 
 use super::lex::lex;
-use super::{Entry, Opinion, parse, scope, scope_with_second_opinion};
+use super::parse::is_everything;
+use super::{Entry, Opinion, parse, scope, scope_selector, scope_with_second_opinion};
 use crate::lang::{Feature, Features, QueryErrorKind};
 use crate::limits::QueryLimits;
 use crate::tenant::{Scope, ScopeMatchers, ScopeValue, Values};
@@ -66,7 +67,11 @@ fn scoping_holds(text: &str, entry: Entry, matchers: &ScopeMatchers) {
             return;
         }
     };
-    assert!(parse(text, entry, features(), &limits).is_ok());
+    let tree = parse(text, entry, features(), &limits).unwrap();
+    if is_everything(&tree, entry) {
+        assert_eq!(scoped, scope_selector(matchers, &limits).unwrap(), "the scope stands for everything");
+        return;
+    }
     assert_ne!(opinion, Opinion::Panicked);
 
     let mut stripped = String::new();

@@ -39,7 +39,7 @@ pub fn parse<'a>(
     Ok(read.tree)
 }
 
-pub(super) use selector::check as check_selectors;
+pub(super) use selector::{check as check_selectors, is_everything};
 
 /// A text, read, with what is needed to write into it.
 pub(super) struct Read<'a> {

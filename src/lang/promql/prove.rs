@@ -3,7 +3,7 @@
 
 use super::Entry;
 use super::parse::{self, Read};
-use super::scope::{Carried, push_pattern};
+use super::scope::{Carried, NOTHING, push_pattern};
 use crate::lang::matcher::{MatchOp, Matcher};
 use crate::lang::{Features, QueryError};
 use crate::limits::QueryLimits;
@@ -68,6 +68,9 @@ impl<'s> Expected<'s> {
 
     /// Whether `new` is the scope and then `old`.
     fn stand(&self, old: &[Matcher<'_>], new: &[Matcher<'_>], carried: &Carried) -> bool {
+        if carried.nothing {
+            return carried.absent && reads_nothing(new).is_some_and(|rest| rest == old);
+        }
         let mut rest = new;
         for (index, (expected, pattern)) in self.matchers.iter().enumerate() {
             if carried.own.contains(&index) {
@@ -90,6 +93,13 @@ impl<'s> Expected<'s> {
     }
 }
 
+/// What follows the two matchers that contradict each other.
+fn reads_nothing<'m, 'a>(matchers: &'m [Matcher<'a>]) -> Option<&'m [Matcher<'a>]> {
+    let [some, none, rest @ ..] = matchers else { return None };
+    let is = |m: &Matcher<'_>, op| m.name == NOTHING && m.op == op && *m.value == *b".+";
+    (is(some, MatchOp::Regex) && is(none, MatchOp::NotRegex)).then_some(rest)
+}
+
 /// Whether the caller's matcher carries the scope by itself.
 fn is_own(matcher: &Matcher<'_>, expected: &ScopeMatcher) -> bool {
     matcher.name == *expected.label
@@ -105,10 +115,14 @@ mod tests {
 
     /// Whether `scoped` is proven to be `text` with the scope `tenant=a`.
     fn proven(text: &str, scoped: &str) -> bool {
+        proven_for(text, scoped, false)
+    }
+
+    fn proven_for(text: &str, scoped: &str, nothing: bool) -> bool {
         let (how, limits) = ((Entry::Expression, Features::NONE), QueryLimits::default());
         let read = parse::read(text, how.0, how.1, &limits).unwrap();
         let carried: Vec<_> =
-            read.places.iter().map(|place| Carried { absent: place.absent, own: Vec::new() }).collect();
+            read.places.iter().map(|p| Carried { absent: p.absent, own: Vec::new(), nothing }).collect();
         prove(&read, &carried, scoped, how, &limits, &matchers("tenant=a")).is_ok()
     }
 
@@ -117,6 +131,27 @@ mod tests {
         assert!(proven("x", r#"x{tenant="a"}"#));
         assert!(proven("x{b='c'} + 1", r#"x{tenant="a",b="c"}+1"#));
         assert!(proven("absent(x)", r#"absent(x{tenant=~"a"})"#));
+    }
+
+    #[test]
+    fn a_selector_that_is_to_read_nothing_must() {
+        let some = r#"__nothing__=~".+""#;
+        let none = r#"__nothing__!~".+""#;
+        let own = r#"tenant="b""#;
+        let before = format!("absent(x{{{own}}})");
+        assert!(proven_for(&before, &format!("absent(x{{{some},{none},{own}}})"), true));
+        for wrong in [
+            format!("absent(x{{{own}}})"),
+            format!("absent(x{{{some},{own}}})"),
+            format!("absent(x{{{none},{own}}})"),
+            format!("absent(x{{{some},{some},{own}}})"),
+            format!("absent(x{{{own},{some},{none}}})"),
+            format!("absent(x{{{some},{none}}})"),
+        ] {
+            assert!(!proven_for(&before, &wrong, true), "{wrong}");
+        }
+        // Elsewhere none may.
+        assert!(!proven_for(&format!("x{{{own}}}"), &format!("x{{{some},{none},{own}}}"), true));
     }
 
     #[test]

@@ -100,12 +100,16 @@ fn after_string(text: &str) -> Option<&str> {
     None
 }
 
+/// What a selector begins with that reads nothing, whatever follows.
+const NOTHING: &str = "__nothing__=~\".+\",__nothing__!~\".+\",";
+
 /// What follows the selector whose brace was just opened, if it carries `scope`. In `absent` one
-/// value is a pattern, and `label="value"` of the caller's own stands for ours.
+/// value is a pattern, `label="value"` of the caller's own stands for ours, and a selector may read nothing instead.
 fn selector<'t>(text: &'t str, scope: &ScopeMatchers, absent: bool) -> Option<&'t str> {
-    let mut rest = text;
+    let nothing = text.strip_prefix(NOTHING).filter(|_| absent);
+    let mut rest = nothing.unwrap_or(text);
     let mut missing: Vec<&ScopeMatcher> = Vec::new();
-    for matcher in scope.iter() {
+    for matcher in scope.iter().filter(|_| nothing.is_none()) {
         let written = after_matcher(rest, matcher, false);
         match written.or_else(|| after_matcher(rest, matcher, true).filter(|_| absent)) {
             Some(after) => rest = after.strip_prefix(',').unwrap_or(after),
@@ -149,12 +153,12 @@ fn after_matcher<'t>(text: &'t str, matcher: &ScopeMatcher, pattern: bool) -> Op
     rest.strip_prefix('"').filter(|rest| rest.trim_start_matches(' ').starts_with([',', '}']))
 }
 
-/// Whether `text` is `label="value"` with a value of `matcher`.
+/// Whether `text` is `label="value"`, in any quotes, with a value of `matcher`.
 fn is_own(text: &str, matcher: &ScopeMatcher) -> bool {
     let after = text.trim_matches(' ').strip_prefix(&*matcher.label).map(|rest| rest.trim_start_matches(' '));
     let value = after.and_then(|rest| rest.strip_prefix('=')).map(|rest| rest.trim_start_matches(' '));
-    let value = value.and_then(|rest| rest.strip_prefix('"')?.strip_suffix('"'));
-    value.is_some_and(|value| matcher.values.contains(value))
+    let inside = |quote| value?.strip_prefix(quote)?.strip_suffix(quote);
+    ['"', '\'', '`'].into_iter().find_map(inside).is_some_and(|value| matcher.values.contains(value))
 }
 
 #[cfg(test)]
@@ -172,6 +176,9 @@ mod tests {
             ),
             (1, r#"absent((x{tenant=~"a"}))"#),
             (1, r#"absent_over_time(x {b="c", tenant = "a" }[5m])"#),
+            (1, r#"absent(x{b="c",tenant='a'})"#),
+            (1, r#"absent(x{tenant=`a`})"#),
+            (1, r#"absent(x{__nothing__=~".+",__nothing__!~".+",tenant="b"})"#),
             (0, "vector(1e+5 + 0x1F) or inf"),
             (1, r#"or{tenant="a"} @ end()"#),
         ] {
@@ -199,6 +206,9 @@ mod tests {
             r#"absent(x{tenant="b"})"#,
             r#"absent(x{tenant="a b"})"#,
             r#"absent(x{atenant="a"})"#,
+            r#"x{__nothing__=~".+",__nothing__!~".+",tenant="b"}"#,
+            r#"absent(x{__nothing__=~".+",__nothing__=~".+",tenant="b"})"#,
+            r#"absent(x{tenant="a'})"#,
             r#"sum(x{tenant="a"}) + up"#,
             r#"{tenant="a"} # comment"#,
             r#"{tenant="a"} and {tenant="a"}"#,

@@ -3,15 +3,19 @@
 //! A matcher is put directly after `{`, or in braces after a bare name. All matchers of a selector
 //! must hold, so one more confines it whatever the caller's own say, also about the same label.
 //!
-//! `absent` and `absent_over_time` make labels of their selector's equality matchers. There one value
+//! `absent` and `absent_over_time` make labels of their selector's equality matchers, and leave out those of which they
+//! find a second matcher (`createLabelsForAbsentFunction` in `promql/functions.go` of Prometheus 3.16). There one value
 //! is written as a pattern, which makes none, so that the answer is that of a backend without our
-//! matcher. A caller's own `label="value"` with a value of the scope is left to stand for ours there.
+//! matcher. A caller's own `label="value"` with a value of the scope is left to stand for ours there. One with
+//! another value can find nothing, and is left alone as well: beside it stand two matchers that contradict each other.
 
 use super::lex::Kind;
 use super::parse::{self, Around, Place, Read};
+use super::tree::Selector;
 use super::{Entry, prove, scan};
 use crate::lang::core::emit::{Insertion, emit};
 use crate::lang::core::quote;
+use crate::lang::matcher::{MatchOp, Matcher};
 use crate::lang::{Features, QueryError, ReadText, ScopedText};
 use crate::limits::QueryLimits;
 use crate::tenant::{ScopeMatcher, ScopeMatchers};
@@ -31,6 +35,10 @@ pub fn scope(
 ) -> Result<ScopedText, QueryError> {
     let read = parse::read(text, entry, features, limits)?;
     parse::check_selectors(&read.tree, entry)?;
+    if parse::is_everything(&read.tree, entry) {
+        // Beside another matcher it would be an error.
+        return scope_selector(scope, limits);
+    }
     write(text, &read, entry, features, limits, scope).map(|(scoped, _)| scoped)
 }
 
@@ -77,7 +85,14 @@ pub(super) struct Carried {
     pub absent: bool,
     /// The matchers of the scope, by index, for which the caller's own stand.
     pub own: Vec<usize>,
+    /// It asks for what is outside of the scope, and has [`NOTHING`] instead of it.
+    pub nothing: bool,
 }
+
+/// The label of the matchers that no series meets.
+pub(super) const NOTHING: &str = "__nothing__";
+/// Those matchers, before others.
+const READS_NOTHING: &str = r#"__nothing__=~".+",__nothing__!~".+","#;
 
 /// Scopes what was read, and proves it; also gives what each selector carries.
 pub(super) fn write(
@@ -88,7 +103,9 @@ pub(super) fn write(
     limits: &QueryLimits,
     scope: &ScopeMatchers,
 ) -> Result<(ScopedText, Vec<Carried>), QueryError> {
-    let carried: Vec<Carried> = read.places.iter().map(|place| carried(text, read, place, scope)).collect();
+    let selectors = read.places.iter().zip(&read.tree.selectors);
+    let carried = selectors.map(|(place, selector)| carried(text, read, place, selector, scope));
+    let carried = carried.collect::<Result<Vec<_>, _>>()?;
     let usual = Written::of(scope, false, &[]);
     let in_absent = carried.iter().any(|c| c.absent).then(|| Written::of(scope, true, &[]));
     let insertions: Vec<Insertion<'_>> = read
@@ -97,6 +114,7 @@ pub(super) fn write(
         .zip(&carried)
         .filter_map(|(place, carried)| {
             let text = match &in_absent {
+                _ if carried.nothing => Cow::Borrowed(READS_NOTHING),
                 _ if !carried.own.is_empty() => {
                     Cow::Owned(Written::of(scope, true, &carried.own).around(place.around).to_owned())
                 }
@@ -133,29 +151,53 @@ fn check_length(
     Ok(())
 }
 
-/// What the selector at `place` must carry.
-fn carried(text: &str, read: &Read<'_>, place: &Place, scope: &ScopeMatchers) -> Carried {
-    let mut own = Vec::new();
-    if place.absent && place.around == Around::Matchers {
-        own.extend(scope.iter().enumerate().filter(|(_, m)| has_own(text, read, place, m)).map(|(i, _)| i));
+/// What `selector`, which is at `place`, must carry.
+fn carried(
+    text: &str,
+    read: &Read<'_>,
+    place: &Place,
+    selector: &Selector<'_>,
+    scope: &ScopeMatchers,
+) -> Result<Carried, QueryError> {
+    let mut carried = Carried { absent: place.absent, own: Vec::new(), nothing: false };
+    if !place.absent || place.around != Around::Matchers {
+        return Ok(carried);
     }
-    Carried { absent: place.absent, own }
+    let refuse = |message: String| Err(QueryError::unsupported(selector.position.0, message));
+    let equal = || read.tree.matchers(selector).iter().filter(|own| own.op == MatchOp::Equal);
+    if equal().any(|own| own.name == NOTHING) {
+        return refuse(format!("`{NOTHING}` cannot be asked for in `absent` and `absent_over_time`"));
+    }
+    for (index, matcher) in scope.iter().enumerate() {
+        let own = || equal().filter(|own| own.name == *matcher.label);
+        let granted = |own: &Matcher<'_>| {
+            std::str::from_utf8(&own.value).is_ok_and(|value| matcher.values.contains(value))
+        };
+        if own().any(|own| !granted(own)) {
+            return Ok(Carried { absent: true, own: Vec::new(), nothing: true });
+        }
+        // Spelled so that the separate scanner recognises it, too.
+        if has_own(text, read, place, matcher) {
+            carried.own.push(index);
+        } else if own().next().is_some() {
+            return refuse(format!("write `{}` and its value without escapes here", matcher.label));
+        }
+    }
+    Ok(carried)
 }
 
-/// Whether the caller wrote `label="value"` with a value of the scope, in just this spelling.
+/// Whether the caller wrote `label="value"` with a value of the scope, without escapes.
 fn has_own(text: &str, read: &Read<'_>, place: &Place, matcher: &ScopeMatcher) -> bool {
     let tokens = read.tokens.get(place.at..).unwrap_or_default();
     let end = tokens.iter().position(|t| t.kind == Kind::RightBrace).unwrap_or(tokens.len());
     tokens.get(..end).unwrap_or_default().windows(3).any(|three| match three {
         [name, is, value] => {
             let quoted = value.span.of(text);
+            let inside = |quote| quoted.strip_prefix(quote)?.strip_suffix(quote);
             name.kind == Kind::Name
                 && name.span.of(text) == &*matcher.label
                 && is.kind == Kind::Is
-                && quoted
-                    .strip_prefix('"')
-                    .and_then(|v| v.strip_suffix('"'))
-                    .is_some_and(|v| matcher.values.contains(v))
+                && ['"', '\'', '`'].into_iter().find_map(inside).is_some_and(|v| matcher.values.contains(v))
         }
         _ => false,
     })

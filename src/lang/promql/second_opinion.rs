@@ -8,7 +8,7 @@
 use super::Entry;
 use super::lex::Kind;
 use super::parse::{self, Read};
-use super::scope::{self, Carried, push_pattern};
+use super::scope::{self, Carried, NOTHING, push_pattern};
 use super::tree::Expr;
 use crate::lang::matcher::MatchOp;
 use crate::lang::{Features, QueryError, ScopedText};
@@ -66,6 +66,9 @@ pub fn scope_with_second_opinion(
 ) -> Result<(ScopedText, Opinion), QueryError> {
     let read = parse::read(text, entry, features, limits)?;
     parse::check_selectors(&read.tree, entry)?;
+    if parse::is_everything(&read.tree, entry) {
+        return scope::scope_selector(scope, limits).map(|scoped| (scoped, Opinion::NotAsked));
+    }
     let (scoped, carried) = scope::write(text, &read, entry, features, limits, scope)?;
     let opinion = ask(&read, &carried, scoped.as_str(), scope)?;
     Ok((scoped, opinion))
@@ -90,6 +93,7 @@ fn ask(
     let expected = Expected {
         scope: scope.iter().map(|matcher| (matcher, pattern(matcher))).collect(),
         own_allowed: carried.iter().any(|carried| !carried.own.is_empty()),
+        nothing_allowed: carried.iter().any(|carried| carried.nothing),
     };
     let (found, lacking) = expected.count(&theirs);
     if lacking > 0 {
@@ -131,6 +135,7 @@ fn pattern(matcher: &ScopeMatcher) -> String {
 struct Expected<'s> {
     scope: Vec<(&'s ScopeMatcher, String)>,
     own_allowed: bool,
+    nothing_allowed: bool,
 }
 
 impl Expected<'_> {
@@ -184,10 +189,16 @@ impl Expected<'_> {
     /// Whether `selector` carries the scope, in all of the alternatives that its grammar knows.
     fn is_in(&self, selector: &VectorSelector) -> bool {
         let matchers = &selector.matchers;
-        matchers.or_matchers.is_empty()
-            && self.scope.iter().all(|(expected, pattern)| {
-                matchers.matchers.iter().any(|theirs| self.says(theirs, expected, pattern))
-            })
+        let has = |op: fn(&TheirOp) -> bool| {
+            matchers.matchers.iter().any(|m| m.name == NOTHING && op(&m.op) && m.value == ".+")
+        };
+        let reads_nothing =
+            has(|op| matches!(op, TheirOp::Re(_))) && has(|op| matches!(op, TheirOp::NotRe(_)));
+        matchers.or_matchers.is_empty() && self.nothing_allowed && reads_nothing
+            || matchers.or_matchers.is_empty()
+                && self.scope.iter().all(|(expected, pattern)| {
+                    matchers.matchers.iter().any(|theirs| self.says(theirs, expected, pattern))
+                })
     }
 
     fn says(&self, theirs: &Theirs, expected: &ScopeMatcher, pattern: &str) -> bool {
@@ -225,7 +236,7 @@ mod tests {
         let limits = QueryLimits::default();
         let read = parse::read(text, Entry::Expression, ALL(), &limits).unwrap();
         let carried: Vec<_> =
-            read.places.iter().map(|_| Carried { absent: false, own: Vec::new() }).collect();
+            read.places.iter().map(|_| Carried { absent: false, own: Vec::new(), nothing: false }).collect();
         ask(&read, &carried, scoped, &matchers("tenant=a")).map_err(|error| error.kind)
     }
 
@@ -236,6 +247,7 @@ mod tests {
             "sum by (a) (rate(x{b=\"c\"}[5m]))",
             "topk(scalar(x), y)",
             "absent(x{tenant=\"a\"})",
+            "absent(x{tenant=\"b\"})",
             "1 + 2",
             "max_over_time(rate(x[1m])[5m:1m]) or -y",
         ] {

@@ -7,6 +7,8 @@ use crate::scope::Carried;
 use crate::scope::call::Outgoing;
 use crate::tenant::{Scope, ScopeValue, Values};
 
+/// A matcher of the caller's own.
+const OWN: &str = r#"{"isEqual":true,"isRegex":false,"name":"alertname","value":"x"}"#;
 const ID: &str = "0b4b6e2c-9a6f-4b0e-8c5d-1f2a3b4c5d6e";
 
 fn matchers(scope: &[(&str, &[&str])]) -> ScopeMatchers {
@@ -128,9 +130,9 @@ fn a_silence_is_looked_at_before_it_is_expired_or_changed() {
     let (asked, _) = calls(&one(), Method::Delete, &format!("/api/v2/silence/{ID}"), None).unwrap();
     assert_eq!(asked, [look.clone(), format!("DELETE /api/v2/silence/{ID}")]);
     let body = |id: &str| {
-        format!(r#"{{{id}"matchers":[],"startsAt":"s","endsAt":"e","createdBy":"c","comment":"d"}}"#)
+        format!(r#"{{{id}"matchers":[{OWN}],"startsAt":"s","endsAt":"e","createdBy":"c","comment":"d"}}"#)
     };
-    let matcher = r#"[{"isEqual":true,"isRegex":false,"name":"tenant","value":"mine"}]"#;
+    let matcher = format!(r#"[{OWN},{{"isEqual":true,"isRegex":false,"name":"tenant","value":"mine"}}]"#);
     let sent = |id: &str| {
         format!(
             r#"POST /api/v2/silences application/json {{{id}"comment":"d","createdBy":"c","endsAt":"e","matchers":{matcher},"startsAt":"s"}}"#
@@ -156,9 +158,74 @@ fn what_is_no_silence_id_is_not_sent() {
             let asked = calls(&one(), method, &format!("/api/v2/silence/{id}"), None);
             assert!(matches!(asked, Err(Rejection::Parameter { .. })), "{id}");
         }
-        let body =
-            format!(r#"{{"id":"{id}","matchers":[],"startsAt":"","endsAt":"","createdBy":"","comment":""}}"#);
+        let body = format!(
+            r#"{{"id":"{id}","matchers":[{OWN}],"startsAt":"","endsAt":"","createdBy":"","comment":""}}"#
+        );
         let asked = calls(&one(), Method::Post, "/api/v2/silences", Some(&body));
         assert!(matches!(asked, Err(Rejection::Parameter { .. })), "{id}");
+    }
+}
+
+/// What is asked of the backend for a silence with these matchers.
+fn silenced(id: &str, matchers: &str) -> Result<Vec<String>, Rejection> {
+    let body = format!(
+        r#"{{{id}"matchers":[{matchers}],"startsAt":"s","endsAt":"e","createdBy":"c","comment":"d"}}"#
+    );
+    calls(&one(), Method::Post, "/api/v2/silences", Some(&body)).map(|(calls, _)| calls)
+}
+
+fn own(name: &str, op: &str, value: &str) -> String {
+    let (is_equal, is_regex) = (!op.starts_with('!'), op.ends_with('~'));
+    format!(r#"{{"isEqual":{is_equal},"isRegex":{is_regex},"name":"{name}","value":"{value}"}}"#)
+}
+
+/// The backend's guard against silencing everything is kept on the caller's own matchers: ours would satisfy it.
+#[test]
+fn atk_6c_a_silence_of_everything_is_refused_as_alertmanager_refuses_it() {
+    for id in ["", &format!(r#""id":"{ID}","#)] {
+        let refused = |matchers: &str| match silenced(id, matchers) {
+            Err(Rejection::UpstreamRefused { status, text, .. }) => (status, text),
+            other => panic!("{matchers}: {other:?}"),
+        };
+        assert_eq!(refused(""), (422, "matchers in body should have at least 1 items".to_owned()));
+        for matchers in [
+            own("job", "=~", ".*"),
+            own("x", "=", ""),
+            own("x", "=~", ""),
+            own("x", "=~", "a|"),
+            own("x", "=~", "(?i)a?"),
+            own("x", "=~", "^$"),
+            [own("job", "=~", ".*"), own("x", "=", ""), own("tenant", "=~", ".*")].join(","),
+        ] {
+            let (status, text) = refused(&matchers);
+            assert_eq!(status, 400, "{matchers}");
+            assert!(text.ends_with("at least one matcher must not match the empty string"), "{text}");
+        }
+        for matchers in [
+            own("job", "=~", ".+"),
+            own("x", "=", "y"),
+            own("tenant", "=", "mine"),
+            // What is not equal counts as a choice to Alertmanager.
+            own("x", "!=", ""),
+            own("x", "!=", "y"),
+            own("x", "!~", ".*"),
+            [own("job", "=~", ".*"), own("x", "=", "y")].join(","),
+            // What is malformed is left to Alertmanager, which names it.
+            own("job", "=~", "("),
+            own("", "=", ""),
+        ] {
+            assert!(silenced(id, &matchers).is_ok(), "{matchers}");
+        }
+    }
+}
+
+#[test]
+fn a_silence_has_as_many_matchers_as_the_cap_and_not_one_more() {
+    let of = |count: usize| silenced("", &vec![OWN; count].join(","));
+    let max = Limits::default().parameter_pairs;
+    assert!(of(max).is_ok());
+    for count in [max + 1, 10_000] {
+        let refused = of(count);
+        assert!(matches!(refused, Err(Rejection::TooLarge { max: cap, .. }) if cap == max), "{refused:?}");
     }
 }

@@ -47,6 +47,18 @@ fn labels_that_cannot_be_known_are_asked_for() {
 }
 
 #[test]
+fn only_what_loki_takes_for_none_is_no_selector() {
+    for given in [&["{}"][..], &[" { } "], &["{}", "{}"], &["{ }", "{ }", "{ }"]] {
+        assert!(is_no_selector(given), "{given:?}");
+    }
+    for given in
+        [&[][..], &["{\n}"], &["{\t}"], &["{}\r"], &["{}", "{ }"], &["{}", "{a=\"b\"}"], &[""], &["{}{}"]]
+    {
+        assert!(!is_no_selector(given), "{given:?}");
+    }
+}
+
+#[test]
 fn shards_are_written_anew() {
     let written = |text: &str| shard("shards", text).unwrap();
     for same in ["0_of_1", "1_of_2", "15_of_16", "65535_of_65536"] {

@@ -171,3 +171,25 @@ fn a_query_without_matchers_finds_nothing() {
     let expected = query(&[own(2, "tenant", r"a\.b"), own(0, "tenant", "")]);
     assert_eq!(sent(&request(&[query(&[])], &[]), &mine()), request(&[expected], &[0]));
 }
+
+/// Prometheus finds everything for a lone matcher without name and value; here that is all of the scope.
+#[test]
+fn a_lone_matcher_of_nothing_finds_the_scope() {
+    for kind in 0..4 {
+        let given = request(&[query(&[own(kind, "", "")]), query(&[own(0, "", "x")])], &[]);
+        let scope = own(2, "tenant", r"a\.b");
+        let expected = [query(std::slice::from_ref(&scope)), query(&[scope, own(0, "", "x")])];
+        assert_eq!(sent(&given, &mine()), request(&expected, &[0]), "{kind}");
+    }
+}
+
+/// Beside others, whether it is an error tells whether anybody has what the others ask for.
+#[test]
+fn atk_60_a_matcher_of_nothing_beside_others_is_refused() {
+    for kind in 0..4 {
+        let given = request(&[query(&[own(0, "card", "4711"), own(kind, "", "")])], &[]);
+        let block = snappy::compress(&given.encode_to_vec()).unwrap();
+        let refused = asked(block, &mine(), &Limits::default()).unwrap_err().to_string();
+        assert!(refused.contains("without name and value"), "{refused}");
+    }
+}

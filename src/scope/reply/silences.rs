@@ -9,6 +9,7 @@
 use super::Filtered;
 use super::alerts::Labels;
 use super::json::Text;
+use crate::lang::core::nullable;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::tenant::{ScopeMatcher, ScopeMatchers};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,15 @@ struct SilenceMatcher<'a> {
     value: Text<'a>,
 }
 
+impl SilenceMatcher<'_> {
+    /// As Alertmanager has it, where what is not equal never counts. What it refuses by itself does not either.
+    fn matches_empty(&self) -> bool {
+        let value = &*self.value.0;
+        let empty = if self.is_regex { nullable::matches_empty(value.as_bytes()) } else { value.is_empty() };
+        self.is_equal && empty && !self.name.is_empty()
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -91,6 +101,31 @@ impl<'a> Silence<'a> {
     /// The id, if it has one.
     pub fn id(&self) -> Option<&str> {
         self.id.as_ref().map(|id| &*id.0)
+    }
+
+    /// Holds the caller's own matchers to what Alertmanager asks of them: one of them at least, and one that does
+    /// not match the empty string. A matcher of the scope would satisfy that, and the silence would mute all that the
+    /// caller has.
+    ///
+    /// # Errors
+    /// [`Rejection::UpstreamRefused`] in the words of Alertmanager 0.34 (`minItems` in `api/v2/openapi.yaml`,
+    /// `validateSilence` and `matchesEmpty` in `silence/silence.go`): nothing is sent, since a version without the rule
+    /// would make a silence of everyone's. [`Rejection::TooLarge`] for more than `max` matchers.
+    pub fn guard(&self, max: usize) -> Result<(), Rejection> {
+        let refused = |status, text: &str| {
+            Err(Rejection::UpstreamRefused { status, error_type: None, text: text.to_owned() })
+        };
+        if self.matchers.len() > max {
+            return Err(Rejection::TooLarge { what: "matchers of a silence", max });
+        }
+        if self.matchers.is_empty() {
+            return refused(422, "matchers in body should have at least 1 items");
+        }
+        if self.matchers.iter().all(SilenceMatcher::matches_empty) {
+            let text = "invalid silence: matcher set 0: at least one matcher must not match the empty string";
+            return refused(400, text);
+        }
+        Ok(())
     }
 
     /// Makes a posted silence one of the scope: a dimension that has one value and no matcher gets it.

@@ -1,4 +1,4 @@
-//! ATK-50 to -53, -56 and -57 at Alertmanager: alerts, silences, and what tells of its configuration.
+//! ATK-50 to -53, -56, -57 and -6C at Alertmanager: alerts, silences, and what tells of its configuration.
 
 use serde_json::{Value, json};
 
@@ -95,7 +95,8 @@ pub fn all() -> Vec<Attack> {
 type Writing = (&'static str, fn(&World) -> Result<(), String>);
 
 /// Attacks that write.
-pub const WRITING: [Writing; 6] = [
+pub const WRITING: [Writing; 7] = [
+    ("ATK-6C guard satisfied by ours: none that silences everything is made", everything),
     ("ATK-50 silence-isEqual: nobody else's is shown, changed or expired", |world| {
         others(world, &ALICE).and_then(|()| others(world, &ROSA))
     }),
@@ -306,6 +307,33 @@ fn own(world: &World, writer: &Writer) -> Result<(), String> {
     } else {
         Err(format!("it does not end: {}", answer.text()))
     }
+}
+
+/// What Alertmanager refuses of anybody: TWIN refuses the same, with the same status.
+fn everything(world: &World) -> Result<(), String> {
+    let before = full(world, "/api/v2/silences")?;
+    let twin = world.twin_a.at.get(A).ok_or("no TWIN")?;
+    let any = |value: &str| matcher("job", value, true, true);
+    for matchers in [
+        json!([]),
+        json!([any(".*")]),
+        json!([any("")]),
+        json!([any("a|")]),
+        json!([matcher("x", "", true, false)]),
+        json!([matcher("x", "", true, false), any("(a*)+"), matcher("tenant", ".*", true, true)]),
+        json!([any("(")]),
+    ] {
+        let request = json_request("POST", "/api/v2/silences", &silence(world, matchers.clone()));
+        let expected = request.clone().send(twin)?;
+        if !(400..500).contains(&expected.status) {
+            return Err(format!("TWIN takes {matchers}: {} {}", expected.status, expected.text()));
+        }
+        expect(&ask(world, "alice", request)?, expected.status, &matchers.to_string())?;
+    }
+    // Far more than a silence ever has.
+    let many = silence(world, json!(vec![matcher("x", "y", true, false); 5_000]));
+    expect(&ask(world, "alice", json_request("POST", "/api/v2/silences", &many))?, 413, "5,000 matchers")?;
+    if full(world, "/api/v2/silences")? == before { Ok(()) } else { Err("something was changed".into()) }
 }
 
 fn made(world: &World) -> Result<(), String> {

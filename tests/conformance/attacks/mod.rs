@@ -7,6 +7,7 @@
 //! (a path the backend does not have), the control asks for the data it is after.
 
 mod alertmanager;
+mod caches;
 mod gaps;
 mod identity;
 mod logql;
@@ -224,7 +225,10 @@ fn shaped(answer: &Answer, kind: &str) -> Result<(), String> {
             .as_ref()
             .is_some_and(|v| v["status"] == "error" && v["errorType"].is_string() && v["error"].is_string()),
         ("alertmanager", status) => {
-            json.as_ref().is_some_and(|v| v["code"] == status && v["message"].is_string())
+            // Its own 400 is a text.
+            json.as_ref().is_some_and(|v| {
+                v["code"] == status && v["message"].is_string() || status == 400 && v.is_string()
+            })
         }
         (_, 401) => json.as_ref().is_some_and(|v| v["message"].is_string()),
         // Tempo's own answer to an unknown trace is an empty 404.
@@ -297,6 +301,11 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
     }
     for (name, attack) in alertmanager::WRITING {
         if name.contains(only) && world.full.at.contains_key("alertmanager") {
+            report.case(name, attack(world));
+        }
+    }
+    for (name, attack) in caches::LOKI {
+        if name.contains(only) && world.full.at.contains_key("loki") {
             report.case(name, attack(world));
         }
     }

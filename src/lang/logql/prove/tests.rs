@@ -2,16 +2,20 @@
 
 use super::*;
 use crate::lang::QueryErrorKind;
-use crate::lang::corpus_tests::matchers;
+use crate::lang::corpus_tests::{matchers, salted};
+use crate::tenant::ScopeMatchers;
 
 /// Whether `after` stands as the proof for `before` with `tenant="acme"` everywhere.
 fn stands(before: &str, after: &str) -> bool {
-    let scope = matchers("tenant=acme");
-    let demands: Vec<_> = scope.iter().map(Demand::new).collect();
+    let planned = |absent| if absent { Planned::Absent { kept: Vec::new() } } else { Planned::Plain };
+    stands_for(&matchers("tenant=acme"), planned, before, after)
+}
+
+fn stands_for(scope: &ScopeMatchers, planned: impl Fn(bool) -> Planned, before: &str, after: &str) -> bool {
+    let demands = Demands::of(scope);
     let limits = QueryLimits::default();
     let read = read(before, Entry::Expression, Features::NONE, &limits).unwrap();
-    let plan: Vec<_> =
-        read.tree.selectors().iter().map(|s| Planned { absent: s.absent, kept: Vec::new() }).collect();
+    let plan: Vec<_> = read.tree.selectors().iter().map(|s| planned(s.absent)).collect();
     let emitted = Emitted { text: after.to_owned(), insertions: Vec::new() };
     match prove(&read.tree, &plan, &demands, &emitted, Entry::Expression, Features::NONE, &limits) {
         Ok(()) => true,
@@ -52,4 +56,58 @@ fn anything_else_does_not_stand() {
         assert!(!stands(before, after), "{after}");
     }
     assert!(!stands("absent_over_time({a=\"b\"}[5m])", "absent_over_time({tenant=\"acme\",a=\"b\"}[5m])"));
+}
+
+#[test]
+fn the_salt_stands_beside_the_scope_and_alone_where_all_is_granted() {
+    for (scope, t) in [(salted("tenant=acme"), r#"tenant="acme","#), (salted(""), "")] {
+        let salt = format!(r#"__salt__!="{}""#, scope.salt().unwrap().as_str());
+        let stands = |before: &str, after: &str| stands_for(&scope, |_| Planned::Plain, before, after);
+        assert!(stands(r#"{a="b"}"#, &format!(r#"{{{t}{salt},a="b"}}"#)));
+        for after in [
+            format!(r#"{{{t}a="b"}}"#),
+            format!(r#"{{{salt},{t}}}"#),
+            format!(r#"{{{t}a="b",{salt}}}"#),
+            format!(r#"{{{t}{},a="b"}}"#, salt.replace("!=", "!~")),
+            format!(r#"{{{t}{},a="b"}}"#, salt.replace("!=", "=")),
+            format!(r#"{{{t}__salt__!="0123456789abcdef",a="b"}}"#),
+        ] {
+            assert!(!stands(r#"{a="b"}"#, &after), "{after}");
+        }
+    }
+}
+
+#[test]
+fn what_is_left_to_the_callers_own_matchers_must_be_there() {
+    let scope = matchers("tenant=acme");
+    let kept = |_| Planned::Absent { kept: vec!["tenant".to_owned()] };
+    let over = |matchers: &str| format!("absent_over_time({{{matchers}}}[5m])");
+    let own = over(r#"tenant="acme",a="b""#);
+    assert!(stands_for(&scope, kept, &own, &own));
+    for own in [r#"a="b""#, r#"tenant="evil""#, r#"tenant=~"acme""#, r#"tenant!="acme",a="b""#] {
+        assert!(!stands_for(&scope, kept, &over(own), &over(own)), "{own}");
+    }
+    // Elsewhere nothing is left to them.
+    let plain = r#"rate({tenant="acme"}[5m])"#;
+    assert!(!stands_for(&scope, kept, plain, plain));
+}
+
+#[test]
+fn a_selector_that_is_to_read_nothing_must() {
+    let scope = matchers("tenant=acme");
+    let over = |matchers: &str| format!("absent_over_time({{{matchers}}}[5m])");
+    let stands =
+        |after: &str| stands_for(&scope, |_| Planned::Nothing, &over(r#"tenant="evil""#), &over(after));
+    assert!(stands(r#"__nothing__=~".+",__nothing__!~".+",tenant="evil""#));
+    for after in [
+        r#"tenant="evil""#,
+        r#"__nothing__=~".+",tenant="evil""#,
+        r#"__nothing__!~".+",tenant="evil""#,
+        r#"__nothing__=~".+",__nothing__=~".+",tenant="evil""#,
+        r#"__nothing__=~".+",__nothing__!~".*",tenant="evil""#,
+        r#"__nothing__=~".+",__other__!~".+",tenant="evil""#,
+        r#"tenant="evil",__nothing__=~".+",__nothing__!~".+""#,
+    ] {
+        assert!(!stands(after), "{after}");
+    }
 }

@@ -1,11 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
-use crate::lang::corpus_tests::matchers;
+use crate::lang::corpus_tests::{matchers, salted};
 
 fn scanned(text: &str, scope: &str) -> Option<usize> {
-    let scope = matchers(scope);
-    scoped_selectors(text, &scope.iter().map(Demand::new).collect::<Vec<_>>())
+    scoped_selectors(text, &Demands::of(&matchers(scope)))
 }
 
 #[test]
@@ -18,6 +17,7 @@ fn scoped_selectors_are_counted() {
         ("{tenant=\"acme\",a=\"b\"} | c > 5µs", 1),
         ("absent_over_time ( ({tenant=~\"acme\",a=\"b\"})[5m])", 1),
         ("ABSENT_OVER_TIME({a=\"b\" , tenant = `acme`}[5m])", 1),
+        (r#"absent_over_time({__nothing__=~".+",__nothing__!~".+",tenant="x"}[5m])"#, 1),
     ] {
         assert_eq!(scanned(text, "tenant=acme"), Some(count), "{text}");
     }
@@ -46,6 +46,10 @@ fn a_selector_without_the_scope_is_found() {
         "absent_over_time({a=\"tenant=\",b=\"acme\"}[5m])",
         "absent_over_time({a=\"b\"}[5m]) or rate({c=\"d\",tenant=\"acme\"}[5m])",
         "sum({c=\"d\",tenant=\"acme\"})",
+        r#"rate({__nothing__=~".+",__nothing__!~".+",tenant="x"}[5m])"#,
+        r#"absent_over_time({__nothing__=~".+",__nothing__=~".+",tenant="x"}[5m])"#,
+        r#"absent_over_time({__nothing__=~".+",tenant="x",__nothing__!~".+"}[5m])"#,
+        r#"absent_over_time({a="__nothing__=~\".+\",__nothing__!~\".+\","}[5m])"#,
         "absent_over_time[5m]({c=\"d\",tenant=\"acme\"})",
     ] {
         assert_eq!(scanned(text, "tenant=acme"), None, "{text}");
@@ -64,5 +68,34 @@ fn what_is_not_understood_is_no_proof() {
     for inside in ["{", "(", "|", "#", "/*x*/", "[5m]", "'a'", "é"] {
         let text = format!("{{tenant=\"acme\",a=\"b\"{inside}}}");
         assert_eq!(scanned(&text, "tenant=acme"), None, "{text}");
+    }
+}
+
+#[test]
+fn a_selector_without_the_salt_is_found() {
+    let scope = salted("tenant=acme");
+    let salt = scope.salt().unwrap();
+    let scanned = |text: &str| scoped_selectors(&text.replace("SALT", salt.as_str()), &Demands::of(&scope));
+    for text in [
+        r#"{tenant="acme",__salt__!="SALT"}"#,
+        r#"{tenant="acme",__salt__!="SALT",a="b"} | c="d""#,
+        r#"absent_over_time({tenant=~"acme",__salt__!="SALT",a="b"}[5m])"#,
+        r#"absent_over_time({__salt__!="SALT",tenant="acme"}[5m])"#,
+        r#"absent_over_time({__nothing__=~".+",__nothing__!~".+",__salt__!="SALT",tenant="x"}[5m])"#,
+    ] {
+        assert_eq!(scanned(text), Some(1), "{text}");
+    }
+    for text in [
+        r#"{tenant="acme"}"#,
+        r#"{tenant="acme",a="b"} | __salt__!="SALT""#,
+        r#"{tenant="acme",a="b",__salt__!="SALT"}"#,
+        r#"{tenant="acme",__salt__="SALT"}"#,
+        r#"{tenant="acme",__salt__!="SALTS"}"#,
+        r#"{tenant="acme",__salt__!="other"}"#,
+        r#"absent_over_time({tenant=~"acme",a="b"}[5m])"#,
+        r#"absent_over_time({tenant="acme",__salt__!="SALT"}[5m])"#,
+        r#"absent_over_time({__nothing__=~".+",__nothing__!~".+",tenant="x"}[5m])"#,
+    ] {
+        assert_eq!(scanned(text), None, "{text}");
     }
 }

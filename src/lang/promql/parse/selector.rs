@@ -108,6 +108,20 @@ fn matcher<'a>(cursor: &mut Cursor<'_>, builder: &Builder<'a>) -> Result<Matcher
     Ok(Matcher { name, op, value: unquoted(builder, value)? })
 }
 
+/// Whether the text is a selector that reads every series where one may: `{""=""}`.
+pub(in crate::lang::promql) fn is_everything(tree: &Tree<'_>, entry: Entry) -> bool {
+    tree.selectors().iter().any(|selector| reads_everything(tree, selector, entry))
+}
+
+fn reads_everything(tree: &Tree<'_>, selector: &Selector<'_>, entry: Entry) -> bool {
+    let lone = matches!(tree.matchers(selector), [only] if is_nameless(only));
+    entry == Entry::AnySelector && selector.name.is_none() && lone
+}
+
+fn is_nameless(matcher: &Matcher<'_>) -> bool {
+    matcher.name.is_empty() && matcher.value.is_empty()
+}
+
 /// Refuses what Prometheus refuses in a selector (`checkAST`, `VectorSelector`; for `match[]`,
 /// `parseMatchersParam` of `web/api/v1/api.go`): matchers that all match the empty string, patterns whose
 /// brackets stay open, and in an expression a name said twice.
@@ -128,6 +142,12 @@ pub(in crate::lang::promql) fn check(tree: &Tree<'_>, entry: Entry) -> Result<()
         {
             let message = "a selector must have a matcher that does not match the empty string";
             return Err(QueryError::syntax(selector.position.0, message));
+        }
+        // Storage keeps all series under it, and fails over it where the other matchers find something: be it another's
+        // (`PostingsForMatchers` in `tsdb/querier.go` of Prometheus 3.16, whatever the operator).
+        if matchers.iter().any(is_nameless) && !reads_everything(tree, selector, entry) {
+            let message = "a matcher without name and value must be a selector's only one";
+            return Err(QueryError::unsupported(selector.position.0, message));
         }
     }
     Ok(())
