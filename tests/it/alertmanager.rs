@@ -217,7 +217,7 @@ async fn atk_0k_methods_and_content_types_of_alertmanager_are_closed_lists() {
         let got = proxy.send(method, target, &[], "").await;
         assert_eq!((got.status, got.header("allow")), (405, Some(allow)), "{method} {target}");
     }
-    let body = silence(json!([])).to_string();
+    let body = silence(json!([matcher("alertname", "x", true)])).to_string();
     let length = format!("Content-Length: {}", body.len());
     for headers in [
         &["Content-Type: application/x-www-form-urlencoded", length.as_str()][..],

@@ -116,7 +116,11 @@ impl<'a> Silence<'a> {
             Err(Rejection::UpstreamRefused { status, error_type: None, text: text.to_owned() })
         };
         if self.matchers.len() > max {
-            return Err(Rejection::TooLarge { what: "matchers of a silence", max });
+            return Err(Rejection::TooLarge {
+                what: "matchers of a silence",
+                max,
+                key: "`limits.parameter_pairs`",
+            });
         }
         if self.matchers.is_empty() {
             return refused(422, "matchers in body should have at least 1 items");
