@@ -43,9 +43,7 @@ pub fn read_text(text: Text, query: &str, backend: &Backend, limits: &Limits) ->
 /// What a query becomes: the same for the same question.
 pub(super) fn scope_question(question: &Question<'_>) -> Result<ScopedText, QueryError> {
     let &Question { text, features, limits, matchers, query } = question;
-    // Loki may keep a text of who sees everything under a hash as well.
-    let salted = matches!(text, Text::LogQl(_)) && matchers.salt().is_some();
-    if matchers.is_unrestricted() && !salted {
+    if matchers.is_unrestricted() {
         return unrestricted(question);
     }
     match text {
@@ -55,11 +53,16 @@ pub(super) fn scope_question(question: &Question<'_>) -> Result<ScopedText, Quer
     }
 }
 
-/// A query of a caller who may see everything: read as any other, held to the same caps, and sent as it is.
+/// A query of a caller who may see everything: read as any other, held to the same caps, and sent as it is, but for the
+/// salt.
 fn unrestricted(question: &Question<'_>) -> Result<ScopedText, QueryError> {
     let &Question { text, features, limits, matchers, query } = question;
     match text {
         Text::PromQl(entry) => promql::parse(query, entry, features, limits).map(drop),
+        // Loki may keep such a text under a hash as well.
+        Text::LogQl(entry) if matchers.salt().is_some() => {
+            return logql::scope(query, entry, features, limits, matchers);
+        }
         Text::LogQl(entry) => logql::parse(query, entry, features, limits).map(drop),
         Text::TraceQl(entry) => return traceql::unrestricted(query, entry, features, limits, matchers),
     }?;
