@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what the conformance tests run against: Prometheus, Loki, Tempo and
-# Alertmanager, built from the Go modules pinned below backends/, Keycloak
-# from Maven Central and Redis from Debian. Does nothing for what is already there.
+# Installs what the conformance tests run against: Prometheus, Loki, Tempo,
+# Alertmanager and a collector of OpenTelemetry, built from the Go modules pinned
+# below backends/, Keycloak from Maven Central and Redis from Debian. Does nothing
+# for what is already there.
 #
 # Everything lands outside the clone, in ${PALISADE_CACHE:-~/.cache/palisade},
 # under a name that carries a hash of what it was made from. Standard output is
@@ -30,7 +31,7 @@ pageless() {
 go_server() {
     name=$1 tags=$2
     shift 2
-    key=$(cat "$here/backends/$name/go.mod" "$here/backends/$name/go.sum" | { cat; printf %s "$tags"; } | sha256sum | cut -c1-16)
+    key=$(cat "$here/backends/$name"/* | { cat; printf %s "$tags"; } | sha256sum | cut -c1-16)
     dir=$cache/bin/$name-$key
     if [ ! -x "$dir/$name" ]; then
         command -v go >/dev/null || { missing "$name" "go is not installed"; return; }
@@ -38,7 +39,7 @@ go_server() {
         # A copy, so that the build leaves the clone as it is.
         src=$cache/build/$name-$key
         rm -rf "$src" "$dir.new" && mkdir -p "$src" "$dir.new"
-        cp "$here/backends/$name/go.mod" "$here/backends/$name/go.sum" "$src/"
+        cp "$here/backends/$name"/* "$src/"
         if [ "$name" = alertmanager ] && ! (cd "$src" && pageless github.com/prometheus/alertmanager >&2); then
             missing "$name" "its module cannot be fetched"
             return
@@ -90,7 +91,7 @@ redis_server() {
 
 # In a function, so that a change of this file does not reach a run of it.
 main() {
-    [ $# -gt 0 ] || set -- prometheus loki tempo alertmanager redis keycloak
+    [ $# -gt 0 ] || set -- prometheus loki tempo alertmanager collector redis keycloak
     for component; do
         case $component in
         prometheus)
@@ -101,6 +102,7 @@ main() {
         loki) go_server loki "" github.com/grafana/loki/v3/cmd/loki ;;
         tempo) go_server tempo "" github.com/grafana/tempo/cmd/tempo ;;
         alertmanager) go_server alertmanager "" github.com/prometheus/alertmanager/cmd/alertmanager ;;
+        collector) go_server collector "" . ;;
         redis) redis_server ;;
         keycloak) keycloak_server ;;
         *) missing "$component" "no such component" ;;

@@ -25,6 +25,7 @@ mod http;
 mod kept;
 mod keycloak;
 mod palisade;
+mod platform;
 mod processes;
 mod protobuf;
 mod queries;
@@ -87,6 +88,7 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     grpc::attacks(&world, &only, report);
     // After those that look at what the seed holds: it pushes more.
     tail::run(&world, ending, &only, report);
+    platform::run(&world, dir.path(), &only, report);
     // The last, because it changes the realm's keys and ends Keycloak.
     sessions::run(&mut world, dir.path(), &only, report);
     Ok(())

@@ -83,7 +83,7 @@ fn every_file_parses() {
                 _ if path.is_dir() => folders.push(path.clone()),
                 Some("yaml") => assert!(documents(name).iter().all(Value::is_object), "{name}"),
                 Some("json") => assert!(serde_json::from_str::<Value>(&text(name)).unwrap().is_object()),
-                Some("md" | "Dockerfile" | "dockerignore") | None => continue,
+                Some("md" | "Dockerfile" | "dockerignore" | "py") | None => continue,
                 Some(other) => panic!("{name}: who reads .{other}?"),
             }
             read += 1;
@@ -238,7 +238,7 @@ fn datasources_forward_the_users_token_and_link_to_one_another() {
     let provisioned = document("grafana/provisioning/datasources/palisade.yaml");
     let sources = list(&provisioned["datasources"]);
     let uids: BTreeSet<&str> = sources.iter().map(|s| s["uid"].as_str().unwrap()).collect();
-    assert_eq!(uids.len(), 3);
+    assert_eq!(uids.len(), 4);
     for source in sources {
         let (kind, data) = (source["type"].as_str().unwrap(), &source["jsonData"]);
         assert_eq!(data["oauthPassThru"], true, "{kind}");
@@ -259,6 +259,47 @@ fn datasources_forward_the_users_token_and_link_to_one_another() {
     for (link, uid) in links {
         assert!(link["datasourceUid"] == uid && uids.contains(uid), "{link}");
     }
+}
+
+#[tokio::test]
+async fn dashboards_ask_what_palisade_takes_of_datasources_that_are_there() {
+    let proxy = Proxy::start().await;
+    let provisioned = document("grafana/provisioning/datasources/palisade.yaml");
+    let uids: BTreeSet<&str> =
+        list(&provisioned["datasources"]).iter().map(|s| s["uid"].as_str().unwrap()).collect();
+    let mut asked = 0;
+    for name in ["bookstore-overview", "bookstore-service"] {
+        let dashboard: Value =
+            serde_json::from_str(&text(&format!("grafana/dashboards/{name}.json"))).unwrap();
+        assert_eq!(dashboard["uid"], name);
+        let variables: Vec<&str> = list(&dashboard["templating"]["list"])
+            .iter()
+            .map(|variable| variable["name"].as_str().unwrap())
+            .collect();
+        assert!(variables.starts_with(&["tenant", "region"]));
+        for panel in list(&dashboard["panels"]) {
+            assert!(uids.contains(panel["datasource"]["uid"].as_str().unwrap()), "{panel}");
+            for target in list(&panel["targets"]) {
+                let kind = panel["datasource"]["type"].as_str().unwrap();
+                let written = &target[if kind == "tempo" { "query" } else { "expr" }];
+                // A map of services is asked for by Grafana itself.
+                let Some(written) = written.as_str() else { continue };
+                let query = written.replace("$tenant", "acme-books").replace("$region", "eu-west");
+                let query = query.replace("$service", "catalog");
+                assert!(!query.contains('$'), "{query}");
+                let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+                let path = match kind {
+                    "prometheus" => format!("/prometheus/api/v1/query?query={query}"),
+                    "loki" => format!("/loki/loki/api/v1/query_range?query={query}"),
+                    _ => format!("/tempo/api/search?q={query}"),
+                };
+                let got = proxy.get(&path).await;
+                assert_eq!(got.status, 200, "{written}: {}", got.text());
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked >= 10, "{asked}");
 }
 
 /// ATK-3G: on one machine it is the networks that hold others off.
