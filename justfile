@@ -28,9 +28,19 @@ instructions:
 deny:
     bash .ci/steps deny
 
-# Real Prometheus, Loki, Tempo and Keycloak; installs what it needs.
+# Real Prometheus, Loki, Tempo, Alertmanager and Keycloak, and 300 random questions of each language; installs what it needs.
 conformance:
     bash .ci/steps conformance
+
+# Random questions, N of each language, each asked three ways; PALISADE_INTERFERENCE_SEED makes the same again.
+interference N='20000':
+    PALISADE_INTERFERENCE={{N}} bash .ci/steps interference
+
+# What takes too long for each change: see CONTRIBUTING.md.
+nightly:
+    PALISADE_INTERFERENCE=5000 bash .ci/steps conformance
+    PALISADE_ORACLE=200000 bash .ci/steps oracle
+    FUZZ_SECONDS=300 bash .ci/steps fuzz
 
 # The routes that the backends register, held against what tests/routes has of them.
 routes:

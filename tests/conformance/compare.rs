@@ -1,4 +1,4 @@
-//! When two answers count as equal: the rules of `equal.toml`, and nothing else.
+//! When two answers count as equal: the rules of `equal.toml` and `random.toml`, and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,19 @@ use serde_json::Value;
 
 use crate::http::Answer;
 use crate::protobuf;
+
+/// What was asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The endpoint's name.
+    pub endpoint: &'a str,
+    /// The case's name.
+    pub case: &'a str,
+    /// The mount.
+    pub mount: &'a str,
+    /// The parameters, where they are known.
+    pub params: &'a [(String, String)],
+}
 
 /// How one place of an endpoint's answers is compared.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -20,8 +33,14 @@ enum Treat {
     /// The same number, which each side may have counted once, twice or three times.
     #[serde(rename = "one to three times")]
     OneToThreeTimes,
+    /// An empty list is the same as nothing.
+    #[serde(rename = "empty is nothing")]
+    EmptyIsNothing,
     /// Left out on both sides.
     Dropped,
+    /// A text that names one of several series: which one does not count.
+    #[serde(rename = "any series")]
+    AnySeries,
     /// Palisade says `palisade` here, whatever TWIN says.
     Difference,
 }
@@ -36,11 +55,13 @@ struct Rule {
     version: Option<String>,
     /// Only for answers of this mount.
     mount: Option<String>,
-    /// Keys joined by dots; `*` is any key, `[]` any element, `[1]` that one.
+    /// Keys joined by dots; `*` is any key, `*Time` each that ends so, `[]` any element, `[1]` that one.
     path: String,
     treat: Treat,
     /// Only for the case of this name.
     case: Option<String>,
+    /// Only where a parameter of the question holds this text.
+    asking: Option<String>,
     /// Only where TWIN says this: a place and its value.
     when: Option<(String, Value)>,
     /// Drops the elements of the list at `path` whose text holds this.
@@ -70,78 +91,121 @@ impl Rule {
     }
 }
 
-/// The rules of `equal.toml`.
+/// One file of rules.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rules {
+struct File {
     rule: Vec<Rule>,
 }
 
+/// The rules of `equal.toml` and of `random.toml`.
+#[derive(Debug)]
+pub struct Rules {
+    equal: Vec<Rule>,
+    random: Vec<Rule>,
+}
+
+/// Headers that tell of the moment, or of the length of a body that is compared itself.
+const MOMENT: [&str; 2] = ["date", "content-length"];
+
 impl Rules {
-    /// Reads the file that is compiled in: the rules that are true of these versions.
+    /// Reads the files that are compiled in: the rules that are true of these versions.
     pub fn load(versions: &BTreeMap<String, String>) -> Result<Self, String> {
-        let mut rules: Self =
-            toml::from_str(include_str!("equal.toml")).map_err(|e| format!("equal.toml: {e}"))?;
-        match rules.rule.iter().find(|rule| rule.reason.trim().is_empty()) {
-            Some(rule) => Err(format!("equal.toml: `{}` gives no reason", rule.path)),
-            None => {
-                rules.rule.retain(|rule| rule.of(versions));
-                Ok(rules)
+        let read = |name: &str, text: &str| {
+            let file: File = toml::from_str(text).map_err(|e| format!("{name}: {e}"))?;
+            match file.rule.iter().find(|rule| rule.reason.trim().is_empty()) {
+                Some(rule) => Err(format!("{name}: `{}` gives no reason", rule.path)),
+                None => Ok(file.rule.into_iter().filter(|rule| rule.of(versions)).collect::<Vec<_>>()),
             }
+        };
+        let rules = Self {
+            equal: read("equal.toml", include_str!("equal.toml"))?,
+            random: read("random.toml", include_str!("random.toml"))?,
+        };
+        match rules.random.iter().find(|rule| rule.treat == Treat::Difference || rule.case.is_some()) {
+            Some(rule) => Err(format!("random.toml: `{}` is about more than chance", rule.path)),
+            None => Ok(rules),
         }
     }
 
-    /// Says where `ours` and `twin` differ, if they do, for a case of an endpoint. `control` compares two
-    /// answers of the same backend, to which no named difference applies.
-    pub fn differ(
-        &self,
-        (endpoint, case): (&str, &str),
-        mount: &str,
-        ours: &Answer,
-        twin: &Answer,
-        control: bool,
-    ) -> Option<String> {
-        let (mut ours, mut twin) = (tree(ours), tree(twin));
-        let rules: Vec<(&Rule, Vec<&str>)> = self
-            .rule
-            .iter()
-            .filter(|rule| match rule.endpoint.strip_suffix('*') {
-                Some(start) => endpoint.starts_with(start),
-                None => rule.endpoint == endpoint,
-            })
-            .filter(|rule| rule.mount.as_deref().is_none_or(|m| m == mount))
-            .filter(|rule| rule.case.as_deref().is_none_or(|c| c == case))
-            .filter(|rule| !control || rule.treat != Treat::Difference)
-            .filter(|rule| rule.applies(&twin))
-            .map(|rule| (rule, rule.path.split('.').collect()))
-            .collect();
-        for (rule, path) in &rules {
-            match rule.treat {
-                Treat::Dropped => {
-                    remove(&mut ours, path, rule.holding.as_deref());
-                    remove(&mut twin, path, rule.holding.as_deref());
-                }
-                Treat::Difference => {
-                    if find(&twin, path).is_empty() && find(&ours, path).is_empty() {
-                        continue;
-                    }
-                    let expected = rule.palisade.clone();
-                    let said = find(&ours, path);
-                    let right = match &expected {
-                        Some(value) => said.iter().all(|v| *v == value),
-                        None => said.is_empty(),
-                    };
-                    if !right {
-                        return Some(format!("at {}: {said:?} instead of {expected:?}", rule.path));
-                    }
-                    remove(&mut ours, path, None);
-                    remove(&mut twin, path, None);
-                }
-                Treat::Unordered | Treat::Close | Treat::OneToThreeTimes => {}
-            }
-        }
-        Comparison { rules: &rules }.differ(&ours, &twin, &mut Vec::new())
+    /// Says where `ours` and `twin` differ by `equal.toml`, if they do. `control` compares two answers of the same backend,
+    /// to which no named difference applies.
+    pub fn differ(&self, asked: Asked<'_>, ours: &Answer, twin: &Answer, control: bool) -> Option<String> {
+        differ(&self.equal, asked, (tree(ours), tree(twin)), control)
     }
+
+    /// Whether an answer is TWIN's in all but what is random.
+    pub fn equal(&self, asked: Asked<'_>, ours: &Answer, twin: &Answer) -> bool {
+        differ(&self.random, asked, (tree(ours), tree(twin)), true).is_none()
+    }
+
+    /// Says where the answers of Palisade before FULL and before TWIN differ in what is not random, if they do.
+    pub fn interferes(&self, asked: Asked<'_>, full: &Answer, beside: &Answer) -> Option<String> {
+        let whole = |answer: &Answer| {
+            let mut tree = tree(answer);
+            let told = answer.headers.iter().filter(|(name, _)| !MOMENT.contains(&name.as_str()));
+            tree["headers"] = told.map(|(name, value)| Value::from(format!("{name}: {value}"))).collect();
+            tree
+        };
+        differ(&self.random, asked, (whole(full), whole(beside)), true)
+    }
+}
+
+fn differ(
+    all: &[Rule],
+    asked: Asked<'_>,
+    (mut ours, mut twin): (Value, Value),
+    control: bool,
+) -> Option<String> {
+    let rules: Vec<(&Rule, Vec<&str>)> = all
+        .iter()
+        .filter(|rule| match rule.endpoint.strip_suffix('*') {
+            Some(start) => asked.endpoint.starts_with(start),
+            None => rule.endpoint == asked.endpoint,
+        })
+        .filter(|rule| rule.mount.as_deref().is_none_or(|m| m == asked.mount))
+        .filter(|rule| rule.case.as_deref().is_none_or(|c| c == asked.case))
+        .filter(|rule| {
+            let holds = |text: &String| asked.params.iter().any(|(_, value)| value.contains(text));
+            rule.asking.as_ref().is_none_or(holds)
+        })
+        .filter(|rule| !control || rule.treat != Treat::Difference)
+        .filter(|rule| rule.applies(&twin))
+        .map(|rule| (rule, rule.path.split('.').collect()))
+        .collect();
+    for (rule, path) in &rules {
+        match rule.treat {
+            Treat::Dropped => {
+                remove(&mut ours, path, rule.holding.as_deref());
+                remove(&mut twin, path, rule.holding.as_deref());
+            }
+            Treat::EmptyIsNothing => {
+                for tree in [&mut ours, &mut twin] {
+                    if find(tree, path).iter().all(|list| list.as_array().is_some_and(Vec::is_empty)) {
+                        remove(tree, path, None);
+                    }
+                }
+            }
+            Treat::Difference => {
+                if find(&twin, path).is_empty() && find(&ours, path).is_empty() {
+                    continue;
+                }
+                let expected = rule.palisade.clone();
+                let said = find(&ours, path);
+                let right = match &expected {
+                    Some(value) => said.iter().all(|v| *v == value),
+                    None => said.is_empty(),
+                };
+                if !right {
+                    return Some(format!("at {}: {said:?} instead of {expected:?}", rule.path));
+                }
+                remove(&mut ours, path, None);
+                remove(&mut twin, path, None);
+            }
+            Treat::Unordered | Treat::Close | Treat::OneToThreeTimes | Treat::AnySeries => {}
+        }
+    }
+    Comparison { rules: &rules }.differ(&ours, &twin, &mut Vec::new())
 }
 
 /// An answer as one tree: `status`, and `body` by its content type. The text of
@@ -171,8 +235,12 @@ fn exposition(text: &str) -> Value {
     text.lines().map(sample).collect::<Vec<_>>().into()
 }
 
+/// `*` is any key, `*Time` each that ends so.
 fn names(part: &str, key: &str) -> bool {
-    part == "*" || part == key
+    match part.strip_prefix('*') {
+        Some(end) => key.ends_with(end),
+        None => part == key,
+    }
 }
 
 /// Splits `name[]` and `name[1]` off a path's part: the name and the indices.
@@ -297,6 +365,7 @@ impl Comparison<'_> {
                 None
             }
             _ if ours == twin => None,
+            _ if self.treated(Treat::AnySeries, at) && nameless(ours) == nameless(twin) => None,
             _ if self.treated(Treat::Close, at) && close(ours, twin, 1.0) => None,
             _ if self.treated(Treat::OneToThreeTimes, at)
                 && TIMES.iter().any(|times| close(ours, twin, *times)) =>
@@ -359,6 +428,15 @@ fn close(ours: &Value, twin: &Value, times: f64) -> bool {
     match (number(ours), number(twin)) {
         (Some(a), Some(b)) => (a - times * b).abs() <= 1e-9 * a.abs().max(b.abs()),
         _ => false,
+    }
+}
+
+/// A text without the labels of the series that it names: what is in braces.
+fn nameless(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    match (text.find('{'), text.rfind('}')) {
+        (Some(from), Some(to)) if from < to => format!("{}{}", &text[..from], &text[to..]),
+        _ => text.to_owned(),
     }
 }
 

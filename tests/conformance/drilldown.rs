@@ -1,13 +1,16 @@
 //! From a metric to a trace, from there to metrics of its spans and to a log line, and back from the line to the trace:
 //! request by request as Grafana sends them with the datasources of `deploy/grafana`. Each answer equals TWIN's.
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 
-use crate::compare::Rules;
+use crate::compare::{Asked, Rules};
 use crate::http::{Answer, Request};
 use crate::protobuf;
 use crate::report::Report;
 use crate::seed::{SPAN, TENANTS, canary, tempo};
+use crate::ways::{Answers, Ways};
 use crate::world::{Caller, World};
 
 const DATASOURCES: &str = include_str!("../../deploy/grafana/provisioning/datasources/palisade.yaml");
@@ -26,7 +29,9 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
         let name = format!("drill-down / metric to trace to metrics and logs / {user}");
         let Some(caller) = world.callers.get(user) else { continue };
         if name.contains(only) && all && world.palisade.is_some() {
-            report.case(&name, Drill { world, rules, caller }.follow());
+            let drill = Drill { world, rules, caller, ways: RefCell::new(&mut report.ways) };
+            let outcome = drill.follow();
+            report.case(&name, outcome);
         }
     }
 }
@@ -35,6 +40,7 @@ struct Drill<'a> {
     world: &'a World,
     rules: &'a Rules,
     caller: &'a Caller,
+    ways: RefCell<&'a mut Ways>,
 }
 
 impl Drill<'_> {
@@ -174,9 +180,16 @@ impl Drill<'_> {
         if ours.status != 200 {
             return Err(told(format!("{} {}", ours.status, ours.text())));
         }
-        if let Some(place) = self.rules.differ((endpoint, "drill-down"), kind, &ours, &twins, false) {
-            return Err(told(format!("Palisade / TWIN {place}")));
-        }
+        let beside = match self.world.beside(self.caller) {
+            Some(palisade) => {
+                let request = request.clone().bearer(Some(&self.caller.token));
+                Some(request.send(&palisade.base.under(&format!("/{kind}"))).map_err(told)?)
+            }
+            None => None,
+        };
+        let asked = Asked { endpoint, case: "drill-down", mount: kind, params: &[] };
+        let answers = Answers { full: &ours, beside: beside.as_ref(), twin: &twins, otherwise: false };
+        self.ways.borrow_mut().compare(self.rules, kind, asked, &answers).map_err(told)?;
         let text = ours.text();
         let others = TENANTS.into_iter().filter(|t| *t != TENANT).chain(["untenanted", "forged"]);
         match others.map(canary).find(|mark| text.contains(mark)) {

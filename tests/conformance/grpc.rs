@@ -196,6 +196,7 @@ const TAGS_FIELDS: &[(&str, u64)] =
     &[("scope", 1), ("q", 2), ("start", 3), ("end", 4), ("limit", 5), ("maxStaleValues", 6)];
 
 /// A call.
+#[derive(Clone)]
 pub struct Call {
     method: &'static Method,
     message: Vec<u8>,

@@ -54,6 +54,7 @@ pub fn join(file: &Path) -> Result<World, String> {
         twin_a_east: set("twin-a-east", Holds::In { tenants: &["acme-books"], region: "us-east" }),
         keycloak: base(&state["realm"]).map(Keycloak::elsewhere),
         palisade: None,
+        beside: BTreeMap::new(),
         callers: BTreeMap::new(),
     })
 }

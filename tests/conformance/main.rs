@@ -9,7 +9,8 @@
 //! holds the text. With `PALISADE_CONFORMANCE_SERVERS=file`, the mode `servers`
 //! starts all servers and waits until the file is gone; other runs use those.
 //! `PALISADE_CONFORMANCE_WITH="alertmanager keycloak"` starts these only (`redis` is Tempo's caches).
-//! `PALISADE_TEMPO=program` and so on run another build of a backend.
+//! `PALISADE_INTERFERENCE=300` asks as many random questions of each language as well; the mode `interference` asks
+//! nothing else. `PALISADE_TEMPO=program` and so on run another build of a backend.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -20,8 +21,11 @@ mod compare;
 mod counting;
 mod drilldown;
 mod exporter;
+#[path = "../oracle/grammar.rs"]
+mod grammar;
 mod grpc;
 mod http;
+mod interference;
 mod kept;
 mod keycloak;
 mod palisade;
@@ -35,6 +39,7 @@ mod seed;
 mod sessions;
 mod settings;
 mod tail;
+mod ways;
 mod world;
 
 use std::collections::BTreeMap;
@@ -79,6 +84,11 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     ask(&mut world, dir.path(), controls, report)?;
     let rules = compare::Rules::load(&world.full.versions)?;
     let only = std::env::var("PALISADE_CONFORMANCE_ONLY").unwrap_or_default();
+    let each = std::env::var("PALISADE_INTERFERENCE").ok().and_then(|each| each.parse().ok()).unwrap_or(0);
+    if mode == "interference" {
+        interference::run(&world, &rules, each, report);
+        return Ok(());
+    }
     let cases = queries::load(&only)?;
     let ending = tail::begin(&world, &only);
     queries::run(&world, &rules, &cases, only.is_empty(), report);
@@ -86,6 +96,7 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     remote_read::run(&world, &only, report);
     attacks::run(&world, &rules, &only, report);
     grpc::attacks(&world, &only, report);
+    interference::run(&world, &rules, each, report);
     // After those that look at what the seed holds: it pushes more.
     tail::run(&world, ending, &only, report);
     platform::run(&world, dir.path(), &only, report);
@@ -127,6 +138,7 @@ fn servers(dir: &Path, controls: bool, report: &mut Report) -> Result<World, Str
         twin_a_east: set("twin-a-east", Holds::In { tenants: &["acme-books"], region: "us-east" })?,
         keycloak,
         palisade: None,
+        beside: BTreeMap::new(),
         callers: BTreeMap::new(),
     };
     for set in world.sets() {
@@ -157,6 +169,14 @@ fn ask(world: &mut World, dir: &Path, controls: bool, report: &mut Report) -> Re
     match &world.keycloak {
         Some(keycloak) => {
             let palisade = Palisade::start(&dir.join("palisade"), &world.full, &keycloak.realm)?;
+            let beside = [Twin::One, Twin::Two, Twin::East].map(|twin| {
+                let set = world.set(twin);
+                Ok((
+                    twin,
+                    Palisade::start(&dir.join(format!("palisade-{}", set.name)), set, &keycloak.realm)?,
+                ))
+            });
+            world.beside = beside.into_iter().collect::<Result<_, String>>()?;
             world.palisade = Some(palisade);
         }
         None if controls => {}

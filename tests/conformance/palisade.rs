@@ -82,7 +82,8 @@ backends:
                 base.url()
             ));
         }
-        if let Some(base) = set.at.get(ORGS) {
+        // A TWIN needs no tenants of Loki's own: whatever id it is asked with, it answers what it has.
+        if let Some(base) = set.at.get(ORGS).or_else(|| set.at.get("loki")) {
             config.push_str(&format!(
                 "  {ORGS}: {{ kind: loki, url: \"{}\", labels: {{ tenant: tenant, region: region }}, org_id: {{ template: \"s-{{tenant}}\", federates: true }}, label_policy: true }}\n",
                 base.url()

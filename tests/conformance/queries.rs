@@ -7,11 +7,13 @@ use palisade::api::Kind;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::compare::Rules;
+use crate::compare::{Asked, Rules};
 use crate::grpc::Call;
 use crate::http::{Answer, Base, Request, with_query};
+use crate::palisade::Palisade;
 use crate::report::Report;
 use crate::seed::{SPAN, tempo};
+use crate::ways::Answers;
 use crate::world::{Caller, Twin, World};
 
 /// A family of answers of one shape: a route, and how it tells time.
@@ -52,66 +54,77 @@ const SECONDS: i64 = 1;
 const NANOSECONDS: i64 = 1_000_000_000;
 
 const ENDPOINTS: &[Endpoint] = &[
-    endpoint("prometheus.query", "/api/v1/query", Time::Instant(SECONDS)),
-    endpoint("prometheus.query_range", "/api/v1/query_range", Time::Steps(SECONDS)),
-    endpoint("prometheus.series", "/api/v1/series", Time::Range(SECONDS)),
-    endpoint("prometheus.labels", "/api/v1/labels", Time::Range(SECONDS)),
-    endpoint("prometheus.label_values", "/api/v1/label/{}/values", Time::Range(SECONDS)),
-    endpoint("prometheus.query_exemplars", "/api/v1/query_exemplars", Time::Range(SECONDS)),
-    endpoint("prometheus.rules", "/api/v1/rules", Time::None),
-    endpoint("prometheus.alerts", "/api/v1/alerts", Time::None),
-    endpoint("prometheus.targets", "/api/v1/targets", Time::None),
-    endpoint("prometheus.targets_metadata", "/api/v1/targets/metadata", Time::None),
-    endpoint("prometheus.alertmanagers", "/api/v1/alertmanagers", Time::None),
-    endpoint("prometheus.metadata", "/api/v1/metadata", Time::None),
-    endpoint("prometheus.format_query", "/api/v1/format_query", Time::None),
-    endpoint("prometheus.parse_query", "/api/v1/parse_query", Time::None),
-    endpoint("prometheus.search", "/api/v1/search/{}", Time::Range(SECONDS)),
-    endpoint("prometheus.federate", "/federate", Time::None),
-    endpoint("loki.format_query", "/loki/api/v1/format_query", Time::None),
-    endpoint("prometheus.buildinfo", "/api/v1/status/buildinfo", Time::None),
-    endpoint("loki.query", "/loki/api/v1/query", Time::Instant(NANOSECONDS)),
-    endpoint("loki.query_range", "/loki/api/v1/query_range", Time::Steps(NANOSECONDS)),
-    endpoint("loki.series", "/loki/api/v1/series", Time::Range(NANOSECONDS)),
-    endpoint("loki.labels", "/loki/api/v1/labels", Time::Range(NANOSECONDS)),
-    endpoint("loki.label_values", "/loki/api/v1/label/{}/values", Time::Range(NANOSECONDS)),
-    endpoint("loki.index_stats", "/loki/api/v1/index/stats", Time::Range(NANOSECONDS)),
-    endpoint("loki.label", "/loki/api/v1/label", Time::Range(NANOSECONDS)),
-    endpoint("loki.volume", "/loki/api/v1/index/volume", Time::Range(NANOSECONDS)),
-    endpoint("loki.volume_range", "/loki/api/v1/index/volume_range", Time::Steps(NANOSECONDS)),
-    endpoint("loki.shards", "/loki/api/v1/index/shards", Time::Range(NANOSECONDS)),
-    endpoint("loki.detected_labels", "/loki/api/v1/detected_labels", Time::Range(NANOSECONDS)),
-    endpoint("loki.detected_fields", "/loki/api/v1/detected_fields", Time::Range(NANOSECONDS)),
-    endpoint("loki.detected_field", "/loki/api/v1/detected_field/{}/values", Time::Range(NANOSECONDS)),
-    endpoint("loki.patterns", "/loki/api/v1/patterns", Time::Range(NANOSECONDS)),
-    endpoint("loki.rules", "/prometheus/api/v1/rules", Time::None),
-    endpoint("loki.alerts", "/prometheus/api/v1/alerts", Time::None),
-    endpoint("loki.drilldown_limits", "/loki/api/v1/drilldown-limits", Time::None),
-    endpoint("loki.buildinfo", "/loki/api/v1/status/buildinfo", Time::None),
-    endpoint("tempo.search", "/api/search", Time::Range(SECONDS)),
-    endpoint("tempo.trace_v1", "/api/traces/{}", Time::None),
-    endpoint("tempo.trace_v2", "/api/v2/traces/{}", Time::None),
-    endpoint("tempo.tag_values", "/api/v2/search/tag/{}/values", Time::Range(SECONDS)),
-    endpoint("tempo.tags_v1", "/api/search/tags", Time::Range(SECONDS)),
-    endpoint("tempo.tags_v2", "/api/v2/search/tags", Time::Range(SECONDS)),
-    endpoint("tempo.tag_values_v1", "/api/search/tag/{}/values", Time::Range(SECONDS)),
+    row("prometheus.query", "/api/v1/query", Time::Instant(SECONDS)),
+    row("prometheus.query_range", "/api/v1/query_range", Time::Steps(SECONDS)),
+    row("prometheus.series", "/api/v1/series", Time::Range(SECONDS)),
+    row("prometheus.labels", "/api/v1/labels", Time::Range(SECONDS)),
+    row("prometheus.label_values", "/api/v1/label/{}/values", Time::Range(SECONDS)),
+    row("prometheus.query_exemplars", "/api/v1/query_exemplars", Time::Range(SECONDS)),
+    row("prometheus.rules", "/api/v1/rules", Time::None),
+    row("prometheus.alerts", "/api/v1/alerts", Time::None),
+    row("prometheus.targets", "/api/v1/targets", Time::None),
+    row("prometheus.targets_metadata", "/api/v1/targets/metadata", Time::None),
+    row("prometheus.alertmanagers", "/api/v1/alertmanagers", Time::None),
+    row("prometheus.metadata", "/api/v1/metadata", Time::None),
+    row("prometheus.format_query", "/api/v1/format_query", Time::None),
+    row("prometheus.parse_query", "/api/v1/parse_query", Time::None),
+    row("prometheus.search", "/api/v1/search/{}", Time::Range(SECONDS)),
+    row("prometheus.federate", "/federate", Time::None),
+    row("loki.format_query", "/loki/api/v1/format_query", Time::None),
+    row("prometheus.buildinfo", "/api/v1/status/buildinfo", Time::None),
+    row("loki.query", "/loki/api/v1/query", Time::Instant(NANOSECONDS)),
+    row("loki.query_range", "/loki/api/v1/query_range", Time::Steps(NANOSECONDS)),
+    row("loki.series", "/loki/api/v1/series", Time::Range(NANOSECONDS)),
+    row("loki.labels", "/loki/api/v1/labels", Time::Range(NANOSECONDS)),
+    row("loki.label_values", "/loki/api/v1/label/{}/values", Time::Range(NANOSECONDS)),
+    row("loki.index_stats", "/loki/api/v1/index/stats", Time::Range(NANOSECONDS)),
+    row("loki.label", "/loki/api/v1/label", Time::Range(NANOSECONDS)),
+    row("loki.volume", "/loki/api/v1/index/volume", Time::Range(NANOSECONDS)),
+    row("loki.volume_range", "/loki/api/v1/index/volume_range", Time::Steps(NANOSECONDS)),
+    row("loki.shards", "/loki/api/v1/index/shards", Time::Range(NANOSECONDS)),
+    row("loki.detected_labels", "/loki/api/v1/detected_labels", Time::Range(NANOSECONDS)),
+    row("loki.detected_fields", "/loki/api/v1/detected_fields", Time::Range(NANOSECONDS)),
+    row("loki.detected_field", "/loki/api/v1/detected_field/{}/values", Time::Range(NANOSECONDS)),
+    row("loki.patterns", "/loki/api/v1/patterns", Time::Range(NANOSECONDS)),
+    row("loki.rules", "/prometheus/api/v1/rules", Time::None),
+    row("loki.alerts", "/prometheus/api/v1/alerts", Time::None),
+    row("loki.drilldown_limits", "/loki/api/v1/drilldown-limits", Time::None),
+    row("loki.buildinfo", "/loki/api/v1/status/buildinfo", Time::None),
+    row("tempo.search", "/api/search", Time::Range(SECONDS)),
+    row("tempo.trace_v1", "/api/traces/{}", Time::None),
+    row("tempo.trace_v2", "/api/v2/traces/{}", Time::None),
+    row("tempo.tag_values", "/api/v2/search/tag/{}/values", Time::Range(SECONDS)),
+    row("tempo.tags_v1", "/api/search/tags", Time::Range(SECONDS)),
+    row("tempo.tags_v2", "/api/v2/search/tags", Time::Range(SECONDS)),
+    row("tempo.tag_values_v1", "/api/search/tag/{}/values", Time::Range(SECONDS)),
     // The search route; what is asked in the older way has answers of another shape.
-    endpoint("tempo.legacy", "/api/search", Time::Range(SECONDS)),
-    endpoint("tempo.instant", "/api/metrics/query", Time::Range(SECONDS)),
-    endpoint("tempo.metrics", "/api/metrics/query_range", Time::Steps(SECONDS)),
+    row("tempo.legacy", "/api/search", Time::Range(SECONDS)),
+    row("tempo.instant", "/api/metrics/query", Time::Range(SECONDS)),
+    row("tempo.metrics", "/api/metrics/query_range", Time::Steps(SECONDS)),
     // The same route; its answers have rules of their own.
-    endpoint("tempo.compare", "/api/metrics/query_range", Time::Steps(SECONDS)),
-    endpoint("tempo.echo", "/api/echo", Time::None),
-    endpoint("tempo.buildinfo", "/api/status/buildinfo", Time::None),
-    endpoint("alertmanager.alerts", "/api/v2/alerts", Time::None),
-    endpoint("alertmanager.groups", "/api/v2/alerts/groups", Time::None),
-    endpoint("alertmanager.silences", "/api/v2/silences", Time::None),
-    endpoint("alertmanager.receivers", "/api/v2/receivers", Time::None),
-    endpoint("alertmanager.status", "/api/v2/status", Time::None),
+    row("tempo.compare", "/api/metrics/query_range", Time::Steps(SECONDS)),
+    row("tempo.echo", "/api/echo", Time::None),
+    row("tempo.buildinfo", "/api/status/buildinfo", Time::None),
+    row("alertmanager.alerts", "/api/v2/alerts", Time::None),
+    row("alertmanager.groups", "/api/v2/alerts/groups", Time::None),
+    row("alertmanager.silences", "/api/v2/silences", Time::None),
+    row("alertmanager.receivers", "/api/v2/receivers", Time::None),
+    row("alertmanager.status", "/api/v2/status", Time::None),
 ];
 
-const fn endpoint(name: &'static str, path: &'static str, time: Time) -> Endpoint {
+const fn row(name: &'static str, path: &'static str, time: Time) -> Endpoint {
     Endpoint { name, path, time }
+}
+
+/// The name of the endpoint that a target asks of a kind of backend, or the kind alone.
+pub fn endpoint(kind: &'static str, target: &str) -> &'static str {
+    let path = target.split('?').next().unwrap_or_default();
+    let is = |asked: &&Endpoint| {
+        let (start, end) = asked.path.split_once("{}").unwrap_or((asked.path, ""));
+        let between = path.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+        asked.name.starts_with(kind) && between.is_some_and(|b| b.is_empty() != asked.path.contains("{}"))
+    };
+    ENDPOINTS.iter().find(is).map_or(kind, |asked| asked.name)
 }
 
 /// The cases of one file below `cases/`.
@@ -164,6 +177,60 @@ fn everyone() -> Vec<String> {
 }
 
 impl Case {
+    /// A question as text: an endpoint, what stands in its path, and its parameters, with `¦` between them.
+    pub fn question(text: &str, mount: &str, window: (i64, i64)) -> Result<Self, String> {
+        let mut parts = text.split('¦');
+        let head = parts.next().unwrap_or_default();
+        let (endpoint, of) = head.split_once(' ').unwrap_or((head, ""));
+        let params = parts.map(|part| {
+            let (name, value) = part.split_once('=').ok_or_else(|| format!("no parameter: {part}"))?;
+            Ok((name.to_owned(), value.to_owned()))
+        });
+        Ok(Self {
+            name: "a random question".into(),
+            endpoint: endpoint.into(),
+            of: of.into(),
+            params: params.collect::<Result<_, String>>()?,
+            twin: None,
+            why: None,
+            method: get(),
+            url: Vec::new(),
+            headers: Vec::new(),
+            mount: Some(mount.into()),
+            callers: Vec::new(),
+            empty_ok: true,
+            window: Some(window),
+        })
+    }
+
+    /// A question for people: `endpoint of name=value …`.
+    pub fn shown(&self) -> String {
+        let params: Vec<String> = self.params.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        format!("{} {} {} in {:?}", self.endpoint, self.of, params.join(" "), self.window)
+    }
+
+    /// What is asked.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked { endpoint: &self.endpoint, case: &self.name, mount: self.mount(), params: &self.params }
+    }
+
+    /// The value of a parameter.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str())
+    }
+
+    /// The question with another value of a parameter.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut changed = self.clone();
+        changed.params.iter_mut().filter(|(k, _)| k == name).for_each(|(_, v)| *v = value.to_owned());
+        changed
+    }
+
+    /// The request without a token.
+    pub fn plain(&self, start: i64) -> Result<Request, String> {
+        self.request(start, &self.params)
+    }
+
     fn mount(&self) -> &str {
         self.mount.as_deref().unwrap_or_else(|| self.kind())
     }
@@ -308,7 +375,7 @@ fn every_endpoint(cases: &[Case]) -> Result<(), String> {
 }
 
 /// Whether an answer holds no data, by the shape of its body.
-fn empty(answer: &Answer) -> bool {
+pub fn empty(answer: &Answer) -> bool {
     if answer.status != 200 {
         return true;
     }
@@ -376,7 +443,7 @@ pub fn run(world: &World, rules: &Rules, cases: &[Case], whole: bool, report: &m
             };
             match asking(world, case, caller, [full, twin]) {
                 Ok(asking) => {
-                    let outcome = one(rules, case, &asking, caller, &mut unequal);
+                    let outcome = one(rules, case, &asking, caller, (&mut unequal, report));
                     if caller.twin == Twin::East {
                         regional.count(&outcome);
                     }
@@ -387,7 +454,7 @@ pub fn run(world: &World, rules: &Rules, cases: &[Case], whole: bool, report: &m
             match calling(world, case, caller, [full, twin]) {
                 Ok(None) => {}
                 Ok(Some(calling)) => {
-                    let outcome = one(rules, case, &calling, caller, &mut unequal);
+                    let outcome = one(rules, case, &calling, caller, (&mut unequal, report));
                     report.case(&format!("{name} / gRPC"), outcome.map(drop));
                 }
                 Err(why) => report.case(&name, Err(why)),
@@ -430,22 +497,24 @@ impl Regional {
 }
 
 /// Asks one of those that can be asked.
-type Ask<'a> = Box<dyn Fn() -> Result<Answer, String> + 'a>;
+pub type Ask<'a> = Box<dyn Fn() -> Result<Answer, String> + 'a>;
 
 /// How one question is asked.
-struct Asking<'a> {
+pub struct Asking<'a> {
     /// What stands in the name of its family of answers.
     family: String,
-    /// Of Palisade, if it runs.
-    ours: Option<Ask<'a>>,
+    /// Of Palisade before FULL, if it runs.
+    pub ours: Option<Ask<'a>>,
+    /// Of Palisade before TWIN.
+    pub beside: Option<Ask<'a>>,
     /// Of TWIN.
-    twin: Ask<'a>,
+    pub twin: Ask<'a>,
     /// Of FULL, without Palisade.
     full: Ask<'a>,
 }
 
 /// A case over HTTP.
-fn asking<'a>(
+pub fn asking<'a>(
     world: &'a World,
     case: &Case,
     caller: &'a Caller,
@@ -453,21 +522,22 @@ fn asking<'a>(
 ) -> Result<Asking<'a>, String> {
     let request = case.request(world.start, &case.params)?.bearer(Some(&caller.token));
     let twins = case.request(world.start, case.twin.as_ref().unwrap_or(&case.params))?;
-    let (again, mount) = (twins.clone(), case.mount().to_owned());
-    let ours = world.palisade.as_ref().map(|palisade| -> Ask<'a> {
-        let mount = palisade.base.under(&format!("/{mount}"));
+    let again = twins.clone();
+    let through = |palisade: &Palisade| -> Ask<'a> {
+        let (request, mount) = (request.clone(), palisade.base.under(&format!("/{}", case.mount())));
         Box::new(move || request.send(&mount))
-    });
+    };
     Ok(Asking {
         family: case.endpoint.clone(),
-        ours,
+        ours: world.palisade.as_ref().map(through),
+        beside: world.beside(caller).map(through),
         twin: Box::new(move || twins.send(twin)),
         full: Box::new(move || again.send(full)),
     })
 }
 
 /// A case as a call of gRPC, if it is one.
-fn calling<'a>(
+pub fn calling<'a>(
     world: &'a World,
     case: &Case,
     caller: &'a Caller,
@@ -480,13 +550,15 @@ fn calling<'a>(
         return Ok(None);
     };
     let mixed = case.mount() == "tempo-mixed";
-    let ours = world.palisade.as_ref().map(|palisade| -> Ask<'a> {
+    let through = |palisade: &'a Palisade| -> Ask<'a> {
         let root = if mixed { &palisade.mixed } else { &palisade.tempo };
+        let request = request.clone();
         Box::new(move || request.send(root, Some(&caller.token)))
-    });
+    };
     Ok(Some(Asking {
         family: format!("{} / gRPC", case.endpoint),
-        ours,
+        ours: world.palisade.as_ref().map(through),
+        beside: world.beside(caller).map(through),
         twin: Box::new(move || twins.send(twin, None)),
         full: Box::new(move || again.send(full, None)),
     }))
@@ -498,12 +570,10 @@ fn one(
     case: &Case,
     asking: &Asking<'_>,
     caller: &Caller,
-    unequal: &mut BTreeMap<String, bool>,
+    (unequal, report): (&mut BTreeMap<String, bool>, &mut Report),
 ) -> Result<bool, String> {
     let fixed = WITHOUT_DATA.iter().any(|name| case.endpoint.ends_with(name));
-    let differ = |ours: &Answer, theirs: &Answer, control: bool| {
-        rules.differ((&case.endpoint, &case.name), case.mount(), ours, theirs, control)
-    };
+    let asked = case.asked();
     let expected = (asking.twin)()?;
     let held = !empty(&expected);
     let may_be_empty = case.empty_ok || caller.twin == Twin::East;
@@ -514,22 +584,18 @@ fn one(
             expected.text().chars().take(300).collect::<String>()
         ));
     }
-    if let Some(where_) = differ(&(asking.twin)()?, &expected, true) {
+    if let Some(where_) = rules.differ(asked, &(asking.twin)()?, &expected, true) {
         return Err(format!("TWIN differs from itself {where_}"));
     }
     let unscoped = (asking.full)()?;
-    let differs = differ(&unscoped, &expected, true).is_some();
+    let differs = rules.differ(asked, &unscoped, &expected, true).is_some();
     *unequal.entry(asking.family.clone()).or_default() |= differs;
     if let Some(ours) = &asking.ours {
-        let answer = ours()?;
-        if let Some(where_) = differ(&answer, &expected, false) {
-            let text = answer.text();
-            return Err(format!(
-                "Palisade / TWIN {where_}; Palisade said {} {}",
-                answer.status,
-                text.chars().take(300).collect::<String>()
-            ));
-        }
+        let full = ours()?;
+        let beside = asking.beside.as_ref().map(|ask| ask()).transpose()?;
+        let answers =
+            Answers { full: &full, beside: beside.as_ref(), twin: &expected, otherwise: case.twin.is_some() };
+        report.ways.compare(rules, case.kind(), asked, &answers)?;
     }
     Ok(held)
 }

@@ -43,7 +43,8 @@ pub fn run(world: &World, only: &str, report: &mut Report) {
                 let (Some(caller), true) = (world.callers.get(user), name.contains(only)) else { continue };
                 let Some(twin) = world.twin(caller).at.get("prometheus") else { continue };
                 let request = request(queries, chunks, world.start);
-                report.case(&name, compare(&request, chunks, &base, twin, caller));
+                let beside = world.beside(caller).map(|palisade| palisade.base.under("/prometheus"));
+                report.case(&name, compare(&request, chunks, [&base, twin], beside.as_ref(), caller));
             }
         }
     }
@@ -79,7 +80,13 @@ pub fn run(world: &World, only: &str, report: &mut Report) {
     }
 }
 
-fn compare(request: &Request, chunks: bool, base: &Base, twin: &Base, caller: &Caller) -> Result<(), String> {
+fn compare(
+    request: &Request,
+    chunks: bool,
+    [base, twin]: [&Base; 2],
+    beside: Option<&Base>,
+    caller: &Caller,
+) -> Result<(), String> {
     let ours = request.clone().bearer(Some(&caller.token)).send(base)?;
     let theirs = request.send(twin)?;
     if (ours.status, ours.header("content-type")) != (theirs.status, theirs.header("content-type"))
@@ -95,6 +102,12 @@ fn compare(request: &Request, chunks: bool, base: &Base, twin: &Base, caller: &C
         ));
     }
     let (ours, theirs) = (series(&ours, chunks)?, series(&theirs, chunks)?);
+    if let Some(beside) = beside {
+        let beside = series(&request.clone().bearer(Some(&caller.token)).send(beside)?, chunks)?;
+        if ours != beside {
+            return Err(format!("INTERFERENCE {} series, before TWIN {}", ours.len(), beside.len()));
+        }
+    }
     if ours != theirs {
         return Err(format!("{} series instead of {}", ours.len(), theirs.len()));
     }

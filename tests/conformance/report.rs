@@ -1,11 +1,15 @@
 //! One line per case, and the sum at the end.
 
+use crate::ways::Ways;
+
 /// Outcomes so far.
 #[derive(Debug, Default)]
 pub struct Report {
     passed: usize,
     failed: Vec<String>,
     not_run: Vec<String>,
+    /// What the questions were that were asked three times.
+    pub ways: Ways,
 }
 
 impl Report {
@@ -38,6 +42,7 @@ impl Report {
         if !self.not_run.is_empty() {
             println!("not run: {}", self.not_run.join(", "));
         }
+        self.ways.print("three ways");
         println!(
             "conformance: {} passed, {} failed, {} components not run",
             self.passed,

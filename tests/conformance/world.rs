@@ -15,7 +15,7 @@ pub struct Caller {
 }
 
 /// One of the sets that hold a part of the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Twin {
     /// `acme-books`.
     One,
@@ -39,8 +39,10 @@ pub struct World {
     pub twin_a_east: Backends,
     /// The identity provider, if it can be had.
     pub keycloak: Option<Keycloak>,
-    /// What is tested.
+    /// What is tested, before FULL.
     pub palisade: Option<Palisade>,
+    /// The same before each TWIN.
+    pub beside: BTreeMap<Twin, Palisade>,
     /// By user name.
     pub callers: BTreeMap<String, Caller>,
 }
@@ -51,9 +53,19 @@ impl World {
         [&self.full, &self.twin_a, &self.twin_ab, &self.twin_a_east]
     }
 
+    /// The Palisade before the TWIN that holds exactly what the caller may see.
+    pub fn beside(&self, caller: &Caller) -> Option<&Palisade> {
+        self.beside.get(&caller.twin)
+    }
+
     /// The TWIN that holds exactly what the caller may see.
     pub fn twin(&self, caller: &Caller) -> &Backends {
-        match caller.twin {
+        self.set(caller.twin)
+    }
+
+    /// The servers of a TWIN.
+    pub fn set(&self, twin: Twin) -> &Backends {
+        match twin {
             Twin::One => &self.twin_a,
             Twin::Two => &self.twin_ab,
             Twin::East => &self.twin_a_east,

@@ -9,6 +9,7 @@
 
 mod gaps;
 mod generate;
+mod grammar;
 mod judge;
 mod lezer;
 mod ours;

@@ -20,11 +20,14 @@ mod streamed;
 mod traceql;
 mod values;
 
-use crate::compare::Rules;
+use crate::compare::{Asked, Rules};
 use crate::http::{Answer, Base, Request};
+use crate::palisade::Palisade;
 use crate::protobuf;
+use crate::queries;
 use crate::report::Report;
 use crate::seed::{SPAN, TENANTS, canary};
+use crate::ways::Ways;
 use crate::world::World;
 
 /// What Palisade may answer.
@@ -105,7 +108,7 @@ impl Attack {
         self
     }
 
-    fn run(&self, world: &World, rules: &Rules) -> Result<(), String> {
+    fn run(&self, world: &World, rules: &Rules, ways: &mut Ways) -> Result<(), String> {
         let (Some(full), Some(palisade), Some(caller)) =
             (world.full.at.get(self.kind), &world.palisade, world.callers.get(self.caller))
         else {
@@ -118,14 +121,31 @@ impl Attack {
                 return Err(format!("the control meets no canary: {} {text}", answer.status));
             }
         }
-        let base = match self.mount {
-            "" => palisade.base.clone(),
-            mount => palisade.base.under(&format!("/{mount}")),
+        let request = self.request.clone().bearer(Some(&caller.token));
+        let through = |palisade: &Palisade| match self.mount {
+            "" => request.send(&palisade.base),
+            mount => request.send(&palisade.base.under(&format!("/{mount}"))),
         };
-        let answer = self.request.clone().bearer(Some(&caller.token)).send(&base)?;
+        let answer = through(palisade)?;
+        // Whatever an attack does, it meets no more before FULL than before TWIN.
+        let beside = world.beside(caller).filter(|_| self.has_twin()).map(through).transpose()?;
+        ways.interference(rules, self.kind, self.asked(), &answer, beside.as_ref())?;
         // A path below no mount has no backend's shape.
         let shape = if self.mount.is_empty() { "" } else { self.kind };
         self.judged(world, rules, &answer, shape, |request, twin| request.send(twin))
+    }
+
+    /// Whether its caller has a TWIN with exactly what they see.
+    fn has_twin(&self) -> bool {
+        ["alice", "carol", "rosa"].contains(&self.caller)
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let endpoint = match &self.verdict {
+            Verdict::Twin(endpoint, _) => *endpoint,
+            _ => queries::endpoint(self.kind, &self.request.target),
+        };
+        Asked { endpoint, case: &self.name, mount: self.mount, params: &[] }
     }
 
     /// Whether `answer` is right; a refusal has the shape of a backend of kind `shape`. `twin` asks TWIN.
@@ -157,7 +177,8 @@ impl Attack {
             Verdict::Twin(endpoint, request) => {
                 let caller = world.callers.get(self.caller).ok_or("no such caller")?;
                 let expected = twin(request, world.twin(caller).at.get(self.kind).ok_or("no TWIN")?)?;
-                match rules.differ((endpoint, &self.name), self.mount, answer, &expected, false) {
+                let asked = Asked { endpoint, case: &self.name, mount: self.mount, params: &[] };
+                match rules.differ(asked, answer, &expected, false) {
                     Some(difference) => {
                         Err(format!("not TWIN's answer {difference}; {} {}", answer.status, answer.text()))
                     }
@@ -290,10 +311,14 @@ pub fn run(world: &World, rules: &Rules, only: &str, report: &mut Report) {
                 _ => attack.name.clone(),
             };
             if name.contains(only) {
-                report.case(&name, attack.run(world, rules));
+                let outcome = attack.run(world, rules, &mut report.ways);
+                report.case(&name, outcome);
             }
             let name = format!("{name} / gRPC");
-            if let Some(tried) = name.contains(only).then(|| streamed::tried(&attack, world, rules)).flatten()
+            if let Some(tried) = name
+                .contains(only)
+                .then(|| streamed::tried(&attack, world, rules, &mut report.ways))
+                .flatten()
             {
                 report.case(&name, tried);
             }

@@ -5,6 +5,8 @@ use percent_encoding::percent_decode_str;
 use crate::compare::Rules;
 use crate::grpc::Call;
 use crate::http::{Answer, Base, Request};
+use crate::palisade::Palisade;
+use crate::ways::Ways;
 use crate::world::World;
 
 use super::{Attack, Verdict};
@@ -45,12 +47,12 @@ fn send(call: &Call, base: &Base, token: Option<&str>) -> Result<Answer, String>
 }
 
 /// Tries `attack` by gRPC; `None` if it cannot be said so.
-pub fn tried(attack: &Attack, world: &World, rules: &Rules) -> Option<Result<(), String>> {
+pub fn tried(attack: &Attack, world: &World, rules: &Rules, ways: &mut Ways) -> Option<Result<(), String>> {
     let (palisade, caller) = (world.palisade.as_ref()?, world.callers.get(attack.caller)?);
-    let root = match attack.mount {
-        "tempo" => &palisade.tempo,
-        "tempo-mixed" => &palisade.mixed,
-        _ => return None,
+    let root = |palisade: &'_ Palisade| match attack.mount {
+        "tempo" => Some(palisade.tempo.clone()),
+        "tempo-mixed" => Some(palisade.mixed.clone()),
+        _ => None,
     };
     let asked = call(&attack.request)?;
     let twins = match &attack.verdict {
@@ -61,7 +63,13 @@ pub fn tried(attack: &Attack, world: &World, rules: &Rules) -> Option<Result<(),
         Some(twins) => send(twins, base, None),
         None => Err("no TWIN".into()),
     };
-    let answer = send(&asked, root, Some(&caller.token));
-    // A refusal is in trailers, which have one shape.
-    Some(answer.and_then(|answer| attack.judged(world, rules, &answer, "", twin)))
+    let answer = send(&asked, &root(palisade)?, Some(&caller.token));
+    let beside = world.beside(caller).filter(|_| attack.has_twin()).and_then(root);
+    let judged = |answer: Answer| {
+        let beside = beside.map(|base| send(&asked, &base, Some(&caller.token))).transpose()?;
+        ways.interference(rules, "tempo by gRPC", attack.asked(), &answer, beside.as_ref())?;
+        // A refusal is in trailers, which have one shape.
+        attack.judged(world, rules, &answer, "", twin)
+    };
+    Some(answer.and_then(judged))
 }
