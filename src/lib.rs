@@ -3,6 +3,7 @@
 pub mod api;
 #[cfg(feature = "proxy")]
 pub mod auth;
+pub mod budget;
 pub mod cases;
 #[cfg(feature = "proxy")]
 pub mod cli;

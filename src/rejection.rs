@@ -121,6 +121,9 @@ pub enum Rejection {
     /// The line that the audit log must have of the request cannot be written.
     #[error("the audit log cannot be written now, try again later")]
     Unaudited,
+    /// Other requests take all the memory that callers may, or the caller's tenant has its part of it.
+    #[error("no memory is left for this request, try again later")]
+    NoMemory,
     /// The request took longer than allowed.
     #[error("timed out")]
     Timeout,
@@ -367,6 +370,7 @@ impl Rejection {
             Self::Overloaded => "overloaded",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unaudited => "unaudited",
+            Self::NoMemory => "no_memory",
             Self::Timeout => "timeout",
             Self::SlowBody => "slow_body",
             Self::Defect(_) => "defect",

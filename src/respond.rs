@@ -60,7 +60,7 @@ pub fn refuse(kind: Option<Kind>, rejection: &Rejection) -> Response<Body> {
         Rejection::Method { allow } => {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
-        Rejection::Overloaded | Rejection::Unaudited => {
+        Rejection::Overloaded | Rejection::NoMemory | Rejection::Unaudited => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         Rejection::RateLimited { retry_after, .. } | Rejection::TooManyTails { retry_after, .. } => {
@@ -114,7 +114,7 @@ pub fn status(rejection: &Rejection) -> StatusCode {
         Rejection::Overloaded | Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } => {
             StatusCode::TOO_MANY_REQUESTS
         }
-        Rejection::Unaudited => StatusCode::SERVICE_UNAVAILABLE,
+        Rejection::NoMemory | Rejection::Unaudited => StatusCode::SERVICE_UNAVAILABLE,
         Rejection::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Rejection::SlowBody => StatusCode::REQUEST_TIMEOUT,
         Rejection::Defect(_) => StatusCode::INTERNAL_SERVER_ERROR,

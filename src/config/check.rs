@@ -5,7 +5,8 @@ use super::file::{
 };
 use super::value::{backend_name, base_url, check_label, fits, origin, version};
 use super::{
-    Admin, AuditLog, AuditSink, Backend, Config, ConfigError, ControlAt, Labels, Listener, TailSettings,
+    Admin, AuditLog, AuditSink, Backend, Config, ConfigError, ControlAt, Labels, Listener, ShareSettings,
+    TailSettings,
 };
 use crate::api::Kind;
 use crate::lang::{Feature, Features};
@@ -25,6 +26,10 @@ use std::time::Duration;
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(125);
 /// How long a backend may take: Prometheus' own default for a query is 2 minutes.
 pub(super) const BACKEND_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a client may take nothing of an answer.
+pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The part of what is shared that one tenant, and of the requests that one backend may have, in percent.
+pub(super) const SHARE_PERCENT: usize = 50;
 /// Requests served at once.
 pub(super) const CONCURRENT_REQUESTS: usize = 1024;
 /// Live tails that are open at once.
@@ -87,7 +92,6 @@ impl Check<'_> {
             admin,
             issuers: self.issuers(file.issuers)?,
             service_accounts: self.service_accounts(file.service_accounts)?,
-            backends,
             cache_salt_file: file
                 .cache_salt_file
                 .as_ref()
@@ -96,6 +100,9 @@ impl Check<'_> {
             scoped_query_cache_bytes: self.scoped_query_cache_bytes(&file.scoped_query_cache_bytes)?,
             audit: file.audit.as_ref().map(|audit| self.audit(audit)).transpose()?,
             policies: self.path("policies", &file.policies)?,
+            shares: self.shares(&file.limits, backends.len())?,
+            stall_timeout: self.timeout("stall_timeout", &file.limits.stall_timeout, STALL_TIMEOUT)?,
+            backends,
             limits,
             request_timeout,
             concurrent_requests,
@@ -383,16 +390,42 @@ impl Check<'_> {
             )?,
             query: self.query_limits(&file.query)?,
         };
-        let request_timeout = file.request_timeout.as_ref().map(|text| {
-            self.read("limits.request_timeout", text, |text| match duration(text)? {
-                zero if zero.is_zero() => Err("must not be zero".to_owned()),
-                long if long > MAX_TIMEOUT => Err("over the limit of 1h".to_owned()),
-                fine => Ok(fine),
-            })
-        });
+        let request_timeout = self.timeout("request_timeout", &file.request_timeout, REQUEST_TIMEOUT)?;
         let concurrent = &file.concurrent_requests;
         let concurrent = take("concurrent_requests", concurrent, CONCURRENT_REQUESTS, 1024 * KIB)?;
-        Ok((limits, request_timeout.transpose()?.unwrap_or(REQUEST_TIMEOUT), concurrent))
+        Ok((limits, request_timeout, concurrent))
+    }
+
+    fn timeout(
+        &self,
+        key: &str,
+        value: &Option<Spanned<String>>,
+        default: Duration,
+    ) -> Result<Duration, ConfigError> {
+        let Some(text) = value else { return Ok(default) };
+        self.read(&format!("limits.{key}"), text, |text| match duration(text)? {
+            zero if zero.is_zero() => Err("must not be zero".to_owned()),
+            long if long > MAX_TIMEOUT => Err("over the limit of 1h".to_owned()),
+            fine => Ok(fine),
+        })
+    }
+
+    /// Of `backends` backends; where there is one, it has all that there is.
+    fn shares(&self, file: &LimitsFile, backends: usize) -> Result<ShareSettings, ConfigError> {
+        let percent = |key, value, default| {
+            let percent = self.limit(key, value, default, 100)?;
+            Ok(u8::try_from(percent).unwrap_or(100))
+        };
+        let memory = &file.memory_bytes;
+        let backend_default = if backends > 1 { SHARE_PERCENT } else { 100 };
+        Ok(ShareSettings {
+            memory_bytes: match memory {
+                None => None,
+                Some(_) => Some(self.limit("memory_bytes", memory, 0, 1024 * 1024 * MIB)?),
+            },
+            tenant_percent: percent("tenant_share", &file.tenant_share, SHARE_PERCENT)?,
+            backend_percent: percent("backend_share", &file.backend_share, backend_default)?,
+        })
     }
 
     fn scoped_query_cache_bytes(&self, value: &Option<Spanned<u64>>) -> Result<usize, ConfigError> {

@@ -262,6 +262,14 @@ pub(super) struct LimitsFile {
     pub request_timeout: Option<Spanned<String>>,
     /// Requests served at once.
     pub concurrent_requests: Option<Spanned<u64>>,
+    /// Bytes that callers can make the process take, in all.
+    pub memory_bytes: Option<Spanned<u64>>,
+    /// The part of what is shared that one tenant may have, in percent.
+    pub tenant_share: Option<Spanned<u64>>,
+    /// The part of the requests that one backend may have, in percent.
+    pub backend_share: Option<Spanned<u64>>,
+    /// How long a client may take nothing of an answer.
+    pub stall_timeout: Option<Spanned<String>>,
     /// Live tails that are open at once.
     pub concurrent_tails: Option<Spanned<u64>>,
     /// Bytes of one message of a live tail.

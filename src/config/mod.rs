@@ -60,12 +60,27 @@ pub struct Config {
     pub scoped_query_cache_bytes: usize,
     /// How long one request may take in all.
     pub request_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub stall_timeout: Duration,
     /// Requests served at once; more are refused.
     pub concurrent_requests: usize,
+    /// What callers share.
+    pub shares: ShareSettings,
     /// Live tails.
     pub tails: TailSettings,
     /// The audit log, if there is one.
     pub audit: Option<AuditLog>,
+}
+
+/// How much callers share, and which part of it one of them may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareSettings {
+    /// Bytes that callers can make the process take, in all; `None`: what suits the machine.
+    pub memory_bytes: Option<usize>,
+    /// The part that one tenant may have, of 1 to 100.
+    pub tenant_percent: u8,
+    /// The part of the requests that one backend may have, of 1 to 100.
+    pub backend_percent: u8,
 }
 
 /// How live tails are served.

@@ -219,7 +219,7 @@ pub const KEYS: &[Key] = &[
     (
         "limits.filtered_answer_bytes",
         "`67108864`",
-        "bytes of an answer that must be filtered, after decompression; eight of that size fit in memory at once, more are refused",
+        "bytes of an answer that must be filtered, after decompression",
     ),
     ("limits.outbound_body_bytes", "`4194304`", "bytes of an encoded body sent to a backend"),
     ("limits.outbound_url_bytes", "`16384`", "bytes of a path and query sent to a backend"),
@@ -237,7 +237,32 @@ pub const KEYS: &[Key] = &[
     ("limits.query.scoped_logql_bytes", "`122880`", "bytes of a scoped LogQL text, at most 131071"),
     ("limits.query.scoped_traceql_bytes", "`122880`", "bytes of a scoped TraceQL text, at most 127999"),
     ("limits.request_timeout", "`125s`", "how long one request may take in all, at most `1h`"),
-    ("limits.concurrent_requests", "`1024`", "requests served at once; more are refused"),
+    (
+        "limits.stall_timeout",
+        "`60s`",
+        "how long a client may take nothing of an answer before it is ended, over HTTP/1.1 as in one stream of HTTP/2, at most `1h`",
+    ),
+    (
+        "limits.memory_bytes",
+        "60 % of the memory that the process may have, or of 1 GiB where that is not limited",
+        "bytes of all that callers can make large: bodies, answers that are cut until their last byte is sent, queues of live \
+         tails and streams; where none are left, a request is refused with 503",
+    ),
+    (
+        "limits.tenant_share",
+        "`50`",
+        "the part of the requests, live tails and memory that one tenant may have, in percent",
+    ),
+    (
+        "limits.backend_share",
+        "`50`, `100` if there is one backend",
+        "the part of the requests that one backend may have, in percent, so that one that hangs costs the others nothing",
+    ),
+    (
+        "limits.concurrent_requests",
+        "`1024`",
+        "requests served at once, each until the last byte of its answer is sent; more are refused",
+    ),
     ("limits.concurrent_tails", "`256`", "live tails that are open at once; more are refused"),
     ("limits.tail_message_bytes", "`4194304`", "bytes of one message of a live tail; over it the tail ends"),
     ("tail", "`{}`", "Loki's live tail"),

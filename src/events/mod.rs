@@ -151,7 +151,7 @@ impl Outcome {
                 UpstreamFault::Timeout => Self::UpstreamTimeout,
                 UpstreamFault::TooLarge => Self::UpstreamTooLarge,
             },
-            Rejection::Overloaded => Self::Overloaded,
+            Rejection::Overloaded | Rejection::NoMemory => Self::Overloaded,
             Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } => Self::RateLimited,
             Rejection::Unaudited => Self::Unaudited,
             Rejection::Timeout => Self::Timeout,
@@ -285,9 +285,10 @@ fn reason(rejection: &Rejection) -> &'static str {
         Rejection::Query { error, .. } => error.kind.name(),
         Rejection::Upstream(fault) => fault.name(),
         Rejection::TooLarge { what, .. } => what,
-        Rejection::RateLimited { .. } | Rejection::TooManyTails { .. } | Rejection::Origin => {
-            rejection.kind()
-        }
+        Rejection::NoMemory
+        | Rejection::RateLimited { .. }
+        | Rejection::TooManyTails { .. }
+        | Rejection::Origin => rejection.kind(),
         other => Outcome::of(other).name(),
     }
 }

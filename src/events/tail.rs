@@ -14,6 +14,8 @@ pub enum TailEnd {
     Backend,
     /// A message of the backend was over the cap.
     TooLarge,
+    /// No memory was left for a message of the backend.
+    NoMemory,
     /// The token expired.
     Expired,
     /// What is served after a reload would not open it any more.
@@ -24,11 +26,12 @@ pub enum TailEnd {
 
 impl TailEnd {
     /// Every reason, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Client,
         Self::Stalled,
         Self::Backend,
         Self::TooLarge,
+        Self::NoMemory,
         Self::Expired,
         Self::Policy,
         Self::Shutdown,
@@ -41,6 +44,7 @@ impl TailEnd {
             Self::Stalled => "stalled",
             Self::Backend => "backend",
             Self::TooLarge => "too_large",
+            Self::NoMemory => "no_memory",
             Self::Expired => "expired",
             Self::Policy => "policy",
             Self::Shutdown => "shutdown",

@@ -89,6 +89,7 @@ pub fn code(rejection: &Rejection) -> u16 {
         Rejection::Forbidden(_) | Rejection::Narrower { .. } | Rejection::Origin => NOT_GRANTED,
         Rejection::TooLarge { .. }
         | Rejection::Overloaded
+        | Rejection::NoMemory
         | Rejection::RateLimited { .. }
         | Rejection::TooManyTails { .. } => TOO_MUCH,
         Rejection::Parameter { .. } | Rejection::Malformed(_) | Rejection::Upgrade(_) => CANNOT_BE_READ,

@@ -5,9 +5,10 @@ use super::control::guard::AdminToken;
 use super::stack::{Stages, stack};
 use super::tls;
 use super::workers::Door;
-use super::{ANSWERS_AT_THEIR_CAP, StartFault};
+use super::{StartFault, memory};
 use crate::auth::config::{Issuer, KeySource, is_loopback};
 use crate::auth::{KeyTiming, Trusted, Verifier};
+use crate::budget::Budget;
 use crate::config::{self, Config};
 use crate::events::Metrics;
 use crate::events::audit::Audit;
@@ -15,17 +16,16 @@ use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{
     Authenticate, Authorize, Conclude, Counted, Decision, Forwarding, Gates, Judge, Lasting, Mount, Mounts,
-    Scope, ScopedQueries, Served, Site, Tails,
+    Scope, ScopedQueries, Served, Shares, Site, Tails,
 };
 use crate::tenant::SaltKey;
 use crate::trust::{self, Credentials};
-use crate::upstream::{GrpcUpstream, Reach, Room, Upstream};
+use crate::upstream::{GrpcUpstream, Reach, Upstream};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::Semaphore;
 use tower::Service;
 
 /// The parts that workers build their doors from.
@@ -41,6 +41,7 @@ pub(super) struct Built {
     generation: u64,
     backends: Vec<Backend>,
     gates: Gates,
+    shares: Shares,
     queries: Option<Arc<ScopedQueries>>,
     audit: Option<Audit>,
     tails: Arc<Lasting>,
@@ -72,6 +73,7 @@ impl Built {
             generation: 0,
             backends: scoped(config)?,
             gates: Gates::new(),
+            shares: shares(config, None),
             audit,
             tails,
             admin_token: admin_token(config)?,
@@ -110,6 +112,7 @@ impl Built {
             generation: self.generation.saturating_add(1),
             backends,
             gates: self.gates.clone(),
+            shares: shares(config, Some(&self.shares)),
             queries,
             audit: self.audit.clone(),
             tails: Arc::clone(&self.tails),
@@ -137,15 +140,13 @@ impl Built {
     /// If a backend's URL names no server.
     pub fn doors(&self, workers: usize) -> Result<Vec<Vec<Door<impl Stack + use<>>>>, StartFault> {
         let limits = Arc::new(self.config.limits.clone());
-        let permits = Arc::new(Semaphore::new(self.config.concurrent_requests));
-        let room = Room::of(limits.filtered_answer_bytes.saturating_mul(ANSWERS_AT_THEIR_CAP));
         let metrics = &self.metrics;
         let tails = Tails {
             lasting: Arc::clone(&self.tails),
             generation: self.generation,
             backends: self.config.backends.clone().into(),
             origins: self.config.tails.origins.clone().into(),
-            most: self.config.tails.concurrent,
+            shares: self.shares.clone(),
             message_bytes: self.config.tails.message_bytes,
             metrics: Arc::clone(metrics),
         };
@@ -157,18 +158,18 @@ impl Built {
                 limits: Arc::clone(&limits),
                 metrics: Arc::clone(metrics),
                 queries: self.queries.clone(),
+                shares: self.shares.clone(),
                 audited: self.audit.as_ref().map(Audit::told).cloned(),
             },
             forward: Forwarding {
                 limits: Arc::clone(&limits),
                 metrics: Arc::clone(metrics),
-                room: room.clone(),
                 tails: tails.clone(),
             }
             .into(),
             conclude: Conclude {
                 metrics: Arc::clone(metrics),
-                permits: Arc::clone(&permits),
+                permits: self.shares.arrived.clone(),
                 audit: self.audit.clone(),
             },
         };
@@ -189,6 +190,7 @@ impl Built {
             policies: Arc::clone(&self.policies),
             generation: self.generation,
             gates: self.gates.clone(),
+            shares: self.shares.clone(),
             metrics: Arc::clone(&self.metrics),
         }
     }
@@ -255,6 +257,23 @@ fn trusted(config: &Config, metrics: &Arc<Metrics>) -> Trusted {
 }
 
 /// The backends, each with the key of salts: that of the file, or one that lasts as long as the process.
+/// What callers share by `config`; of what they shared `before` nothing is forgotten.
+fn shares(config: &Config, before: Option<&Shares>) -> Shares {
+    let of = |before: Option<&Budget>, most: usize| {
+        let budget = before.cloned().unwrap_or_else(|| Budget::of(most));
+        budget.resize(most);
+        budget
+    };
+    Shares {
+        memory: of(before.map(|b| &b.memory), config.shares.memory_bytes.unwrap_or_else(memory::default)),
+        arrived: of(before.map(|b| &b.arrived), config.concurrent_requests),
+        requests: of(before.map(|b| &b.requests), config.concurrent_requests),
+        tails: of(before.map(|b| &b.tails), config.tails.concurrent),
+        tenant_percent: config.shares.tenant_percent,
+        backend_percent: config.shares.backend_percent,
+    }
+}
+
 fn scoped(config: &Config) -> Result<Vec<Backend>, StartFault> {
     let key = match &config.cache_salt_file {
         Some(file) => trust::salt_key(file)?,

@@ -5,6 +5,7 @@ mod built;
 mod control;
 pub mod explain;
 mod listen;
+mod memory;
 pub mod stack;
 mod stall;
 mod tls;
@@ -40,10 +41,6 @@ const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the histograms are tidied when nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
-
-/// How many answers that must be filtered may be in memory at once if each is at its cap; of smaller ones, as
-/// many as take no more room.
-const ANSWERS_AT_THEIR_CAP: usize = 8;
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! What the caller may see.
 
 use super::scope::method;
-use super::{Authenticated, Authorized, Decision, Gates, Mount, Refused, Reply, Site};
+use super::{Authenticated, Authorized, Decision, Gates, Mount, Refused, Reply, Shares, Site};
 use crate::api::path::route;
 use crate::auth::{Caller, Verified};
 use crate::events::Metrics;
@@ -24,8 +24,10 @@ pub struct Authorize {
     pub policies: Arc<Policies>,
     /// Which rules these are: a decision made by others does not count.
     pub generation: u64,
-    /// Counts what callers ask.
+    /// Counts how often callers ask.
     pub gates: Gates,
+    /// Counts what they take at once.
+    pub shares: Shares,
     /// Counts expressions that cannot be evaluated.
     pub metrics: Arc<Metrics>,
 }
@@ -81,9 +83,13 @@ impl Authorize {
         };
         raw.told.mount = Some(Arc::clone(&mount));
         raw.told.grant = Some(grant.clone());
-        match self.gates.enter(grant.shares()) {
-            Ok(turn) => raw.told.turn = turn,
+        // The place first: a request that finds none is not counted as asked.
+        match self.shares.request(&grant, &mount) {
+            Ok(place) => raw.told.place = Some(Arc::new(place)),
             Err(rejection) => return Err(raw.told.refuse(rejection)),
+        }
+        if let Err(rejection) = self.gates.enter(grant.shares()) {
+            return Err(raw.told.refuse(rejection));
         }
         Ok(Authorized { raw, mount, grant })
     }

@@ -2,6 +2,7 @@
 
 use super::entry::{Answering, Entry};
 use super::{Arrived, Refused, Reply};
+use crate::budget::Budget;
 use crate::events::audit::Audit;
 use crate::events::{Metrics, Outcome};
 use crate::rejection::Rejection;
@@ -14,7 +15,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 /// Turns replies and refusals into answers, counts and logs them, and takes only so many at once.
@@ -23,7 +23,7 @@ pub struct Conclude {
     /// Counts requests.
     pub metrics: Arc<Metrics>,
     /// One permit for each request, until the end of its answer.
-    pub permits: Arc<Semaphore>,
+    pub permits: Budget,
     /// Writes a line for each request, if that is configured.
     pub audit: Option<Audit>,
 }
@@ -85,8 +85,8 @@ impl Conclude {
                 entry.place = audit.wait().await.map_err(|_| Rejection::Unaudited)?;
             }
         }
-        entry.permit = Arc::clone(&self.permits).try_acquire_owned().ok();
-        if entry.permit.is_some() { Ok(()) } else { Err(Rejection::Overloaded) }
+        entry.permit = Some(self.permits.take(Arc::default(), 1).map_err(|_| Rejection::Overloaded)?);
+        Ok(())
     }
 }
 
@@ -136,8 +136,7 @@ mod tests {
     /// What is answered to a request of this version and type whose handling panics, at once or later on.
     async fn answered(version: Version, content_type: &str, at_once: bool) -> http::response::Parts {
         let metrics = Arc::new(Metrics::new(&[]).unwrap());
-        let stage =
-            Conclude { metrics: Arc::clone(&metrics), permits: Arc::new(Semaphore::new(1)), audit: None };
+        let stage = Conclude { metrics: Arc::clone(&metrics), permits: Budget::of(1), audit: None };
         let mut service = stage.layer(service_fn(move |_: Arrived<()>| {
             assert!(!at_once, "no");
             async { panic!("no") }
@@ -149,7 +148,7 @@ mod tests {
         let counted = r#"palisade_requests_total{backend="",endpoint="",outcome="defect"} 1"#;
         let page = metrics.render(std::iter::empty());
         assert!(page.contains(counted), "{page}");
-        assert_eq!(stage.permits.available_permits(), 1);
+        assert_eq!(stage.permits.taken(), 0);
         response
     }
 

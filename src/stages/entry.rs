@@ -6,6 +6,7 @@ use super::conclude::Conclude;
 use super::{Left, Told};
 use crate::api::Endpoint;
 use crate::auth::Caller;
+use crate::budget::Permit;
 use crate::events::audit::{Place, Record};
 use crate::events::{Outcome, RequestFinished};
 use crate::rejection::Rejection;
@@ -17,7 +18,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Bytes of a path that are told.
 const PATH_BYTES: usize = 1024;
@@ -27,7 +27,7 @@ const PATH_BYTES: usize = 1024;
 pub(super) struct Entry {
     stage: Arc<Conclude>,
     /// Among the requests that are worked on.
-    pub permit: Option<OwnedSemaphorePermit>,
+    pub permit: Option<Permit>,
     /// For the line of the audit log, if it has one.
     pub place: Option<Place>,
     method: Method,
@@ -114,7 +114,7 @@ impl Entry {
     /// What it began lasts for longer than its answer: it is no request any more that is worked on, and its line is
     /// written at the end.
     pub fn lasts(&mut self) {
-        self.told.turn = Default::default();
+        self.told.place = None;
         self.permit = None;
         self.lasting = true;
         self.count();

@@ -2,8 +2,9 @@
 
 use super::entry::Entry;
 use super::tail::{Opening, Tails};
-use super::{Answering, Mount, Refused, Reply, Told};
+use super::{Answering, Mount, Refused, Reply, Told, given};
 use crate::api::{Kind, Methods};
+use crate::budget::Permit;
 use crate::events::{Metrics, Outcome};
 use crate::limits::Limits;
 use crate::policy::Grant;
@@ -11,15 +12,12 @@ use crate::rejection::{Rejection, UpstreamFault};
 use crate::respond::{Body, answer, full};
 use crate::scope::reply::{Answer, Cut, Filtered};
 use crate::scope::{Accept, Call, Carried, Scoped};
-use crate::upstream::{self, DecodeFault, Place, Room, collect};
+use crate::upstream::{self, DecodeFault, collect};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as _;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -42,6 +40,8 @@ pub struct Sealed {
     pub(super) scoped: Scoped,
     /// Bytes that the answer's body may have, where that is limited.
     pub(super) answer_bytes: Option<u64>,
+    /// What it takes of the memory.
+    pub(super) memory: Permit,
     /// Of a live tail.
     pub(super) opening: Option<Box<Opening>>,
     pub(super) told: Told,
@@ -57,8 +57,6 @@ pub struct Forwarding {
     pub limits: Arc<Limits>,
     /// Counts the backends' latency.
     pub metrics: Arc<Metrics>,
-    /// Where answers that are cut are read to.
-    pub room: Room,
     /// Live tails.
     pub tails: Tails,
 }
@@ -88,10 +86,11 @@ impl Service<Sealed> for Forward {
                     Err(rejection) => Err(told.refuse(rejection)),
                 };
             }
-            let Sealed { mount, scoped, answer_bytes, opening, told } = sealed;
+            let Sealed { mount, scoped, answer_bytes, memory, opening, told } = sealed;
             if let Some(opening) = opening {
                 // In a box, as it is seldom.
-                let opened = Box::pin(stage.open(&mount, scoped, answer_bytes, *opening, &told)).await;
+                let opened = stage.open(&mount, scoped, answer_bytes, &memory, *opening, &told);
+                let opened = Box::pin(opened).await;
                 return match opened {
                     Ok((response, lasts)) => {
                         Ok(Reply { lasts: Some(lasts), ..told.reply(response, Outcome::Passed) })
@@ -99,7 +98,7 @@ impl Service<Sealed> for Forward {
                     Err(rejection) => Err(told.refuse(rejection)),
                 };
             }
-            match stage.forward(&mount, scoped, answer_bytes, told.grant.as_ref()).await {
+            match stage.forward(&mount, scoped, answer_bytes, &memory, told.grant.as_ref()).await {
                 Ok((response, outcome)) => Ok(told.reply(response, outcome)),
                 Err(rejection) => Err(told.refuse(rejection)),
             }
@@ -113,9 +112,10 @@ impl Forwarding {
         mount: &Mount,
         scoped: Scoped,
         most: Option<u64>,
+        memory: &Permit,
         grant: Option<&Grant>,
     ) -> Result<(Response<Body>, Outcome), Rejection> {
-        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most, grant };
+        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most, memory, grant };
         let (calls, carried, cut) = scoped.into_parts();
         match cut {
             // In a box, as is a backend's refusal: an answer that passes stays a small future.
@@ -132,11 +132,12 @@ impl Forwarding {
         mount: &Arc<Mount>,
         scoped: Scoped,
         most: Option<u64>,
+        memory: &Permit,
         opening: Opening,
         told: &Told,
     ) -> Result<(Response<Body>, oneshot::Sender<Entry>), Rejection> {
         let grant = told.grant.as_ref();
-        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most, grant };
+        let exchange = Exchange { stage: self, mount, endpoint: scoped.endpoint(), most, memory, grant };
         let (calls, carried, _) = scoped.into_parts();
         let [call]: [Call; 1] =
             calls.try_into().map_err(|_| Rejection::Defect("a tail is opened by one call".into()))?;
@@ -145,7 +146,7 @@ impl Forwarding {
         let started = Instant::now();
         let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
         let message_bytes = self.tails.message_bytes.min(most);
-        let opened = mount.upstream.websocket(call, &carried, message_bytes).await?;
+        let opened = mount.upstream.websocket(call, &carried, message_bytes, memory.another()).await?;
         exchange.answered(started);
         let socket = match opened {
             Ok(socket) => socket,
@@ -164,6 +165,8 @@ pub(super) struct Exchange<'a> {
     pub(super) endpoint: &'static crate::api::Endpoint,
     /// Bytes that the answer's body may have, where that is limited.
     pub(super) most: Option<u64>,
+    /// For whom its answers take memory.
+    pub(super) memory: &'a Permit,
     /// Whose request it is.
     pub(super) grant: Option<&'a Grant>,
 }
@@ -223,8 +226,7 @@ impl Exchange<'_> {
         cut: Cut,
     ) -> Result<(Response<Body>, Outcome), Rejection> {
         let mut answers = Vec::with_capacity(calls.len());
-        // Held until the cut is made.
-        let mut places = Vec::with_capacity(calls.len());
+        let mut memory = self.memory.another();
         for call in calls {
             if !answers.is_empty() && !cut.admits(&answers)? {
                 return Ok(self.not_found());
@@ -232,9 +234,9 @@ impl Exchange<'_> {
             let upstream = self.send(call, carried, self.mount.upstream.is_distant()).await?;
             match upstream.status() {
                 StatusCode::OK => {
-                    let (answer, place) = self.whole(upstream).await?;
+                    let (answer, taken) = self.whole(upstream).await?;
                     answers.push(Some(answer));
-                    places.push(place);
+                    memory.merge(taken);
                 }
                 StatusCode::NOT_FOUND => answers.push(None),
                 // What a backend says of data that is not all the caller's is not passed on.
@@ -242,24 +244,27 @@ impl Exchange<'_> {
             }
         }
         self.complete(&cut, carried, &mut answers).await?;
-        match made(cut, answers, carried.gzip, self.most).await? {
-            (Filtered::Found { content_type, body }, encoding) => {
-                let content_type = HeaderValue::from_static(content_type);
-                let mut response = answer(StatusCode::OK, content_type, full(body));
-                if let Some(encoding) = encoding {
-                    response.headers_mut().insert(CONTENT_ENCODING, encoding);
-                }
-                Ok((response, Outcome::Filtered))
+        let (filtered, memory) = made(cut, answers, memory, self.most).await?;
+        let (content_type, body, coding) = match filtered {
+            Filtered::Found { content_type, body } if carried.gzip && body.len() > COMPRESSED_BYTES => {
+                (content_type, body, Coding::Gzip)
             }
-            (Filtered::Snappy { content_type, body }, _) => {
-                let content_type = HeaderValue::from_static(content_type);
-                let mut response = answer(StatusCode::OK, content_type, full(body));
-                response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("snappy"));
-                Ok((response, Outcome::Filtered))
-            }
-            (Filtered::Done, _) => Ok((without_body(StatusCode::OK), Outcome::Filtered)),
-            (Filtered::NotFound, _) => Ok(self.not_found()),
+            Filtered::Found { content_type, body } => (content_type, body, Coding::Identity),
+            Filtered::Snappy { content_type, body } => (content_type, body, Coding::Snappy),
+            Filtered::Done => return Ok((without_body(StatusCode::OK), Outcome::Filtered)),
+            Filtered::NotFound => return Ok(self.not_found()),
+        };
+        let zip = memory.another();
+        let body = memory.bind(body);
+        let body = match coding {
+            Coding::Gzip => given::zipped(body, zip).map_err(|_| Rejection::NoMemory)?,
+            Coding::Identity | Coding::Snappy => given::plain(body),
+        };
+        let mut response = answer(StatusCode::OK, HeaderValue::from_static(content_type), body);
+        if let Some(name) = coding.name() {
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(name));
         }
+        Ok((response, Outcome::Filtered))
     }
 
     /// The same whether something is another's or nobody's.
@@ -299,23 +304,23 @@ impl Exchange<'_> {
     pub(super) async fn whole(
         &self,
         upstream: Response<upstream::Answer>,
-    ) -> Result<(Answer, Place), Rejection> {
+    ) -> Result<(Answer, Permit), Rejection> {
         let content_type = upstream.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let max = self.stage.limits.filtered_answer_bytes;
-        let body = collect(upstream, max, self.mount.upstream.timeout(), self.stage.room.place()).await;
-        let (body, place) = body.map_err(|fault| match fault {
+        let body = collect(upstream, max, self.mount.upstream.timeout(), self.memory.another()).await;
+        let (body, taken) = body.map_err(|fault| match fault {
             DecodeFault::TooLarge => UpstreamFault::TooLarge.into(),
             DecodeFault::Broken => UpstreamFault::Undecodable.into(),
             DecodeFault::Timeout => UpstreamFault::Timeout.into(),
-            DecodeFault::NoRoom => Rejection::Overloaded,
+            DecodeFault::NoRoom => Rejection::NoMemory,
         })?;
-        Ok((Answer { content_type, body }, place))
+        Ok((Answer { content_type, body }, taken))
     }
 
     async fn error_text(&self, upstream: Response<upstream::Answer>) -> Result<Vec<u8>, DecodeFault> {
         let timeout = self.mount.upstream.timeout();
-        Ok(collect(upstream, ERROR_BYTES, timeout, self.stage.room.place()).await?.0)
+        Ok(collect(upstream, ERROR_BYTES, timeout, self.memory.another()).await?.0)
     }
 
     /// What a status other than success becomes. Redirects are never followed nor passed.
@@ -368,51 +373,54 @@ pub(super) fn answer_too_large(most: u64) -> Rejection {
     Rejection::TooLarge { what: "bytes of the answer", max, key: "`answer_bytes` of your policy rules" }
 }
 
-/// What is left of some answers, and how its body is encoded.
-type Made = (Filtered, Option<HeaderValue>);
+/// How an answer that was cut is encoded.
+#[derive(Clone, Copy)]
+enum Coding {
+    Identity,
+    Gzip,
+    Snappy,
+}
 
-/// The cut of `answers`, which may have `most` bytes, compressed where the caller takes `gzip`; of large ones on a
-/// thread that serves no other request meanwhile.
+impl Coding {
+    /// As `Content-Encoding` names it, where it does.
+    const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+            Self::Snappy => Some("snappy"),
+        }
+    }
+}
+
+/// How many times its bytes an answer takes while it is cut.
+pub(super) const CUT_TIMES: usize = 5;
+
+/// The cut of `answers`, which may have `most` bytes, with the memory that it takes; of large ones on a thread that
+/// serves no other request meanwhile.
 pub(super) async fn made(
     cut: Cut,
     answers: Vec<Option<Answer>>,
-    gzip: bool,
+    mut memory: Permit,
     most: Option<u64>,
-) -> Result<Made, Rejection> {
+) -> Result<(Filtered, Permit), Rejection> {
     let bytes: usize = answers.iter().flatten().map(|answer| answer.body.len()).sum();
-    let make = move || match cut.apply(&answers)? {
-        // Held after the cut: what was cut away is nobody's business.
-        Filtered::Found { body, .. } | Filtered::Snappy { body, .. }
-            if most.is_some_and(|most| body.len() as u64 > most) =>
-        {
-            Err(answer_too_large(most.unwrap_or_default()))
+    let make = move || {
+        memory.hold(bytes.saturating_mul(CUT_TIMES)).map_err(|_| Rejection::NoMemory)?;
+        match cut.apply(&answers)? {
+            // Held after the cut: what was cut away is nobody's business.
+            Filtered::Found { body, .. } | Filtered::Snappy { body, .. }
+                if most.is_some_and(|most| body.len() as u64 > most) =>
+            {
+                Err(answer_too_large(most.unwrap_or_default()))
+            }
+            filtered => Ok((filtered, memory)),
         }
-        filtered => Ok(encoded(filtered, gzip)),
     };
     if bytes < LARGE_BYTES {
         return make();
     }
     let made = tokio::task::spawn_blocking(make).await;
     made.map_err(|_| Rejection::Defect("a cut did not end".into()))?
-}
-
-/// The body compressed, if it is wanted and large enough to become smaller.
-fn encoded(filtered: Filtered, gzip: bool) -> Made {
-    match filtered {
-        Filtered::Found { content_type, body } if gzip && body.len() > COMPRESSED_BYTES => {
-            let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-            let written = encoder.write_all(&body).and_then(|()| encoder.finish());
-            match written {
-                Ok(zipped) => {
-                    let found = Filtered::Found { content_type, body: zipped };
-                    (found, Some(HeaderValue::from_static("gzip")))
-                }
-                // A write into memory does not fail; the body as it is would be right, too.
-                Err(_) => (Filtered::Found { content_type, body }, None),
-            }
-        }
-        other => (other, None),
-    }
 }
 
 /// The error shape of Prometheus (`web/api/v1/api.go`).

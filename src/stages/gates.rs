@@ -1,13 +1,12 @@
-//! How often, and how much at once, may be asked: counted for all callers who share a rule's grant, and for each
-//! tenant.
+//! How often may be asked: counted for all callers who share a rule's grant, and for each tenant. How much at once
+//! is counted by [`super::shares`].
 
-use crate::policy::{Rate, RuleLimits, Share};
+use crate::policy::{Rate, Share};
 use crate::rejection::Rejection;
 use moka::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many different grants are counted at once; beyond that the least used begin anew.
 const MAX_GATES: u64 = 100_000;
@@ -21,15 +20,8 @@ pub struct Gates(Cache<String, Arc<Gate>>);
 /// The counts of one share.
 #[derive(Debug)]
 struct Gate {
-    limits: RuleLimits,
-    rate: Option<Pace>,
-    permits: Option<Arc<Semaphore>>,
-}
-
-/// A request's places among those that are worked on at once; they are free when this is dropped.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Turn {
-    _permits: Option<Arc<[OwnedSemaphorePermit]>>,
+    rate: Rate,
+    pace: Pace,
 }
 
 impl Gates {
@@ -42,28 +34,27 @@ impl Gates {
     ///
     /// # Errors
     /// [`Rejection::RateLimited`] over a limit of one of them.
-    pub(super) fn enter(&self, shares: &[Arc<Share>]) -> Result<Turn, Rejection> {
-        let counted =
-            |share: &&Arc<Share>| share.limits.rate.is_some() || share.limits.concurrent_requests.is_some();
-        let gates: Vec<_> = shares.iter().filter(counted).map(|share| self.gate(share)).collect();
-        // The places first: a request that finds none is not counted as asked.
-        let permits: Vec<_> = gates.iter().filter_map(|gate| gate.place()).collect::<Result<_, _>>()?;
+    pub(super) fn enter(&self, shares: &[Arc<Share>]) -> Result<(), Rejection> {
+        let counted = shares.iter().filter_map(|share| Some(self.gate(&share.key, share.limits.rate?)));
+        let gates: Vec<_> = counted.collect();
         for (index, gate) in gates.iter().enumerate() {
-            if let Err(refused) = gate.count() {
-                gates.iter().take(index).for_each(|gate| gate.uncount());
-                return Err(refused);
+            if let Err(wait) = gate.pace.take(gate.pace.start.elapsed()) {
+                // The request is not asked after all.
+                gates.iter().take(index).for_each(|gate| gate.pace.give_back());
+                let (max, key) = (gate.rate.per_second, "`requests_per_second`");
+                let retry_after = wait.as_secs().saturating_add(1);
+                return Err(Rejection::RateLimited { max, key, retry_after });
             }
         }
-        Ok(Turn { _permits: (!permits.is_empty()).then(|| permits.into()) })
+        Ok(())
     }
 
-    fn gate(&self, share: &Share) -> Arc<Gate> {
-        let fresh = || Arc::new(Gate::new(&share.limits));
-        let known = self.0.get(share.key.as_str()).filter(|gate| gate.limits == share.limits);
+    fn gate(&self, key: &str, rate: Rate) -> Arc<Gate> {
+        let fresh = || Arc::new(Gate { rate, pace: Pace::new(rate) });
+        let known = self.0.get(key).filter(|gate| gate.rate == rate);
         known.unwrap_or_else(|| {
-            // Other limits under the same name are those before a reload: they count no more.
-            let entry = self.0.entry_by_ref(share.key.as_str());
-            entry.or_insert_with_if(fresh, |gate| gate.limits != share.limits).into_value()
+            // Another rate under the same name is that before a reload: it counts no more.
+            self.0.entry_by_ref(key).or_insert_with_if(fresh, |gate| gate.rate != rate).into_value()
         })
     }
 }
@@ -71,43 +62,6 @@ impl Gates {
 impl Default for Gates {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Gate {
-    fn new(limits: &RuleLimits) -> Self {
-        let permits = |most: u32| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
-        Self {
-            rate: limits.rate.map(Pace::new),
-            permits: limits.concurrent_requests.map(permits),
-            limits: limits.clone(),
-        }
-    }
-
-    /// A place among the requests that are worked on, where there are only so many.
-    fn place(&self) -> Option<Result<OwnedSemaphorePermit, Rejection>> {
-        let permit = Arc::clone(self.permits.as_ref()?).try_acquire_owned();
-        let max = self.limits.concurrent_requests.unwrap_or_default();
-        let key = "`concurrent_requests`, at once";
-        Some(permit.map_err(|_| Rejection::RateLimited { max, key, retry_after: 1 }))
-    }
-
-    fn count(&self) -> Result<(), Rejection> {
-        let Some(rate) = &self.rate else { return Ok(()) };
-        let max = self.limits.rate.map_or(0, |rate| rate.per_second);
-        let early = |wait: Duration| Rejection::RateLimited {
-            max,
-            key: "`requests_per_second`",
-            retry_after: wait.as_secs().saturating_add(1),
-        };
-        rate.take(rate.start.elapsed()).map_err(early)
-    }
-
-    /// The request that was counted last is not asked after all.
-    fn uncount(&self) {
-        if let Some(rate) = &self.rate {
-            rate.give_back();
-        }
     }
 }
 
@@ -158,6 +112,7 @@ const NANOSECONDS: u64 = 1_000_000_000;
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::policy::RuleLimits;
 
     fn share(key: &str, limits: RuleLimits) -> [Arc<Share>; 1] {
         [Arc::new(Share { key: key.to_owned(), limits })]
@@ -193,31 +148,6 @@ mod tests {
         assert!(at(10_000).is_err());
         let taken = (10_001..20_001).filter(|millis| at(*millis).is_ok()).count();
         assert_eq!(taken, 100);
-    }
-
-    #[test]
-    fn as_many_requests_as_allowed_are_worked_on_at_once_and_no_more() {
-        let gates = Gates::new();
-        let two = share("two", RuleLimits { concurrent_requests: Some(2), ..RuleLimits::default() });
-        let (first, second) = (gates.enter(&two).unwrap(), gates.enter(&two).unwrap());
-        assert!(gates.enter(&two).is_err());
-        drop(first);
-        let third = gates.enter(&two).unwrap();
-        assert!(gates.enter(&two).is_err());
-        drop((second, third));
-        assert!(gates.enter(&two).is_ok());
-    }
-
-    #[test]
-    fn a_request_that_finds_no_place_is_not_counted() {
-        let gates = Gates::new();
-        let limits = RuleLimits { concurrent_requests: Some(1), ..rate(1, 2) };
-        let both = share("both", limits);
-        let first = gates.enter(&both).unwrap();
-        assert!(gates.enter(&both).is_err());
-        drop(first);
-        assert!(gates.enter(&both).is_ok());
-        assert!(gates.enter(&both).is_err());
     }
 
     #[test]

@@ -10,9 +10,11 @@ mod conclude;
 mod entry;
 mod forward;
 mod gates;
+mod given;
 mod mount;
 mod scope;
 mod scoped_queries;
+mod shares;
 mod streamed;
 mod tail;
 mod unlisted;
@@ -26,10 +28,12 @@ pub use gates::Gates;
 pub use mount::{Mount, Mounts, Raw, Served, Site};
 pub use scope::Scope;
 pub use scoped_queries::ScopedQueries;
+pub use shares::Shares;
 pub use tail::{Judge, Lasting, Tails};
 
 use crate::api::Endpoint;
 use crate::auth::{Caller, Verified};
+use crate::budget::Permit;
 use crate::events::Outcome;
 use crate::events::audit::Digests;
 use crate::policy::{Grant, Grants};
@@ -110,7 +114,8 @@ struct Facts {
     address: Option<IpAddr>,
     caller: Option<Arc<Caller>>,
     grant: Option<Grant>,
-    turn: gates::Turn,
+    /// Its place among the requests that are worked on at once.
+    place: Option<Arc<Permit>>,
     digests: Digests,
     trace_id: Option<Box<str>>,
 }

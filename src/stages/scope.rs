@@ -1,10 +1,11 @@
 //! Reading the request, and the scope into it.
 
 use super::tail::{self, Opening};
-use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Told, call};
+use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Shares, Told, call};
 use crate::api::parameters::Parameters;
 use crate::api::path::{Matched, misplaced};
 use crate::api::{self, Endpoint, Methods, Treatment};
+use crate::budget::{Permit, Spent};
 use crate::events::audit::{Detail, Digests, asked, digest};
 use crate::events::{Metrics, Outcome};
 use crate::lang::QueryErrorKind;
@@ -31,6 +32,9 @@ use tower::{Layer, Service};
 /// How long the body of a request may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes that a request sends and that are not counted: most send less.
+const UNCOUNTED_BYTES: usize = 16 * 1024;
+
 /// Lets through requests that carry the scope everywhere.
 #[derive(Clone)]
 pub struct Scope {
@@ -40,6 +44,8 @@ pub struct Scope {
     pub metrics: Arc<Metrics>,
     /// The queries scoped before, if they are kept.
     pub queries: Option<Arc<ScopedQueries>>,
+    /// Counts what requests take of the memory.
+    pub shares: Shares,
     /// What the audit log tells of what is asked and sent, beside its digests; `None`: there is none.
     pub audited: Option<Detail>,
 }
@@ -80,7 +86,8 @@ where
             Ok((begun, Some(body))) => {
                 let mut this = self.clone();
                 Either::Right(Box::pin(async move {
-                    match this.stage.body(begun.matched.endpoint.methods, &begun.headers, body).await {
+                    let mut begun = begun;
+                    match this.stage.body(&mut begun, body).await {
                         Ok(body) => this.finish(begun, Some(body)).await,
                         Err(rejection) => Err(begun.told.refuse(rejection)),
                     }
@@ -100,6 +107,8 @@ struct Begun {
     matched: Matched,
     query: Option<String>,
     headers: HeaderMap,
+    /// What it takes of the memory.
+    memory: Permit,
     /// Of a live tail.
     opening: Option<Box<Opening>>,
     told: Told,
@@ -123,7 +132,7 @@ where
             }
         };
         let is_rpc = matches!(begun.matched.endpoint.methods, Methods::Grpc(_));
-        let (plan, mut told) = self.stage.plan(begun, body);
+        let (plan, mut memory, mut told) = self.stage.plan(begun, body);
         told.digests = digests;
         if let (Some(_), Ok(Plan::Send(scoped))) = (&self.stage.audited, &plan) {
             let sent = scoped.calls().iter().flat_map(|call| [call.target().as_bytes(), call.body()]);
@@ -131,7 +140,13 @@ where
         }
         Either::Left(ready(match plan {
             Ok(Plan::Send(scoped)) => {
-                let sealed = Sealed { mount, scoped, answer_bytes, opening, told };
+                let sent =
+                    scoped.calls().iter().map(|call| call.target().len().saturating_add(call.body().len()));
+                let sent: usize = sent.sum();
+                if sent > UNCOUNTED_BYTES && memory.hold(memory.units().saturating_add(sent)).is_err() {
+                    return Either::Left(ready(Err(told.refuse(Rejection::NoMemory))));
+                }
+                let sealed = Sealed { mount, scoped, answer_bytes, memory, opening, told };
                 return Either::Right(self.next.call(sealed));
             }
             Ok(Plan::Answer(fixed)) if is_rpc => match known(&fixed) {
@@ -190,15 +205,16 @@ impl Scope {
             let (query, headers) = (query.clone(), headers.clone());
             Box::new(Opening { upgrade, asked: tail::Asked { site, headers, tenant, path, query } })
         });
-        Ok((Begun { mount, grant, matched, query, headers, opening, told }, body))
+        let memory = self.shares.memory(&grant);
+        Ok((Begun { mount, grant, matched, query, headers, memory, opening, told }, body))
     }
 
-    fn plan(&self, begun: Begun, body: Option<Vec<u8>>) -> (Result<Plan, Rejection>, Told) {
-        let Begun { mount, grant, matched, query, headers, told, .. } = begun;
+    fn plan(&self, begun: Begun, body: Option<Vec<u8>>) -> (Result<Plan, Rejection>, Permit, Told) {
+        let Begun { mount, grant, matched, query, headers, memory, told, .. } = begun;
         let endpoint = matched.endpoint;
         let (form, body) = match form(endpoint, body) {
             Ok(read) => read,
-            Err(rejection) => return (Err(rejection), told),
+            Err(rejection) => return (Err(rejection), memory, told),
         };
         let (parameters, body, message) = match endpoint.methods {
             Methods::Grpc(rpc) => {
@@ -231,16 +247,12 @@ impl Scope {
             let (backend, endpoint) = (mount.backend.name.as_str(), endpoint.name);
             tracing::error!(backend, endpoint, asked_sha256 = &*digest(asked), %error, "a scoped query failed its proof");
         }
-        (plan, told)
+        (plan, memory, told)
     }
 
     /// The body of a POST, read whole.
-    async fn body(
-        &self,
-        methods: Methods,
-        headers: &HeaderMap,
-        body: Incoming,
-    ) -> Result<Vec<u8>, Rejection> {
+    async fn body(&self, begun: &mut Begun, body: Incoming) -> Result<Vec<u8>, Rejection> {
+        let (methods, headers) = (begun.matched.endpoint.methods, &begun.headers);
         let mut max = self.limits.body_bytes;
         let mut too_large = Rejection::body_too_large(max);
         match methods {
@@ -255,13 +267,28 @@ impl Scope {
         if body.size_hint().lower() > max as u64 {
             return Err(too_large);
         }
-        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await;
-        let bytes = read.map_err(|_| Rejection::SlowBody)?.map_err(|error| {
-            let over = error.is::<LengthLimitError>();
-            if over { too_large } else { Rejection::Malformed("the body is broken") }
-        })?;
-        Ok(bytes.to_bytes().into())
+        let read = tokio::time::timeout(BODY_TIMEOUT, read(Limited::new(body, max), &mut begun.memory)).await;
+        read.map_err(|_| Rejection::SlowBody)?.map_err(|error| match error {
+            _ if error.is::<LengthLimitError>() => too_large,
+            _ if error.is::<Spent>() => Rejection::NoMemory,
+            _ => Rejection::Malformed("the body is broken"),
+        })
     }
+}
+
+/// The body, of which every byte is held of the memory twice: as it is, and as what is read out of it.
+async fn read(
+    body: Limited<Incoming>,
+    memory: &mut Permit,
+) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    let (mut body, mut read) = (std::pin::pin!(body), Vec::new());
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            memory.hold(2 * (read.len() + data.len()))?;
+            read.extend_from_slice(&data);
+        }
+    }
+    Ok(read)
 }
 
 /// A body as a form, where the endpoint takes one, or as it is.

@@ -4,10 +4,11 @@
 //! the answer, in its trailers, as the end of the caller's token does.
 
 use super::Told;
-use super::forward::{Exchange, Forwarding, LARGE_BYTES, Sealed, answer_too_large};
+use super::forward::{CUT_TIMES, Exchange, Forwarding, LARGE_BYTES, Sealed, answer_too_large};
 use super::tail::reached;
 use super::unlisted::PATIENCE;
 use crate::api::{Endpoint, Methods};
+use crate::budget::Permit;
 use crate::events::{Outcome, StreamBroken};
 use crate::rejection::{Rejection, TokenFault, UpstreamFault};
 use crate::respond::{Body, grpc};
@@ -40,7 +41,9 @@ struct Streaming {
     /// Bytes that the answer may have, and that it has.
     most: Option<u64>,
     given: u64,
-    /// Its turn among those of its share lasts as long as the stream.
+    /// For whom its messages take memory.
+    memory: Permit,
+    /// Its place among those of its share lasts as long as the stream.
     told: Told,
 }
 
@@ -52,7 +55,7 @@ pub(super) async fn forward(
     stage: Arc<Forwarding>,
     sealed: Sealed,
 ) -> Result<(Response<Body>, Outcome), Rejection> {
-    let Sealed { mount, scoped, answer_bytes: most, told, .. } = sealed;
+    let Sealed { mount, scoped, answer_bytes: most, memory, told, .. } = sealed;
     let endpoint = scoped.endpoint();
     let (calls, carried, cut) = scoped.into_parts();
     let (Methods::Grpc(rpc), Some(cut), Some(upstream)) = (endpoint.methods, cut, &mount.grpc) else {
@@ -70,6 +73,7 @@ pub(super) async fn forward(
         deadline: tokio::time::Instant::now() + patience,
         most,
         given: 0,
+        memory,
         stage,
         told,
     };
@@ -121,17 +125,20 @@ impl Streaming {
                 continue;
             };
             // Held until the message is cut.
-            let mut place = self.stage.room.place();
-            match open.next(&mut place).await.map_err(refusal)? {
+            let mut taken = self.memory.another();
+            match open.next(&mut taken).await.map_err(refusal)? {
                 Some(message) => {
+                    taken.hold(message.len().saturating_mul(CUT_TIMES)).map_err(|_| Rejection::NoMemory)?;
                     let message = self.cut(message).await?;
-                    return self.measured(framed(&message)).map(Some);
+                    return self.measured(framed(&message), taken).map(Some);
                 }
                 None => {
                     let left_out = Box::pin(self.left_out()).await?;
                     (self.open, self.number) = (None, self.number.saturating_add(1));
                     if let Some(message) = left_out {
-                        return self.measured(framed(&message)).map(Some);
+                        let mut taken = self.memory.another();
+                        taken.hold(message.len()).map_err(|_| Rejection::NoMemory)?;
+                        return self.measured(framed(&message), taken).map(Some);
                     }
                 }
             }
@@ -146,7 +153,8 @@ impl Streaming {
             return Ok(None);
         };
         let (stage, endpoint, most) = (&*self.stage, self.endpoint, self.most);
-        let exchange = Exchange { stage, mount, endpoint, most, grant: self.told.grant.as_ref() };
+        let (memory, grant) = (&self.memory, self.told.grant.as_ref());
+        let exchange = Exchange { stage, mount, endpoint, most, memory, grant };
         let left = self.deadline.saturating_duration_since(tokio::time::Instant::now());
         let found = exchange.others(&unlisted, &mut listed, &self.carried, PATIENCE.min(left / 2)).await?;
         match found.is_empty() {
@@ -156,11 +164,11 @@ impl Streaming {
     }
 
     /// Held after the cut: what was cut away is nobody's business.
-    fn measured(&mut self, frame: Vec<u8>) -> Result<Bytes, Rejection> {
+    fn measured(&mut self, frame: Vec<u8>, taken: Permit) -> Result<Bytes, Rejection> {
         self.given = self.given.saturating_add(frame.len() as u64);
         match self.most.filter(|most| self.given > *most) {
             Some(most) => Err(answer_too_large(most)),
-            None => Ok(frame.into()),
+            None => Ok(taken.bind(frame)),
         }
     }
 
@@ -228,7 +236,7 @@ fn refusal(fault: StreamFault) -> Rejection {
         StreamFault::Upstream(fault) => fault.into(),
         StreamFault::Frame(FrameFault::TooLarge) => UpstreamFault::TooLarge.into(),
         StreamFault::Frame(FrameFault::Compressed | FrameFault::Broken) => UpstreamFault::Undecodable.into(),
-        StreamFault::NoRoom => Rejection::Overloaded,
+        StreamFault::NoRoom => Rejection::NoMemory,
         StreamFault::Status(code) => match code {
             // UNKNOWN is how Tempo says 4xx (`modules/frontend/combiner/common.go`), and what its handlers
             // say of a request that is none.

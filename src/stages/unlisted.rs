@@ -96,8 +96,8 @@ impl Exchange<'_> {
         let upstream = self.send(call, &carried, self.mount.upstream.is_distant()).await?;
         match upstream.status() {
             StatusCode::OK => {
-                let (answer, _place) = self.whole(upstream).await?;
-                match made(cut, vec![Some(answer)], false, None).await? {
+                let (answer, memory) = self.whole(upstream).await?;
+                match made(cut, vec![Some(answer)], memory, None).await? {
                     (Filtered::Found { body, .. }, _) => Ok(body),
                     _ => Err(UpstreamFault::Unexpected.into()),
                 }

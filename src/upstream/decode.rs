@@ -1,5 +1,6 @@
 //! Reading an answer whole, under a cap that counts decompressed bytes.
 
+use crate::budget::{Permit, Spent};
 use crate::scope::snappy;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
@@ -8,9 +9,7 @@ use http::header::CONTENT_ENCODING;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use std::io::Read;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Why an answer could not be read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,58 +24,35 @@ pub enum DecodeFault {
     NoRoom,
 }
 
-/// Room in memory for answers that are read whole, shared by all requests: many at once, each under its
-/// cap, must not end the process.
-#[derive(Clone, Debug)]
-pub struct Room(Arc<Semaphore>);
-
-/// Bytes of one permit of a [`Room`].
+/// Bytes by which what an answer holds of the memory grows.
 const UNIT: usize = 64 * 1024;
 
-impl Room {
-    /// Room for `bytes`, rounded up to 64 KiB.
-    pub fn of(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))))
-    }
-
-    /// A place in it, which holds nothing yet.
-    pub fn place(&self) -> Place {
-        Place { room: Arc::clone(&self.0), taken: None, units: 0 }
+impl From<Spent> for DecodeFault {
+    fn from(_: Spent) -> Self {
+        Self::NoRoom
     }
 }
 
-/// What one answer takes of a [`Room`], given back when it is dropped.
-#[derive(Debug)]
-pub struct Place {
-    room: Arc<Semaphore>,
-    taken: Option<OwnedSemaphorePermit>,
-    units: usize,
+/// Makes `permit` hold `bytes`, and some more so that it is not asked for each of them.
+fn hold(permit: &mut Permit, bytes: usize) -> Result<(), Spent> {
+    if bytes <= permit.units() { Ok(()) } else { permit.hold(bytes.next_multiple_of(UNIT)) }
 }
 
-impl Place {
-    /// Grows to at least `bytes`. Never waits: two that wait for each other would do so for ever.
-    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), DecodeFault> {
-        let units = bytes.div_ceil(UNIT);
-        let more = units.saturating_sub(self.units);
-        if more > 0 {
-            let more = u32::try_from(more).map_err(|_| DecodeFault::NoRoom)?;
-            let room = Arc::clone(&self.room);
-            let permit = room.try_acquire_many_owned(more).map_err(|_| DecodeFault::NoRoom)?;
-            match &mut self.taken {
-                Some(taken) => taken.merge(permit),
-                None => self.taken = Some(permit),
-            }
-            self.units = units;
-        }
-        Ok(())
+/// Makes place in `read` for `more` bytes. What is large gets place for `max` at once: memory that is not written to
+/// costs nothing, and a copy at each growth would cost the answer once more.
+fn reserve(read: &mut Vec<u8>, more: usize, max: usize) {
+    let length = read.len().saturating_add(more);
+    if length > read.capacity() {
+        let most = if length > 4 * UNIT { max.max(length) } else { length.saturating_mul(2) };
+        read.reserve_exact(most.saturating_sub(read.len()));
     }
 }
 
 /// Bytes of a compressed body that take a while to decompress: a millisecond or so.
 const LARGE: usize = 32 * 1024;
 
-/// Reads the body of `answer`, decompressed, at most `max` bytes, within `timeout`; the `place` that comes with it
-/// holds as much room as it takes.
+/// Reads the body of `answer`, decompressed, at most `max` bytes, within `timeout`; `permit` holds as much memory as
+/// that takes, and what is left when it is read comes with it.
 ///
 /// # Errors
 /// [`DecodeFault`]; the cap holds before and after decompression.
@@ -84,36 +60,36 @@ pub async fn collect<B>(
     answer: Response<B>,
     max: usize,
     timeout: Duration,
-    mut place: Place,
-) -> Result<(Vec<u8>, Place), DecodeFault>
+    mut permit: Permit,
+) -> Result<(Vec<u8>, Permit), DecodeFault>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let (head, body) = answer.into_parts();
-    let body = tokio::time::timeout(timeout, read(body, max, &mut place)).await;
+    let body = tokio::time::timeout(timeout, read(body, max, &mut permit)).await;
     let body = body.map_err(|_| DecodeFault::Timeout)??;
     match head.headers.get(CONTENT_ENCODING).map(|v| v.as_bytes()) {
-        None | Some(b"identity") => Ok((body, place)),
-        Some(b"gzip") if body.len() < LARGE => gunzip(&body, max, place),
+        None | Some(b"identity") => Ok((body, permit)),
+        Some(b"gzip") if body.len() < LARGE => gunzip(&body, max, permit),
         Some(b"gzip") => {
-            let plain = tokio::task::spawn_blocking(move || gunzip(&body, max, place)).await;
+            let plain = tokio::task::spawn_blocking(move || gunzip(&body, max, permit)).await;
             plain.unwrap_or(Err(DecodeFault::Broken))
         }
         Some(b"snappy") => {
             // A block says at its head what it becomes.
             let length = snap::raw::decompress_len(&body).map_err(|_| DecodeFault::Broken)?;
-            place.hold(body.len().saturating_add(length.min(max)))?;
+            permit.hold(body.len().saturating_add(length.min(max)))?;
             let plain = snappy::decompress(&body, max).map_err(|fault| match fault {
                 snappy::Fault::TooLarge => DecodeFault::TooLarge,
                 snappy::Fault::Broken => DecodeFault::Broken,
             });
-            plain.map(|plain| (plain, place))
+            plain.map(|plain| (plain, permit))
         }
         Some(_) => Err(DecodeFault::Broken),
     }
 }
 
-async fn read<B>(body: B, max: usize, place: &mut Place) -> Result<Vec<u8>, DecodeFault>
+async fn read<B>(body: B, max: usize, permit: &mut Permit) -> Result<Vec<u8>, DecodeFault>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
@@ -125,24 +101,26 @@ where
             false => DecodeFault::Broken,
         };
         if let Ok(data) = frame.map_err(over)?.into_data() {
-            place.hold(read.len().saturating_add(data.len()))?;
+            hold(permit, read.len().saturating_add(data.len()))?;
+            reserve(&mut read, data.len(), max);
             read.extend_from_slice(&data);
         }
     }
     Ok(read)
 }
 
-/// `body` decompressed, which takes room as it grows: no more than there is, whatever it claims to be.
-fn gunzip(body: &[u8], max: usize, mut place: Place) -> Result<(Vec<u8>, Place), DecodeFault> {
+/// `body` decompressed, which takes memory as it grows: no more than there is, whatever it claims to be.
+fn gunzip(body: &[u8], max: usize, mut permit: Permit) -> Result<(Vec<u8>, Permit), DecodeFault> {
     let mut plain = Vec::new();
     // One more than the cap, so that a body of exactly the cap is told from a longer one.
     let mut decoder = MultiGzDecoder::new(body).take(max as u64 + 1);
     loop {
-        place.hold(body.len().saturating_add(plain.len()).saturating_add(UNIT))?;
+        hold(&mut permit, body.len().saturating_add(plain.len()).saturating_add(UNIT))?;
+        reserve(&mut plain, UNIT, max);
         let read = (&mut decoder).take(UNIT as u64).read_to_end(&mut plain);
         match read.map_err(|_| DecodeFault::Broken)? {
             _ if plain.len() > max => return Err(DecodeFault::TooLarge),
-            0 => return Ok((plain, place)),
+            0 => return Ok((plain, permit)),
             _ => {}
         }
     }
@@ -152,18 +130,23 @@ fn gunzip(body: &[u8], max: usize, mut place: Place) -> Result<(Vec<u8>, Place),
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::io::Write;
+    use std::sync::Arc;
+
+    /// A permit of a budget of `bytes`.
+    fn all(bytes: usize) -> Permit {
+        Budget::of(bytes).permit(Arc::default())
+    }
 
     #[test]
     fn a_small_body_that_grows_over_the_cap_is_refused() {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&vec![b'a'; 100_000]).unwrap();
         let bomb = Bytes::from(encoder.finish().unwrap());
-        let length = |body: &[u8], max: usize| {
-            gunzip(body, max, Room::of(1 << 20).place()).map(|(plain, _)| plain.len())
-        };
+        let length = |body: &[u8], max: usize| gunzip(body, max, all(1 << 20)).map(|(plain, _)| plain.len());
         assert_eq!(length(&bomb, 100_000), Ok(100_000));
         assert_eq!(length(&bomb, 99_999), Err(DecodeFault::TooLarge));
         assert_eq!(length(&bomb[..20], 100_000), Err(DecodeFault::Broken));
@@ -179,19 +162,19 @@ mod tests {
 
     /// Small ones on the spot, large ones on a thread of their own.
     #[tokio::test]
-    async fn a_compressed_answer_is_read_whole_up_to_its_cap_and_takes_room_for_what_it_is() {
+    async fn a_compressed_answer_is_read_whole_up_to_its_cap_and_takes_memory_for_what_it_is() {
         let second = Duration::from_secs(1);
         for bytes in [1000, 10 * LARGE] {
             let length = async |max: usize, room: usize| {
-                let read = collect(zipped(bytes), max, second, Room::of(room).place()).await;
+                let read = collect(zipped(bytes), max, second, all(room)).await;
                 read.map(|(plain, _)| plain.len())
             };
             assert_eq!(length(2 * bytes, 1 << 20).await, Ok(bytes));
             assert_eq!(length(bytes - 1, 1 << 20).await, Err(DecodeFault::TooLarge));
         }
-        let whole = collect(zipped(4 * UNIT), 1 << 30, second, Room::of(5 * UNIT).place()).await;
+        let whole = collect(zipped(4 * UNIT), 1 << 30, second, all(5 * UNIT)).await;
         assert_eq!(whole.map(drop), Err(DecodeFault::NoRoom));
-        assert!(collect(zipped(4 * UNIT), 1 << 30, second, Room::of(10 * UNIT).place()).await.is_ok());
+        assert!(collect(zipped(4 * UNIT), 1 << 30, second, all(10 * UNIT)).await.is_ok());
     }
 
     fn answer(bytes: usize) -> Response<http_body_util::Full<Bytes>> {
@@ -199,12 +182,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_share_a_room_and_give_it_back() {
-        let room = Room::of(2 * UNIT);
+    async fn answers_share_the_memory_and_give_it_back() {
+        let memory = Budget::of(2 * UNIT);
         let second = Duration::from_secs(1);
         let read = async |bytes: usize, max: usize| {
-            let read = collect(answer(bytes), max, second, room.place()).await;
-            read.inspect(|(body, _)| assert_eq!(body.len(), bytes)).map(|(_, place)| place)
+            let read = collect(answer(bytes), max, second, memory.permit(Arc::default())).await;
+            read.inspect(|(body, _)| assert_eq!(body.len(), bytes)).map(|(_, permit)| permit)
         };
         let (first, other) = (read(UNIT, 4 * UNIT).await.unwrap(), read(UNIT, 4 * UNIT).await.unwrap());
         assert_eq!(read(1, 4 * UNIT).await.map(drop), Err(DecodeFault::NoRoom));

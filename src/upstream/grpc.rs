@@ -4,7 +4,7 @@
 //! is bounded by the windows of HTTP/2. A call that is dropped is cancelled.
 
 use super::client::{AGENT, Reach, TRACEPARENT, tcp};
-use super::decode::Place;
+use crate::budget::Permit;
 use crate::rejection::UpstreamFault;
 use crate::scope::grpc::frame::{FrameFault, Messages};
 use crate::scope::{Call, Carried, Outgoing};
@@ -172,11 +172,11 @@ impl Stream {
         Ok(Self { body, messages: Messages::new(max), ended })
     }
 
-    /// The next message; `None` at a good end. `place` holds as much room as it takes.
+    /// The next message; `None` at a good end. `permit` holds as much memory as it takes.
     ///
     /// # Errors
     /// [`StreamFault`]; nothing more is to be had then.
-    pub async fn next(&mut self, place: &mut Place) -> Result<Option<Bytes>, StreamFault> {
+    pub async fn next(&mut self, permit: &mut Permit) -> Result<Option<Bytes>, StreamFault> {
         loop {
             if let Some(message) = self.messages.take().map_err(StreamFault::Frame)? {
                 return Ok(Some(message));
@@ -189,7 +189,7 @@ impl Stream {
             let frame = frame.map_err(|_| UpstreamFault::Unreachable)?.ok_or(UpstreamFault::Unreachable)?;
             match frame.into_data() {
                 Ok(data) => {
-                    place
+                    permit
                         .hold(self.messages.bytes().saturating_add(data.len()))
                         .map_err(|_| StreamFault::NoRoom)?;
                     self.messages.push(&data);

@@ -8,6 +8,6 @@ mod pool;
 pub mod websocket;
 
 pub use client::{LOKI_FLAGS, Reach, TRACEPARENT, Upstream};
-pub use decode::{DecodeFault, Place, Room, collect};
+pub use decode::{DecodeFault, collect};
 pub use grpc::{GrpcUpstream, Stream, StreamFault};
 pub use pool::Answer;

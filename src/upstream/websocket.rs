@@ -2,6 +2,7 @@
 
 use super::client::Upstream;
 use super::pool::{Answer, Stream};
+use crate::budget::Permit;
 use crate::rejection::UpstreamFault;
 use crate::scope::{Call, Carried};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -12,6 +13,10 @@ use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, Response};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
@@ -21,7 +26,58 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const READ_BYTES: usize = 16 * 1024;
 
 /// A WebSocket to a backend.
-pub type Socket = WebSocketStream<Stream>;
+pub type Socket = WebSocketStream<Metered<Stream>>;
+
+/// A stream of which what is read is held of the memory until it is forgotten.
+#[derive(Debug)]
+pub struct Metered<S> {
+    stream: S,
+    memory: Permit,
+    /// Bytes that were read since.
+    read: usize,
+}
+
+impl<S> Metered<S> {
+    /// `stream`, of which nothing was read yet.
+    pub fn new(stream: S, memory: Permit) -> Self {
+        Self { stream, memory, read: 0 }
+    }
+
+    /// What was read so far is gone.
+    pub fn forget(&mut self) {
+        self.memory.shrink(0);
+        self.read = 0;
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    /// Fails with `OutOfMemory` where there is no memory for what was read.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.read = self.read.saturating_add(buffer.filled().len().saturating_sub(before));
+        let read = self.read.next_multiple_of(READ_BYTES);
+        Poll::Ready(self.memory.hold(read).map_err(|spent| io::Error::new(io::ErrorKind::OutOfMemory, spent)))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
 
 /// What answers the `Sec-WebSocket-Key` of a handshake: its `Sec-WebSocket-Accept`.
 pub fn accept(key: &str) -> String {
@@ -47,7 +103,7 @@ pub fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 impl Upstream {
-    /// Opens a WebSocket by `call`, whose messages have `max` bytes at most; or gives the answer of a backend that
+    /// Opens a WebSocket by `call`, whose messages have `max` bytes at most and are held of `memory`; or gives the answer of a backend that
     /// does not open it.
     ///
     /// # Errors
@@ -57,6 +113,7 @@ impl Upstream {
         call: Call,
         carried: &Carried,
         max: usize,
+        memory: Permit,
     ) -> Result<Result<Socket, Response<Answer>>, UpstreamFault> {
         let mut random = [0; 16];
         rand::fill(&mut random).map_err(|_| UpstreamFault::Unreachable)?;
@@ -73,8 +130,8 @@ impl Upstream {
             .write_buffer_size(0)
             .max_message_size(Some(max))
             .max_frame_size(Some(max));
-        let socket =
-            WebSocketStream::from_partially_read(switched.stream, switched.read, Role::Client, Some(config));
+        let stream = Metered::new(switched.stream, memory);
+        let socket = WebSocketStream::from_partially_read(stream, switched.read, Role::Client, Some(config));
         Ok(Ok(socket.await))
     }
 }

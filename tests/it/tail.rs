@@ -320,7 +320,7 @@ async fn as_many_tails_as_the_rules_allow_are_open_and_not_one_more() {
 
 #[tokio::test]
 async fn as_many_tails_as_configured_are_open_and_not_one_more() {
-    let mut tailing = Tailing::start_with("limits: { concurrent_tails: 2 }").await;
+    let mut tailing = Tailing::start_with("limits: { concurrent_tails: 2, tenant_share: 100 }").await;
     let (mut first, _second) = (tailing.acme().await, tailing.acme().await);
     let refused = tailing.refused(TAIL, &HANDSHAKE).await;
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("10")));

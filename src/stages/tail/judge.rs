@@ -6,9 +6,9 @@ use super::super::{Decision, Site};
 use crate::api::parameters::Parameters;
 use crate::api::{Method, Treatment};
 use crate::auth::Verifier;
+use crate::budget::Holder;
 use crate::config;
 use crate::limits::Limits;
-use crate::policy::Share;
 use crate::scope::{self, Accept, Plan};
 use http::HeaderMap;
 use std::sync::Arc;
@@ -66,8 +66,8 @@ pub struct Sent {
 }
 
 impl Judge {
-    /// With whom the tail is counted, if this snapshot would send just the same to just the same backend.
-    pub async fn stands(&self, sent: &Sent) -> Option<Vec<Arc<Share>>> {
+    /// For whom the tail is counted, if this snapshot would send just the same to just the same backend.
+    pub async fn stands(&self, sent: &Sent) -> Option<Arc<[Holder]>> {
         let Sent { asked, backends, backend, target } = sent;
         // What changed of one may move what another holds.
         if self.backends != *backends {
@@ -96,7 +96,7 @@ impl Judge {
         let again = scope::Asked { matched, parameters, body: None, accept: Accept::Json, carried };
         match scope::scope(&grant, backend, &again, &self.limits, None).ok()? {
             Plan::Send(scoped) if scoped.calls().iter().map(|call| call.target()).eq([target.as_str()]) => {
-                Some(grant.shares().to_vec())
+                Some(self.authorize.shares.tail_holders(&grant))
             }
             _ => None,
         }

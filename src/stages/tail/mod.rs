@@ -6,13 +6,13 @@
 
 mod handshake;
 mod judge;
-mod places;
 mod relay;
 
 pub use judge::{Asked, Judge};
 
 use super::entry::Entry;
-use super::{Mount, Told};
+use super::{Mount, Shares, Told};
+use crate::budget::Permit;
 use crate::config;
 use crate::events::{BackendMetrics, Metrics, TailEnd, TailEnded, TailMetrics};
 use crate::policy::Grant;
@@ -22,7 +22,6 @@ use handshake::Handshake;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use judge::Sent;
-use places::{Place, Places};
 use relay::{Ending, Relay, Times};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -46,7 +45,6 @@ pub struct Opening {
 /// What all tails of a server share, for longer than one snapshot.
 #[derive(Debug)]
 pub struct Lasting {
-    places: Places,
     tasks: TaskTracker,
     judge: watch::Sender<Option<Arc<Judge>>>,
     down: watch::Receiver<bool>,
@@ -55,7 +53,7 @@ pub struct Lasting {
 impl Lasting {
     /// No tail yet. All end when `down` says true.
     pub fn new(down: watch::Receiver<bool>) -> Self {
-        Self { places: Places::default(), tasks: TaskTracker::new(), judge: watch::Sender::new(None), down }
+        Self { tasks: TaskTracker::new(), judge: watch::Sender::new(None), down }
     }
 
     /// Tails that are open, and those opened under an earlier snapshot from now on, must stand before `judge`.
@@ -80,8 +78,8 @@ pub struct Tails {
     pub backends: Arc<[config::Backend]>,
     /// The origins whose pages may open one.
     pub origins: Arc<[String]>,
-    /// How many may be open at once.
-    pub most: usize,
+    /// How many may be open at once, in all and for one tenant.
+    pub shares: Shares,
     /// Bytes of one message.
     pub message_bytes: usize,
     /// Counts them.
@@ -103,8 +101,9 @@ impl Tails {
     }
 
     /// A place among those that are open.
-    pub(super) fn place(&self, grant: Option<&Grant>) -> Result<Place, Rejection> {
-        self.lasting.places.take(grant.map_or(&[], Grant::shares), self.most)
+    pub(super) fn place(&self, grant: Option<&Grant>) -> Result<Permit, Rejection> {
+        let grant = grant.ok_or_else(|| Rejection::Defect("nobody opens a tail".to_owned()))?;
+        self.shares.tail(grant)
     }
 
     /// Passes what comes over `socket` in a task of its own, on this worker, which takes the request's entry.
@@ -113,12 +112,12 @@ impl Tails {
         handshake: Handshake,
         socket: Socket,
         sent: Sent,
-        place: Place,
+        place: Permit,
         told: &Told,
     ) -> oneshot::Sender<Entry> {
         let mut told = told.clone();
         // Its place among requests is free when it is answered.
-        told.turn = Default::default();
+        told.place = None;
         let (lasts, entry) = oneshot::channel();
         let tail = Tail { tails: self.clone(), sent, place, told, judged: self.generation };
         self.lasting.tasks.spawn(tail.run(handshake.upgrade, socket, entry));
@@ -134,7 +133,7 @@ impl Tails {
 struct Tail {
     tails: Tails,
     sent: Sent,
-    place: Place,
+    place: Permit,
     told: Told,
     /// The snapshot before which it stands.
     judged: u64,
@@ -202,8 +201,8 @@ impl Tail {
 
     async fn stands_before(&mut self, judge: &Judge) -> bool {
         self.judged = judge.generation;
-        let shares = judge.stands(&self.sent).await;
-        shares.is_some_and(|shares| self.place.renew(&shares).is_ok())
+        let holders = judge.stands(&self.sent).await;
+        holders.is_some_and(|holders| self.place.pass_to(holders).is_ok())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Passing messages from a backend to a client.
 
 use crate::events::TailEnd;
+use crate::upstream::websocket::Metered;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -52,6 +53,7 @@ impl Ending {
             TailEnd::Client | TailEnd::Backend => None,
             TailEnd::Stalled => Some((CloseCode::Policy, "too slow")),
             TailEnd::TooLarge => Some((CloseCode::Size, "a message over the limit")),
+            TailEnd::NoMemory => Some((CloseCode::Again, "no memory is left, try again later")),
             TailEnd::Expired => Some((CloseCode::Policy, "token expired")),
             TailEnd::Policy => Some((CloseCode::Policy, "no longer granted")),
             TailEnd::Shutdown => Some((CloseCode::Away, "shutting down")),
@@ -76,12 +78,14 @@ impl Ending {
 #[derive(Debug)]
 pub struct Relay<C, U> {
     client: WebSocketStream<C>,
-    backend: WebSocketStream<U>,
+    backend: WebSocketStream<Metered<U>>,
     /// Bytes of messages given to the client.
     passed: u64,
-    /// Since when the client takes what was written to it. Nothing is read of the backend meanwhile, so that one
-    /// message waits and no more.
+    /// Since when the client takes what was written to it. Nothing is read of either side meanwhile, so that one
+    /// message waits, or the answer to one ping, and no more.
     taking: Option<Instant>,
+    /// Whether a message of the backend is among it.
+    gave: bool,
     /// Whether the client did not take it at once.
     waited: bool,
     heard_client: Instant,
@@ -96,7 +100,7 @@ where
     U: AsyncRead + AsyncWrite + Unpin,
 {
     /// `client` has been answered that the protocol is changed.
-    pub async fn new(client: C, backend: WebSocketStream<U>, times: Times) -> Self {
+    pub async fn new(client: C, backend: WebSocketStream<Metered<U>>, times: Times) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(CLIENT_READ_BYTES)
             .write_buffer_size(0)
@@ -112,6 +116,7 @@ where
             backend,
             passed: 0,
             taking: None,
+            gave: false,
             waited: false,
             heard_client,
             heard_backend,
@@ -132,30 +137,40 @@ where
             }
         }
         loop {
-            // What a client says is dropped, but for its close.
-            while let Poll::Ready(heard) = Pin::new(&mut self.client).poll_next(cx) {
-                match heard {
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => {
-                        return Poll::Ready(Ending::of(TailEnd::Client));
+            // Who does not take what is said to it is not listened to: each of its pings would be answered once more.
+            match Pin::new(&mut self.client).poll_flush(cx) {
+                Poll::Pending => {
+                    self.taking.get_or_insert_with(Instant::now);
+                    self.waited = true;
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(unwritten(&error)),
+                Poll::Ready(Ok(())) => {
+                    self.taking = None;
+                    if std::mem::take(&mut self.gave) {
+                        self.backend.get_mut().forget();
                     }
-                    Some(Ok(_)) => self.heard_client = Instant::now(),
+                    if std::mem::take(&mut self.waited) {
+                        // Neither side was listened to meanwhile.
+                        (self.heard_client, self.heard_backend) = (Instant::now(), Instant::now());
+                    }
                 }
             }
-            if self.taking.is_some() {
-                match Pin::new(&mut self.client).poll_flush(cx) {
-                    Poll::Pending => {
-                        self.waited = true;
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Err(error)) => return Poll::Ready(unwritten(&error)),
-                    Poll::Ready(Ok(())) => {
-                        self.taking = None;
-                        if std::mem::take(&mut self.waited) {
-                            // The backend was not listened to meanwhile.
-                            self.heard_backend = Instant::now();
-                        }
-                    }
+            // What a client says is dropped, but for its close.
+            match Pin::new(&mut self.client).poll_next(cx) {
+                Poll::Ready(Some(Ok(Message::Close(_)) | Err(_)) | None) => {
+                    return Poll::Ready(Ending::of(TailEnd::Client));
                 }
+                Poll::Ready(Some(Ok(_))) => {
+                    self.heard_client = Instant::now();
+                    continue;
+                }
+                Poll::Pending => {}
+            }
+            match Pin::new(&mut self.backend).poll_flush(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(Ending::of(TailEnd::Backend)),
+                Poll::Ready(Ok(())) => {}
             }
             let Poll::Ready(heard) = Pin::new(&mut self.backend).poll_next(cx) else { return Poll::Pending };
             self.heard_backend = Instant::now();
@@ -171,6 +186,7 @@ where
             Some(Ok(Message::Text(text))) => {
                 let bytes = text.len() as u64;
                 self.give(Message::Text(text))?;
+                self.gave = true;
                 self.passed = self.passed.saturating_add(bytes);
                 Ok(())
             }
@@ -184,6 +200,9 @@ where
                 Err(Ending::of_backend(frame))
             }
             Some(Err(Error::Capacity(_))) => Err(Ending::of(TailEnd::TooLarge)),
+            Some(Err(Error::Io(error))) if error.kind() == std::io::ErrorKind::OutOfMemory => {
+                Err(Ending::of(TailEnd::NoMemory))
+            }
             // Loki writes its messages as text.
             Some(Ok(Message::Binary(_) | Message::Frame(_))) => {
                 Err(Ending::of_backend(Some(CloseFrame { code: CloseCode::Error, reason: "".into() })))

@@ -1,4 +1,5 @@
 use super::*;
+use crate::budget::Budget;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{DuplexStream, duplex};
@@ -10,11 +11,20 @@ type Side = WebSocketStream<DuplexStream>;
 
 /// A relay with both of its other sides: the client and the backend.
 async fn relay(message_bytes: usize) -> (Relay<DuplexStream, DuplexStream>, Side, Side) {
+    relay_within(message_bytes, 1 << 30).await
+}
+
+/// The same, where messages may take `memory` bytes.
+async fn relay_within(
+    message_bytes: usize,
+    memory: usize,
+) -> (Relay<DuplexStream, DuplexStream>, Side, Side) {
     let ((here, client), (there, backend)) = (duplex(FEW_BYTES), duplex(FEW_BYTES));
     let config = WebSocketConfig::default()
         .write_buffer_size(0)
         .max_message_size(Some(message_bytes))
         .max_frame_size(Some(message_bytes));
+    let there = Metered::new(there, Budget::of(memory).permit(Arc::default()));
     let there = WebSocketStream::from_raw_socket(there, Role::Client, Some(config)).await;
     let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
     let backend = WebSocketStream::from_raw_socket(backend, Role::Server, None).await;
@@ -169,4 +179,48 @@ async fn a_backend_that_speaks_otherwise_ends_it() {
     assert!(matches!(next(&mut client).await, Some(Message::Close(Some(f))) if f.code == CloseCode::Error));
     drop(client);
     assert_eq!(relaying.await.unwrap().0.reason, TailEnd::Backend);
+}
+
+/// ATK-65: whoever pings and takes no answer is not listened to, and so costs what is on the way and no more.
+#[tokio::test]
+async fn atk_65_pings_that_nobody_reads_cost_constant_memory() {
+    for by_client in [true, false] {
+        let (mut relay, client, backend) = relay(1 << 20).await;
+        let (mut pinging, mut quiet) = if by_client { (client, backend) } else { (backend, client) };
+        let answering = tokio::spawn(async move { while let Some(Ok(_)) = quiet.next().await {} });
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&sent);
+        let flood = tokio::spawn(async move {
+            // The largest that a ping can be; nothing is read, so no pong either.
+            while pinging.send(Message::Ping(vec![0; 125].into())).await.is_ok() {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let ending = relay.pass().await;
+        assert_eq!(ending.reason, if by_client { TailEnd::Stalled } else { TailEnd::Backend });
+        // What the two pipes hold, and what was read of them.
+        let sent = sent.load(Ordering::SeqCst);
+        assert!((30..150).contains(&sent), "{sent} pings were taken");
+        drop(relay);
+        answering.await.unwrap();
+        flood.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_message_takes_memory_until_the_client_has_it() {
+    let (relay, mut client, mut backend) = relay_within(1 << 20, 64 * 1024).await;
+    let relaying = tokio::spawn(run(relay));
+    for _ in 0..10 {
+        backend.send(text("x".repeat(60_000))).await.unwrap();
+        assert_eq!(next(&mut client).await, Some(text("x".repeat(60_000))));
+    }
+    let sending = tokio::spawn(async move {
+        let _ = backend.send(text("x".repeat(70_000))).await;
+        backend
+    });
+    let told = close(CloseCode::Again, "no memory is left, try again later");
+    assert_eq!(next(&mut client).await, Some(Message::Close(Some(told))));
+    drop((client, sending.await));
+    assert_eq!(relaying.await.unwrap().0.reason, TailEnd::NoMemory);
 }
