@@ -88,8 +88,10 @@ func stripAll(tree, original *node, kind, list string, c textCase, absent map[*n
 			theirs = originals[i].get(list)
 		}
 		lacks := false
-		for _, d := range c.Scope {
-			lacks = !strip(matchers, theirs, d, absent[selector]) || lacks
+		if !absent[selector] || !stripNothing(matchers, theirs) {
+			for _, d := range c.Scope {
+				lacks = !strip(matchers, theirs, d, absent[selector]) || lacks
+			}
 		}
 		if len(matchers.parts) == 0 {
 			matchers.kind = "" // As in a selector that never had a matcher.
@@ -109,6 +111,17 @@ func strip(matchers, theirs *node, d dimension, absent bool) bool {
 		return true
 	}
 	return remove(matchers, form)
+}
+
+// stripNothing takes out the two matchers that contradict each other; whether they were put there. They stand for the scope
+// in an absent() that asks for what is outside of it: another matcher on that label would take it away from the answer.
+func stripNothing(matchers, theirs *node) bool {
+	some := matcherNode(labels.MatchRegexp, "__nothing__", ".+")
+	none := matcherNode(labels.MatchNotRegexp, "__nothing__", ".+")
+	if count(matchers, some) != count(theirs, some)+1 || count(matchers, none) != count(theirs, none)+1 {
+		return false
+	}
+	return remove(matchers, some) && remove(matchers, none)
 }
 
 func count(list, wanted *node) (found int) {
