@@ -203,7 +203,7 @@ impl<'a> Lexer<'a> {
     /// `-`, or a flag or a negative duration that it begins.
     fn minus(&mut self) -> Kind {
         let rest = self.rest();
-        let flag = rest.bytes().position(|b| !(b.is_ascii_alphabetic() || b == b'-')).unwrap_or(rest.len());
+        let flag = flag_bytes(rest);
         let (kind, length) = match rest.get(..flag) {
             Some("--strict") => (Kind::Strict, flag),
             Some("--keep-empty") => (Kind::KeepEmpty, flag),
@@ -311,6 +311,14 @@ fn underscores_separate_digits(number: &[u8]) -> bool {
     let digit = |at: Option<usize>| at.and_then(|i| number.get(i)).is_some_and(u8::is_ascii_digit);
     let underscores = number.iter().enumerate().filter(|(_, b)| **b == b'_');
     underscores.map(|(i, _)| i).all(|i| digit(i.checked_sub(1)) && digit(Some(i + 1)))
+}
+
+/// Bytes of the flag that `rest` may begin with, looked at no further than the longest flag and one byte more: a text of
+/// dashes alone is looked at once, not once for each of them.
+fn flag_bytes(rest: &str) -> usize {
+    const LOOKED_AT: usize = "--keep-empty".len() + 1;
+    let begun = rest.bytes().take(LOOKED_AT);
+    begun.take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'-').count()
 }
 
 #[cfg(test)]

@@ -100,3 +100,10 @@ fn time_is_linear_at_the_cap() {
         assert!(start.elapsed().as_secs() < 20, "{piece:?}");
     }
 }
+
+/// ATK-6D: what one token is looked ahead for does not grow with the text.
+#[test]
+fn atk_6d_a_dash_is_read_without_the_rest_of_the_text() {
+    assert_eq!(flag_bytes(&"-".repeat(65_000)), 13);
+    assert_eq!((flag_bytes("--strict x"), flag_bytes("--keep-empty"), flag_bytes("- 1")), (8, 12, 1));
+}
