@@ -87,6 +87,7 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     let each = std::env::var("PALISADE_INTERFERENCE").ok().and_then(|each| each.parse().ok()).unwrap_or(0);
     if mode == "interference" {
         interference::run(&world, &rules, each, report);
+        attacks::effects(&world, &rules, report);
         return Ok(());
     }
     let cases = queries::load(&only)?;

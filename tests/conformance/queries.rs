@@ -299,6 +299,7 @@ impl Case {
                 tempo::own_id(tenant, trace.parse().unwrap_or(1))
             }
             Some(("infra", tenant)) => tempo::infra_id(tenant),
+            Some(("shared", trace)) => tempo::shared_id(trace.parse().unwrap_or(1)),
             _ => match self.of.as_str() {
                 "mixed" => tempo::MIXED_ID.into(),
                 "forged" => tempo::FORGED_ID.into(),

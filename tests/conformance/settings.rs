@@ -1,6 +1,8 @@
 //! The configuration of each backend: everything below its working directory and on loopback, nothing
 //! reported to anybody. Words in capitals are replaced by ports and names.
 
+use crate::seed::hostile;
+
 /// What makes [`LOKI`] one without tenants of its own.
 pub const ONE_TENANT: &str = "auth_enabled: false";
 /// What makes it one with them.
@@ -28,8 +30,10 @@ memberlist: { bind_addr: ["127.0.0.1"], bind_port: GOSSIP }
 ingester:
   lifecycler: { min_ready_duration: 0s, final_sleep: 0s }
   query_store_max_look_back_period: 0s
-  # Labels are detected in what ingesters hold.
+  # Labels are detected in what ingesters hold. What came last stays there alone.
   chunk_retain_period: 24h
+  chunk_idle_period: 24h
+  max_chunk_age: 24h
 limits_config:
   reject_old_samples: false
   volume_enabled: true
@@ -112,7 +116,8 @@ metrics_generator:
       filter_server_spans: false
       flush_check_period: 1s
       trace_idle_period: 1s
-      max_block_duration: 24h
+      # Its results are kept for closed blocks.
+      max_block_duration: CLOSED
       complete_block_timeout: 24h
 querier: { frontend_worker: { frontend_address: "127.0.0.1:GRPC" } }
 query_frontend:
@@ -155,5 +160,6 @@ cache:
 /// Tempo's configuration for a version, with its caches where there is a Redis.
 pub fn tempo(version: &str, cached: bool) -> String {
     let own = if version.starts_with('2') { TEMPO_2 } else { TEMPO_3 };
-    format!("{TEMPO}{own}{}", if cached { TEMPO_CACHES } else { "" })
+    let closed = if hostile::wanted() { "10s" } else { "24h" };
+    format!("{TEMPO}{own}{}", if cached { TEMPO_CACHES } else { "" }).replace("CLOSED", closed)
 }

@@ -8,6 +8,7 @@
 
 mod alertmanager;
 mod caches;
+mod effects;
 mod gaps;
 mod identity;
 mod logql;
@@ -285,6 +286,13 @@ impl Clock {
 
 fn pairs(params: &[(&str, &str)]) -> Vec<(String, String)> {
     params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+/// Runs those that are about the hostile seed.
+pub fn effects(world: &World, rules: &Rules, report: &mut Report) {
+    if world.palisade.is_some() {
+        effects::run(world, rules, &Clock { start: world.start }, report);
+    }
 }
 
 /// Runs all attacks whose name holds `only`.

@@ -111,7 +111,7 @@ impl Found {
 
 /// The scoped text of a question of TraceQL without what stands in front of each pipeline; `None` if the endpoint has
 /// none, or it is not taken.
-fn unfenced(endpoint: &str, query: &str, twin: Twin) -> Option<String> {
+pub fn unfenced(endpoint: &str, query: &str, twin: Twin) -> Option<String> {
     let entry = match endpoint {
         "tempo.search" => traceql::Entry::Query,
         "tempo.metrics" | "tempo.compare" | "tempo.instant" => traceql::Entry::Metrics,

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use control::Control;
+pub use control::unfenced;
 
 use crate::compare::Rules;
 use crate::grammar::{Grammar, Random};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::tempo::own_id;
-use super::{Holds, SERVICES, TENANTS, canary};
+use super::{Holds, SERVICES, TENANTS, canary, hostile};
 
 /// Entries in each stream; 30 s apart.
 const ENTRIES: i64 = 50;
@@ -24,6 +24,42 @@ pub fn push(holds: Holds, start: i64) -> Value {
     }
     streams.retain(|stream| holds.region(stream["stream"]["region"].as_str()));
     json!({ "streams": streams })
+}
+
+/// What is pushed once that is flushed, so that it stays in memory: more lines of some of the same streams.
+pub fn late(holds: Holds, start: i64) -> Value {
+    let mut streams = Vec::new();
+    let there = |tenant: &str| hostile::wanted() && holds.tenant(tenant);
+    for (at, tenant) in TENANTS.iter().enumerate().filter(|(_, tenant)| there(tenant)) {
+        for (i, service) in SERVICES.iter().enumerate() {
+            let lines = (ENTRIES..ENTRIES + 5)
+                .map(|n| json!([self::at(start, n, i), line(service, tenant, at as i64 + 1, n)]));
+            streams.push(json!({
+                "stream": { "tenant": tenant, "region": "us-east", "service": service, "env": "prod" },
+                "values": lines.collect::<Vec<_>>(),
+            }));
+        }
+        streams.push(typed(start, tenant, ENTRIES..ENTRIES + 5));
+    }
+    json!({ "streams": streams })
+}
+
+/// A tenant's stream whose fields and label have a type of its own under names that all have.
+fn typed(start: i64, tenant: &str, lines: std::ops::Range<i64>) -> Value {
+    let values: Vec<Value> = lines
+        .map(|n| json!([at(start, n, 6), hostile::line(tenant, n), hostile::metadata(tenant, n)]))
+        .collect();
+    let label = match tenant {
+        "acme-books" => "1".to_owned(),
+        "globex-lit" => "one".to_owned(),
+        "initech-press" => "x".repeat(900),
+        "press.one" => "größe|.*\"}".to_owned(),
+        _ => "NaN".to_owned(),
+    };
+    json!({
+        "stream": { "tenant": tenant, "region": "us-east", "service": "typed", "typed": label },
+        "values": values,
+    })
 }
 
 /// How many streams that is.
@@ -66,6 +102,9 @@ fn owned(streams: &mut Vec<Value>, start: i64, tenant: &str, weight: i64) {
         "stream": { "tenant": tenant, "region": "eu-west", "service": "recommender" },
         "values": same,
     }));
+    if hostile::wanted() {
+        streams.push(typed(start, tenant, 0..ENTRIES));
+    }
     streams.push(json!({
         "stream": { "tenant": tenant, "region": "eu-west", "service": "canary", "note": note },
         "values": [[at(start, 3, 0), format!("only {tenant} may read {note}")]],

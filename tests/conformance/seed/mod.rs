@@ -6,6 +6,7 @@
 //! FULL holds everything; a TWIN holds what its tenants own, one of them in one region only, and nothing else.
 
 pub mod alertmanager;
+pub mod hostile;
 pub mod loki;
 pub mod prometheus;
 pub mod targets;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Holds, SERVICES, SPAN, TENANTS, canary};
+use super::{Holds, SERVICES, SPAN, TENANTS, canary, hostile};
 
 /// Seconds between two samples.
 const STEP: i64 = 15;
@@ -107,9 +107,39 @@ fn owned(out: &mut String, start: i64, tenant: &str, weight: i64) {
     series(out, start, &name, 40, |_| w);
     let name = format!(r#"{{"order.latency","shop.id"="s{weight}",tenant="{tenant}"}}"#);
     series(out, start, &name, all, |n| (n % 9) as f64 * w);
+    if hostile::wanted() {
+        typed(out, start, tenant, weight);
+    }
     // The same label set in every tenant but for the one other label.
     let name = format!(r#"forged{{tenant="{tenant}",exported_tenant="acme-books"}}"#);
     series(out, start, &name, all, |_| w);
+}
+
+/// Series of names that all have, whose values and labels are of a tenant's own kind: what is no number, no bucket
+/// and no ASCII.
+fn typed(out: &mut String, start: i64, tenant: &str, weight: i64) {
+    let all = SPAN / STEP + 1;
+    let huge = "h".repeat(900);
+    let (label, le, odd): (&str, &[&str], f64) = match tenant {
+        "acme-books" => ("1", &["0.5", "1.0", "+Inf"], 2.0),
+        "globex-lit" => ("2.0", &["1.0", "+Inf"], 0.0),
+        "acme-books-eu" => ("", &["abc", "+Inf"], f64::NAN),
+        "initech-press" => ("größe", &["0.5", "0.50", "1e400"], f64::INFINITY),
+        "press.one" => (&huge, &["", "-Inf", "NaN"], f64::NEG_INFINITY),
+        _ => (".*", &["+Inf"], 1e308),
+    };
+    for (i, service) in SERVICES.iter().enumerate() {
+        let name = format!(
+            r#"{{"typed","größe"="{label}",tenant="{tenant}",region="us-east",service="{service}",typed="{label}"}}"#
+        );
+        series(out, start, &name, all, |n| if n % 5 == 4 { odd } else { ((n + i as i64) % 4) as f64 });
+    }
+    for (i, le) in le.iter().enumerate() {
+        let name =
+            format!(r#"typed_bucket{{tenant="{tenant}",region="us-east",service="catalog",le="{le}"}}"#);
+        // Of others a bucket may hold less than those below it.
+        series(out, start, &name, all, |n| (n * (i as i64 + 1)) as f64 * if weight > 2 { -odd } else { 1.0 });
+    }
 }
 
 /// Series that no tenant owns; invisible to all of them.

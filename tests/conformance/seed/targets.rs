@@ -2,7 +2,7 @@
 //! series that are not older than federation looks back.
 
 use super::tempo::own_id;
-use super::{Holds, REGIONS, SPAN, TENANTS, canary};
+use super::{Holds, REGIONS, SPAN, TENANTS, canary, hostile};
 
 /// The alerts that `holds` makes: for each owner one of its own rule, one of the shared, and a pending one.
 pub const ALERTS_OF_ONE: usize = 3;
@@ -80,9 +80,13 @@ pub fn configuration(holds: Holds, exporter: &str) -> String {
              __metrics_path__: /{owner}/{region}, instance: {owner}-{region} }} }}\n"
         ));
     }
+    let native = match hostile::wanted() {
+        true => "    convert_classic_histograms_to_nhcb: true\n    always_scrape_classic_histograms: true\n",
+        false => "",
+    };
     format!(
         "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [rules.yml]\nscrape_configs:\n  \
-         - job_name: live\n    static_configs:\n{targets}"
+         - job_name: live\n{native}    static_configs:\n{targets}"
     )
 }
 

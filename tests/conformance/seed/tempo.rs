@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Holds, TENANTS, canary};
+use super::{Holds, TENANTS, canary, hostile};
 
 /// Seconds from the seed's start to the window of traces of one tenant each.
 pub const PURE: i64 = 0;
@@ -22,6 +22,11 @@ pub const FORGED: i64 = 1400;
 
 /// The shared trace's id.
 pub const MIXED_ID: &str = "0abd0000000000000000000000000001";
+/// The window of the traces that three tenants share, in every order of arrival.
+pub const SHARED: (i64, i64) = (-1500, -300);
+/// Between here and the end of the seed are all spans; those outside of [`SHARED`] and before the seed's start are others'.
+pub const EARLIEST: i64 = -3000;
+
 /// The forged spans' trace.
 pub const FORGED_ID: &str = "0abd0000000000000000000000000002";
 
@@ -35,27 +40,52 @@ pub fn infra_id(tenant: &str) -> String {
     format!("0abe0000{:08x}0000000000000001", index(tenant))
 }
 
+/// The id of a trace that three tenants share; `trace` is 1 to 6.
+pub fn shared_id(trace: usize) -> String {
+    format!("0abf000000000000{trace:016x}")
+}
+
 fn index(tenant: &str) -> usize {
     TENANTS.iter().position(|t| *t == tenant).map_or(0, |i| i + 1)
 }
 
-/// The export request for one set of spans, times from `start` on.
-pub fn export(holds: Holds, start: i64) -> Value {
-    let mut spans = Vec::new();
+/// How many pushes there are.
+pub const PUSHES: usize = 6;
+/// How many of them are flushed before the next.
+pub const FLUSHED: usize = 3;
+
+/// The export requests for one set of spans, times from `start` on.
+pub fn exports(holds: Holds, start: i64) -> [Value; PUSHES] {
+    let mut pushes: [Vec<Value>; PUSHES] = Default::default();
     let seed = Seed { start };
     for tenant in TENANTS.iter().filter(|t| holds.tenant(t)) {
-        seed.pure(&mut spans, tenant);
-        seed.west(&mut spans, tenant);
+        seed.pure(&mut pushes, tenant);
+        seed.west(&mut pushes[FLUSHED], tenant);
     }
-    seed.mixed(&mut spans, holds);
+    seed.mixed(&mut pushes, holds);
     for tenant in ["acme-books", "globex-lit"] {
         if holds.tenant(tenant) {
-            seed.infra(&mut spans, tenant);
+            seed.infra(&mut pushes[0], tenant);
         }
     }
-    seed.forged(&mut spans, holds);
-    spans.retain(|batch| holds.region(region(batch)));
-    json!({ "resourceSpans": spans })
+    seed.forged(&mut pushes[0], holds);
+    if hostile::wanted() {
+        seed.shared(&mut pushes, holds);
+    } else {
+        let all = pushes.iter_mut().flat_map(std::mem::take).collect();
+        pushes[0] = all;
+    }
+    let mut number = 0;
+    pushes.map(|mut spans| {
+        spans.retain(|batch| holds.region(region(batch)));
+        for batch in &mut spans {
+            if let Some(all) = batch["scopeSpans"][0]["spans"][0]["attributes"].as_array_mut() {
+                all.push(text("pushed", &number.to_string()));
+            }
+        }
+        number += 1;
+        json!({ "resourceSpans": spans })
+    })
 }
 
 struct Seed {
@@ -100,29 +130,50 @@ impl Seed {
                 "timeUnixNano": self.nanos(span.at + 10),
                 "attributes": [text("exception.message", "card declined")],
             }]);
-            value["links"] = json!([{ "traceId": MIXED_ID, "spanId": "00000000000a0010" }]);
+            value["links"] = json!([{ "traceId": MIXED_ID, "spanId": "00000000000a0010", "attributes": [] }]);
         }
         value
     }
 
-    /// Four traces of three services, equal in every tenant but for the ids.
-    fn pure(&self, out: &mut Vec<Value>, tenant: &str) {
+    /// Four traces of three services, equal in every tenant but for the ids and the types of some attributes. The last
+    /// stays live.
+    fn pure(&self, pushes: &mut [Vec<Value>; PUSHES], tenant: &str) {
         let note = text("note", &canary(tenant));
         let tag = index(tenant);
         for k in 1..=4u8 {
+            let out = &mut pushes[if k == 4 { FLUSHED } else { 0 }];
             let trace = own_id(tenant, k);
             let at = PURE * 1000 + i64::from(k) * 20_000;
             let id = |n: u8| format!("{tag:04x}{k:04x}0000{n:04x}");
             let root = id(1);
-            let mut add = |service: &str, span: Span<'_>| {
-                let resource = vec![
+            let mut n = i64::from(k);
+            let mut add = |service: &str, mut span: Span<'_>| {
+                n += 1;
+                let typed = hostile::attributes(tenant, n);
+                // A name of its own type in place of the same name of another.
+                span.attributes.retain(|own| typed.iter().all(|other| other["key"] != own["key"]));
+                span.attributes.extend(typed.clone());
+                let mut resource = vec![
                     text("service.name", service),
                     text("tenant", tenant),
                     text("region", "us-east"),
                     text("host.name", &format!("node-{tenant}")),
                     text(&format!("only.{}", canary(tenant)), "resource"),
                 ];
-                out.push(batch(resource, self.span(span)));
+                resource.extend(typed.iter().filter(|one| one["key"] == "typed").cloned());
+                let mut batch = batch(resource, self.span(span));
+                let scope = &mut batch["scopeSpans"][0];
+                scope["scope"]["attributes"] =
+                    typed.iter().filter(|one| one["key"] == "word").cloned().collect();
+                let typed =
+                    || typed.iter().filter(|one| one["key"] == "typed" || one["key"] == "word").cloned();
+                for place in ["events", "links"] {
+                    let place = format!("/spans/0/{place}/0/attributes");
+                    if let Some(all) = scope.pointer_mut(&place).and_then(Value::as_array_mut) {
+                        all.extend(typed());
+                    }
+                }
+                out.push(batch);
             };
             add(
                 "storefront",
@@ -206,7 +257,7 @@ impl Seed {
     }
 
     /// Foreign root and middle span of `globex-lit`, own leaves of `acme-books`.
-    fn mixed(&self, out: &mut Vec<Value>, holds: Holds) {
+    fn mixed(&self, pushes: &mut [Vec<Value>; PUSHES], holds: Holds) {
         let at = MIXED * 1000 + 60_000;
         let (root, middle) = ("00000000000a0001", "00000000000a0002");
         let span = |id: &str, parent: Option<&str>, name: &str, at: i64, millis: i64, note: &str| {
@@ -229,10 +280,10 @@ impl Seed {
             let globex = shop("globex-lit", "globex-gateway");
             let name = format!("GET /globex {}", canary("globex-lit"));
             let root = span(root, None, &name, at, 9000, "globex-lit");
-            out.push(batch(globex.clone(), root));
+            pushes[0].push(batch(globex.clone(), root));
             let name = format!("globex middle {}", canary("globex-lit"));
             let middle = span(middle, Some("00000000000a0001"), &name, at + 100, 5000, "globex-lit");
-            out.push(batch(globex, middle));
+            pushes[2].push(batch(globex, middle));
         }
         if holds.tenant("acme-books") {
             for (n, parent) in [root, root, middle, "00000000000a0010"].iter().enumerate() {
@@ -240,13 +291,64 @@ impl Seed {
                 let id = format!("00000000000a001{n}");
                 let at = at + 200 + n as i64 * 10;
                 let leaf = span(&id, Some(parent), &name, at, 1000, "acme-books");
-                out.push(batch(shop("acme-books", "catalog"), leaf));
+                pushes[n % 3].push(batch(shop("acme-books", "catalog"), leaf));
             }
         }
         if holds.strays() {
             let nobody = vec![text("service.name", "storefront"), text("region", "us-east")];
             let stray = span("00000000000a0020", Some(root), "untenanted", at + 300, 100, "untenanted");
-            out.push(batch(nobody, stray));
+            pushes[1].push(batch(nobody, stray));
+        }
+    }
+
+    /// Traces of three tenants, one for each order in which their spans can come. Each has spans of its own in
+    /// the window; those of the third tenant begin long before it or end long after.
+    fn shared(&self, pushes: &mut [Vec<Value>; PUSHES], holds: Holds) {
+        let three = ["acme-books", "globex-lit", "initech-press"];
+        let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        for (n, order) in orders.iter().enumerate() {
+            let trace = shared_id(n + 1);
+            let id = |tenant: usize, leaf: usize| format!("{:08x}{tenant:04x}{leaf:04x}", n + 1);
+            let own = (SHARED.0 + 200 + n as i64 * 120) * 1000;
+            for (place, tenant) in order.iter().enumerate().filter(|(_, t)| holds.tenant(three[**t])) {
+                let name = three[*tenant];
+                // Whoever comes first has the root.
+                let parent = (place > 0).then(|| id(order[place - 1], 0));
+                let far = if n % 2 == 0 { EARLIEST * 1000 + 60_000 * n as i64 } else { -90_000 };
+                for leaf in 0..2usize {
+                    let at = match (*tenant, leaf) {
+                        (2, 0) => far,
+                        _ => own + 1000 * *tenant as i64 + 300 * leaf as i64,
+                    };
+                    let mut attributes = hostile::attributes(name, (n + leaf) as i64);
+                    attributes.push(text("note", &canary(name)));
+                    let root = id(*tenant, 0);
+                    let span = self.span(Span {
+                        trace: &trace,
+                        id: id(*tenant, leaf),
+                        parent: if leaf == 0 { parent.as_deref() } else { Some(&root) },
+                        name: ["reserve stock", "charge card"][leaf],
+                        kind: 1,
+                        at,
+                        millis: 200 + 100 * leaf as i64,
+                        attributes,
+                        failed: leaf == 1,
+                    });
+                    let resource = vec![
+                        text("service.name", ["catalog", "globex-gateway", "storefront"][*tenant]),
+                        text("tenant", name),
+                        text("region", "us-east"),
+                    ];
+                    // Half of the traces stay live; the part of the third tenant may be on the other side.
+                    let first = if n % 2 == 0 { 0 } else { FLUSHED };
+                    let push = match (*tenant, place) {
+                        (2, 0) if n == 5 => 0,
+                        (2, 2) if n == 2 => PUSHES - 1,
+                        _ => first + place,
+                    };
+                    pushes[push].push(batch(resource, span));
+                }
+            }
         }
     }
 
