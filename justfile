@@ -62,6 +62,10 @@ faults:
 install:
     bash .ci/steps install
 
+# What a release has: packages, image, bill of materials; built twice and looked at.
+package:
+    bash .ci/steps package
+
 # CPU time per request beside nginx; installs nginx if it is missing.
 bench:
     bash bench/run

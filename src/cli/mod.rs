@@ -14,9 +14,15 @@ use clap::{Parser, Subcommand};
 use std::future::Future;
 use std::process::ExitCode;
 
+/// What `--version` prints: what a release's build sets, its version with the commit, or the version alone.
+const VERSION: &str = match option_env!("PALISADE_VERSION") {
+    Some(released) => released,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Multi-tenant query proxy for Prometheus, Loki, Tempo and Alertmanager.
 #[derive(Debug, Parser)]
-#[command(name = "palisade", version, about)]
+#[command(name = "palisade", version = VERSION, about)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
