@@ -99,7 +99,7 @@ pub fn logql_trees(bytes: &[u8]) {
 pub fn traceql_trees(bytes: &[u8]) {
     let (tree, entry) = traceql::query(&mut Choices::new(bytes));
     lang::traceql::invariants::check_invariants(&tree.text);
-    let features = Features::NONE.with(Feature::TracesNeverMixTenants);
+    let features = Features::NONE.with(Feature::TracesNeverMixTenants).of_tempo(true);
     taken(&tree, |limits, _| {
         let of = lang::traceql::invariants::tenants(&["acme"]);
         lang::traceql::scope(&tree.text, entry, features, limits, &of)

@@ -249,11 +249,14 @@ pub enum Forbidden {
     /// Nothing of the scope is held by the backends of the mount.
     #[error("your scope is not held here")]
     NotHeld,
+    /// The operator closed the endpoint: `backends.NAME.refuse`.
+    #[error("the operator has closed this endpoint")]
+    ClosedEndpoint,
 }
 
 impl Forbidden {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoRule,
         Self::TenantValue,
         Self::TooManyValues,
@@ -262,6 +265,7 @@ impl Forbidden {
         Self::Endpoint,
         Self::ClosedBackend,
         Self::NotHeld,
+        Self::ClosedEndpoint,
     ];
 
     /// The name in metrics and logs.
@@ -275,6 +279,7 @@ impl Forbidden {
             Self::Endpoint => "endpoint",
             Self::ClosedBackend => "closed_backend",
             Self::NotHeld => "not_held",
+            Self::ClosedEndpoint => "closed_endpoint",
         }
     }
 }

@@ -9,7 +9,8 @@ use super::{
     TailSettings,
 };
 use crate::api::Kind;
-use crate::lang::{Feature, Features};
+use crate::lang::closed::is_known;
+use crate::lang::{Closed, Feature, Features, Language};
 use crate::limits::{Limits, QueryLimits};
 use crate::policy::is_dimension;
 use crate::scope::Holds;
@@ -20,6 +21,7 @@ use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one request may take in all: a little more than a backend, so that its timeout is told.
@@ -289,6 +291,7 @@ impl Check<'_> {
         let (whole, labelled) =
             (key("").trim_end_matches('.').to_owned(), |d: &str| file.labels.value.contains_key(d));
         let said = Said { file: self.file, key: &whole, kind };
+        let (closed, closed_endpoints) = self.refused(&key("refuse"), kind, &file.refuse)?;
         Ok(Backend {
             redacts_traces: redacted.is_some(),
             holds: file.holds.as_ref().map_or(Ok(Holds::default()), |holds| said.holds(holds, labelled))?,
@@ -300,6 +303,8 @@ impl Check<'_> {
             grpc_url,
             labels: self.labels(&key("labels"), kind, &file.labels)?,
             features: self.features(&key("features"), kind, &file.features)?,
+            closed,
+            closed_endpoints,
             version: file
                 .version
                 .map(|text| self.read(&key("version"), &text, |text| version(kind, text)))
@@ -308,6 +313,36 @@ impl Check<'_> {
             name,
             kind,
         })
+    }
+
+    /// What is closed in queries, and which endpoints.
+    fn refused(
+        &self,
+        key: &str,
+        kind: Kind,
+        names: &[Spanned<String>],
+    ) -> Result<(Closed, Arc<[&'static str]>), ConfigError> {
+        let language = match kind {
+            Kind::Prometheus => Some(Language::PromQl),
+            Kind::Loki => Some(Language::LogQl),
+            Kind::Tempo => Some(Language::TraceQl),
+            Kind::Alertmanager => None,
+        };
+        let (mut closed, mut endpoints) = (Vec::new(), Vec::new());
+        for name in names {
+            let text = name.value.as_str();
+            if let Some(endpoint) = kind.endpoints().iter().find(|endpoint| endpoint.path == text) {
+                endpoints.push(endpoint.path);
+            } else if language.is_some_and(|language| is_known(language, text)) {
+                closed.push(text.to_owned());
+            } else {
+                let message = format!(
+                    "`{key}`: {kind} has neither an endpoint nor anything in queries that is called `{text}`"
+                );
+                return Err(self.fault(name.referenced, message));
+            }
+        }
+        Ok((Closed::new(closed), endpoints.into()))
     }
 
     fn labels(

@@ -184,6 +184,9 @@ pub(super) struct BackendFile {
     pub features: Vec<Spanned<String>>,
     /// Its version.
     pub version: Option<Spanned<String>>,
+    /// Names of what is closed: of what queries have, or endpoints.
+    #[serde(default)]
+    pub refuse: Vec<Spanned<String>>,
     /// The tenants as it has them itself.
     pub org_id: Option<Spanned<OrgIdFile>>,
     /// Tell it the scope as a label policy.

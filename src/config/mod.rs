@@ -26,7 +26,7 @@ pub use watch::fingerprint;
 use crate::api::Kind;
 use crate::auth::ServiceAccount;
 use crate::auth::config::Issuer;
-use crate::lang::Features;
+use crate::lang::{Closed, Features};
 use crate::limits::Limits;
 use crate::scope::{Holds, Tenancy};
 use crate::trust::{ClientTls, Credentials, KeyPair};
@@ -183,6 +183,10 @@ pub struct Backend {
     pub features: Features,
     /// Its version, where the operator tells it.
     pub version: Option<Version>,
+    /// What the operator closed in queries.
+    pub closed: Closed,
+    /// The endpoints that the operator closed.
+    pub closed_endpoints: Arc<[&'static str]>,
     /// Whom we trust to be it, and what we show it; matters where its URL has `https`.
     pub tls: ClientTls,
     /// How we say to it who we are.
@@ -200,10 +204,15 @@ impl Backend {
             name: self.name.clone(),
             kind: self.kind,
             labels: self.labels.iter().map(|(d, l)| (d.to_owned(), l.to_owned())).collect(),
-            features: self.features,
+            features: match self.version.filter(|_| self.kind == Kind::Tempo) {
+                Some(version) => self.features.of_tempo(version >= Version { major: 3, minor: 0 }),
+                None => self.features,
+            },
             narrows_tag_values: self.narrows_tag_values(),
             redacts_traces: self.redacts_traces,
             salt_key: None,
+            closed: self.closed.clone(),
+            closed_endpoints: Arc::clone(&self.closed_endpoints),
             mount: self.mount.clone(),
             holds: self.holds.clone(),
             tenancy: self.tenancy.clone(),

@@ -132,7 +132,13 @@ pub const KEYS: &[Key] = &[
     (
         "backends.NAME.version",
         "none",
-        "its version, such as `2.9.0`; Loki before 2.9 is refused, and Tempo before 2.7 answers no tag values",
+        "its version, such as `2.9.0`; Loki before 2.9 is refused, Tempo before 2.7 answers no tag values, and before 3.0 it is asked for no arithmetic that it does not stand",
+    ),
+    (
+        "backends.NAME.refuse",
+        "`[]`",
+        "what is closed at once, as on the day on which a backend has a bug: functions, operators, stages, intrinsics and hints as \
+         they are written in queries (`compare`, `^`, `>>`, `json`, `rate`), and endpoints by their path below (`/api/v2/search/tags`)",
     ),
     (
         "backends.NAME.org_id",

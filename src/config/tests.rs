@@ -123,11 +123,15 @@ fn the_smallest_file_has_the_documented_defaults() {
 
 #[test]
 fn atk_47_tempo_before_2_7_narrows_no_tag_values() {
-    let narrows = |backend: &str| {
+    let tempo = |backend: &str| {
         let tempo = format!("url: http://127.0.0.1:3200, labels: {{ tenant: resource.tenant }}, {backend}");
         let text = with("backends", &format!("backends: {{ tempo: {{ {tempo} }} }}"));
-        parse(&text).unwrap().backends[0].narrows_tag_values()
+        parse(&text).unwrap().backends[0].clone()
     };
+    let narrows = |backend: &str| tempo(backend).narrows_tag_values();
+    let checks = |backend: &str| tempo(backend).scoped().features.checks_arithmetic();
+    assert!(!checks("features: []") && !checks("version: 2.10.7") && checks("version: 3.0.0"));
+    assert!(checks("features: [tempo-3]") && !checks("version: 2.10.7, features: [tempo-3]"));
     assert!(!narrows("version: 2.6.9"));
     assert!(narrows("version: 2.7.0") && narrows("version: 2.10.0") && narrows("features: []"));
 }
@@ -383,6 +387,10 @@ fn backends_are_held_to_what_can_be_scoped() {
         (
             "labels: { tenant: t1 }, kind: mimir",
             "c.yaml:4:79: `backends.loki.kind`: unknown backend kind `mimir`",
+        ),
+        (
+            "labels: { tenant: t1 }, refuse: [json, nonsense]",
+            "c.yaml:4:88: `backends.loki.refuse`: loki has neither an endpoint nor anything in queries that is called `nonsense`",
         ),
         ("labels: { tenant: t1 }, version: x", "c.yaml:4:82: `backends.loki.version`: `x` is no version"),
         ("labels: { tenant: t1 }, timeout: 0s", "c.yaml:4:82: `backends.loki.timeout`: must not be zero"),

@@ -91,6 +91,22 @@ impl Features {
     /// No feature: what every backend of the supported versions has without a flag.
     pub const NONE: Self = Self(0);
 
+    /// Bits behind those of the features.
+    const TEMPO_3: u32 = 1 << 31;
+    const TEMPO_2: u32 = 1 << 30;
+
+    /// This set for a Tempo that is known to be 3.0 or newer, or to be older.
+    #[must_use]
+    pub const fn of_tempo(self, since_3: bool) -> Self {
+        Self(self.0 | if since_3 { Self::TEMPO_3 } else { Self::TEMPO_2 })
+    }
+
+    /// Whether a division by zero is an error of the query's alone, and a power takes no longer for large numbers:
+    /// since Tempo 3.0 (its changes 6580 and 6581). Without a version `tempo-3` says so.
+    pub const fn checks_arithmetic(self) -> bool {
+        self.0 & Self::TEMPO_3 != 0 || self.has(Feature::Tempo3) && self.0 & Self::TEMPO_2 == 0
+    }
+
     /// This set with `feature`.
     #[must_use]
     pub const fn with(self, feature: Feature) -> Self {

@@ -11,6 +11,7 @@
 //! This module knows no HTTP.
 
 pub mod alertmanager;
+pub mod closed;
 pub mod core;
 #[cfg(test)]
 mod corpus_tests;
@@ -23,6 +24,7 @@ pub mod traceql;
 
 pub use self::core::error::{QueryError, QueryErrorKind};
 pub use self::core::scoped::{ReadText, ScopedText};
+pub use closed::Closed;
 pub use feature::{Feature, Features};
 
 use std::fmt;

@@ -85,6 +85,12 @@ const ROWS: &[Row] = &[
         &["{ .a } | rate() by(name)", "{} | quantile_over_time(duration, .9) by(name) | topk(5)"],
     ),
     (TraceMetrics, "hints `exemplars`, `most_recent`", &["{} | rate() with(exemplars=true)"]),
+    (
+        Search,
+        "division and modulo by what can be 0, powers of what can be large, before Tempo 3.0",
+        &["{ .a / .b > 1 }", "{ .a ^ 2 > 9 }"],
+    ),
+    (TraceMetrics, "`avg_over_time` by what can be a list", &["{} | avg_over_time(duration) by(.a)"]),
     (Search, "structural operators", &["{ .a } >> { .b }", "{ .a } ~ { .b }", "{ .a } &>> { .b }"]),
     (
         Search,

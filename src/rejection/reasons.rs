@@ -48,6 +48,7 @@ pub const REASONS: &[Reason] = &[
     reason("endpoint", "no policy rule grants this class of endpoints"),
     reason("closed_backend", "the backend has no label for a dimension of the scope"),
     reason("not_held", "no backend of this mount holds anything of the scope"),
+    reason("closed_endpoint", "the operator has closed the endpoint: `backends.NAME.refuse`"),
     reason("rate_limited", "over a limit of the policy: wait as long as `Retry-After` says"),
     reason("unknown_endpoint", "the path is no endpoint that is served"),
     reason("method", "the endpoint has other methods: `Allow` lists them"),

@@ -34,7 +34,7 @@ pub use tenancy::{Tenancy, TenancyHeaders};
 use crate::api::parameters::Parameters;
 use crate::api::path::{self, Matched};
 use crate::api::{Endpoint, Filter, Form, Kind, Static, Text, Treatment};
-use crate::lang::Features;
+use crate::lang::{Closed, Features};
 use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::{Forbidden, Rejection};
@@ -42,6 +42,7 @@ use crate::tenant::{SaltKey, Scope, ScopeMatchers};
 use call::{Argument, Draft, Sending};
 use reply::Cut;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What scoping must know of a backend.
 #[derive(Clone, Debug)]
@@ -61,6 +62,10 @@ pub struct Backend {
     pub redacts_traces: bool,
     /// What the salts of scopes are made of; none where what is sent is only shown.
     pub salt_key: Option<SaltKey>,
+    /// The names that the operator closed in queries.
+    pub closed: Closed,
+    /// The paths of the endpoints that the operator closed, as their rows have them.
+    pub closed_endpoints: Arc<[&'static str]>,
     /// The name under which callers find it, which several of one kind may share.
     pub mount: String,
     /// The part of everyone's data that it holds.
@@ -82,6 +87,8 @@ impl Backend {
             narrows_tag_values: true,
             redacts_traces: false,
             salt_key: None,
+            closed: Closed::default(),
+            closed_endpoints: Arc::default(),
             holds: Holds::default(),
             tenancy: None,
         }
@@ -104,10 +111,17 @@ impl Backend {
     /// The endpoint at `path`, which starts below the mount.
     ///
     /// # Errors
-    /// [`Rejection::UnknownEndpoint`], also for one that what the operator declares leaves out.
+    /// [`Rejection::UnknownEndpoint`], also for one that what the operator declares leaves out;
+    /// [`Forbidden::ClosedEndpoint`] for one that the operator closed.
     pub fn route(&self, path: &str) -> Result<Matched, Rejection> {
         let matched = path::route(self.kind, path)?;
-        if matched.endpoint.served(self.features) { Ok(matched) } else { Err(Rejection::UnknownEndpoint) }
+        match matched.endpoint {
+            endpoint if !endpoint.served(self.features) => Err(Rejection::UnknownEndpoint),
+            endpoint if self.closed_endpoints.contains(&endpoint.path) => {
+                Err(Forbidden::ClosedEndpoint.into())
+            }
+            _ => Ok(matched),
+        }
     }
 
     /// The caller's scope in this backend's labels.

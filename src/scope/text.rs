@@ -21,6 +21,8 @@ pub fn scope_text(
     limits: &Limits,
     memory: Option<&dyn Memory>,
 ) -> Result<Arc<ScopedText>, Rejection> {
+    let closed = backend.closed.check(text.language(), query, &limits.query);
+    closed.map_err(|error| Rejection::query(text.language(), error, query))?;
     let question = Question { text, features: backend.features, limits: &limits.query, matchers, query };
     let scoped = question.answer(memory, scope_question);
     scoped.map_err(|error| Rejection::query(text.language(), error, query))

@@ -229,3 +229,26 @@ policies: policies
     becomes(200).await;
     reloads("done", 2).await;
 }
+
+#[tokio::test]
+async fn what_an_operator_closes_is_refused_by_its_name() {
+    let mut proxy =
+        Proxy::start_of("labels: { tenant: tenant }, refuse: [json, /loki/api/v1/patterns]", "").await;
+    let range = |query: &str| format!("/loki/loki/api/v1/query_range?query={query}");
+    let json = range("%7Bapp=%22x%22%7D%7Cjson");
+    for (target, status, text) in [
+        (json.as_str(), 400, "`json` is closed here by the operator"),
+        ("/loki/loki/api/v1/patterns?query=%7Bapp=%22x%22%7D", 403, "the operator has closed this endpoint"),
+    ] {
+        let answer = proxy.get(target).await;
+        assert_eq!(answer.status, status, "{target}: {}", answer.text());
+        assert!(answer.text().contains(text) && proxy.loki.take().is_empty(), "{}", answer.text());
+    }
+    assert_eq!(proxy.get(&range("%7Bapp=%22json%22%7D")).await.status, 200);
+    // A reload opens it again.
+    let open = proxy.config.backends.iter_mut().find(|backend| backend.name == "loki").unwrap();
+    open.closed = palisade::lang::Closed::default();
+    proxy.running.reload(&proxy.config, policies("tenant")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(proxy.get(&json).await.status, 200);
+}

@@ -67,9 +67,10 @@ pub struct Answer {
     pub outcome: Result<Scoped, QueryError>,
 }
 
-/// Every feature but TraceQL of Tempo 3, which has no module to compare with.
+/// Every feature but TraceQL of Tempo 3, which has no module to compare with. What would end an older one is parsed as well.
 pub fn features() -> Features {
-    Feature::ALL.into_iter().filter(|feature| *feature != Feature::Tempo3).collect()
+    let features: Features = Feature::ALL.into_iter().filter(|feature| *feature != Feature::Tempo3).collect();
+    features.of_tempo(true)
 }
 
 /// Scopes a case, with one of three scopes by its text.

@@ -13,6 +13,19 @@ use crate::lang::core::token::{Token, check_bytes};
 use crate::limits::QueryLimits;
 use crate::span::Span;
 
+/// Whether `name` is a function, an aggregation, a stage or a keyword.
+pub fn is_word(name: &str) -> bool {
+    word::lookup(name).is_some()
+}
+
+/// Whether a token is such a name where it stands, and not a label's.
+pub fn is_name(_: &str, kind: Kind, _: Option<Kind>) -> bool {
+    !matches!(
+        kind,
+        Kind::Identifier | Kind::String | Kind::Number | Kind::Duration | Kind::Bytes | Kind::Range
+    )
+}
+
 /// Splits `text` into tokens. Linear.
 ///
 /// # Errors

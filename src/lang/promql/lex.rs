@@ -3,6 +3,7 @@
 //! What a character means depends on where it stands: inside braces there are no keywords and no
 //! numbers, inside brackets only numbers, operators and four words.
 
+use super::function::Function;
 use super::number;
 use super::word::Word;
 use crate::lang::QueryError;
@@ -88,6 +89,36 @@ enum Place {
     Brackets,
     /// In brackets after the first number.
     BracketsAfterNumber,
+}
+
+/// Whether `name` is a function, an aggregation, a keyword, or a sign that is one within braces only.
+pub fn is_word(name: &str) -> bool {
+    Function::of(name).is_some() || Word::of(name).is_some() || matches!(name, "info" | "=" | "=~" | "!~")
+}
+
+/// Whether a token is such a name where it stands, and not a metric's or a label's: functions and aggregations are called.
+pub fn is_name(_: &str, kind: Kind, next: Option<Kind>) -> bool {
+    match kind {
+        Kind::Name => next == Some(Kind::LeftParen),
+        Kind::Word(
+            Word::Sum
+            | Word::Avg
+            | Word::Min
+            | Word::Max
+            | Word::Topk
+            | Word::Bottomk
+            | Word::Count
+            | Word::Group
+            | Word::Stddev
+            | Word::Stdvar
+            | Word::Limitk
+            | Word::LimitRatio
+            | Word::Quantile
+            | Word::CountValues,
+        ) => matches!(next, Some(Kind::LeftParen | Kind::Word(Word::By | Word::Without))),
+        Kind::ColonName | Kind::Number | Kind::Duration | Kind::String => false,
+        _ => true,
+    }
 }
 
 /// Reads `text` into tokens that tile it: between them there is only white space and comments.

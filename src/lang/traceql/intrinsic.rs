@@ -112,6 +112,11 @@ impl Intrinsic {
         )
     }
 
+    /// Whether it is a whole number, which a duration is not.
+    pub(super) const fn is_integer(self) -> bool {
+        matches!(self, Self::ChildCount | Self::NestedSetLeft | Self::NestedSetRight | Self::NestedSetParent)
+    }
+
     /// Its type (`Attribute.impliedType` of Tempo's `ast.go`).
     pub(super) const fn implied_type(self) -> Type {
         match self {

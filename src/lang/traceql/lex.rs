@@ -8,6 +8,7 @@ use crate::lang::core::token::{Token, check_bytes, shortened};
 use crate::limits::QueryLimits;
 use crate::span::Span;
 
+use super::intrinsic::Intrinsic;
 use super::tree::AttributeScope;
 
 /// What a token is. Keywords are [`Kind::Word`]: which word means what depends on the place.
@@ -64,6 +65,54 @@ pub enum Kind {
     Float,
     /// A number with units, such as `1m30s`.
     Duration,
+}
+
+/// The words that are no intrinsics: aggregates, stages, metrics and hints.
+const WORDS: [&str; 26] = [
+    "count",
+    "avg",
+    "max",
+    "min",
+    "sum",
+    "by",
+    "coalesce",
+    "select",
+    "rate",
+    "count_over_time",
+    "min_over_time",
+    "max_over_time",
+    "avg_over_time",
+    "sum_over_time",
+    "quantile_over_time",
+    "histogram_over_time",
+    "compare",
+    "topk",
+    "bottomk",
+    "with",
+    "nil",
+    "minInt",
+    "maxInt",
+    "most_recent",
+    "exemplars",
+    "sample",
+];
+
+/// Whether `name` is an aggregate, a stage, an intrinsic or a hint.
+pub fn is_word(name: &str) -> bool {
+    WORDS.contains(&name) || Intrinsic::named(name).is_some()
+}
+
+/// Whether a token is such a name where it stands, or a sign: attributes are tokens of their own.
+pub fn is_name(_: &str, kind: Kind, _: Option<Kind>) -> bool {
+    !matches!(
+        kind,
+        Kind::Attribute(_)
+            | Kind::QuotedAttribute(_)
+            | Kind::String
+            | Kind::Integer
+            | Kind::Float
+            | Kind::Duration
+    )
 }
 
 /// The tokens of `text`.

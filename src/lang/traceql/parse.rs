@@ -51,6 +51,7 @@ pub(super) fn parse_tokens<'a>(
     let mut parser = Parser {
         text,
         tempo3: features.has(Feature::Tempo3),
+        checks_arithmetic: features.checks_arithmetic(),
         selectors: limits.selectors,
         nodes: Vec::with_capacity(tokens.len()),
         lists: Vec::new(),
@@ -71,6 +72,8 @@ type Cursor<'t> = token::Cursor<'t, Kind>;
 struct Parser<'a> {
     text: &'a str,
     tempo3: bool,
+    /// Whether Tempo stands a division by zero and large powers.
+    checks_arithmetic: bool,
     selectors: usize,
     nodes: Vec<Node<'a>>,
     lists: Vec<NodeId>,

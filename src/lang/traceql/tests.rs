@@ -328,7 +328,7 @@ fn nesting_is_capped_however_it_is_made() {
     }
     assert_eq!(refused(&inside("nil != !", 4, ""), &limits), None);
     assert_eq!(refused(&inside("nil != !", 5, ""), &limits), limit);
-    let power = |n: usize| format!("{{ {}.a = 1 }}", ".b ^ ".repeat(n));
+    let power = |n: usize| format!("{{ {}.a = 1 }}", "1.5 ^ ".repeat(n));
     assert_eq!(refused(&power(9), &limits), None);
     assert_eq!(refused(&power(10), &limits), limit);
     let parentheses = |n: usize| format!("{}{{}}{}", "(".repeat(n), ")".repeat(n));

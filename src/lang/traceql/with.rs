@@ -17,8 +17,7 @@ use std::borrow::Cow;
 /// The hint that carries the salt of the scope. Tempo knows none of this name.
 pub(super) const SALT: &str = "palisade";
 
-/// Most exemplars that a hint may ask for. Tempo 2.9 makes room for as many as it says
-/// (`CompileMetricsQueryRange` in `pkg/traceql/engine_metrics.go`); its own `max_exemplars` is 100.
+/// Most exemplars that a hint may ask for. Tempo's own `max_exemplars`, which is 100, does not hold for hints in 2.9.
 pub(super) const MAX_EXEMPLARS: usize = 1000;
 
 /// What becomes of a hint of this name: kept (`true`) or dropped; `None` for one that is not known.

@@ -18,6 +18,8 @@ pub(super) struct Field {
     pub ty: Type,
     /// It names an attribute or intrinsic (`referencesSpan`).
     pub spans: bool,
+    /// It may be a whole number: of two such Tempo makes a whole number again, of others a float.
+    pub whole: bool,
 }
 
 /// Precedence of the comparisons, of `-` before an operand, and of `!`, as `expr.y` lists them.
@@ -82,7 +84,7 @@ impl<'a> Parser<'a> {
             };
             let id =
                 self.push(NodeKind::Binary { op, left: left.id, right: right.id }, from.join(c.before()));
-            left = Field { id, ty, spans: left.spans || right.spans };
+            left = Field { id, ty, spans: left.spans || right.spans, whole: left.whole && right.whole };
         }
         Ok(left)
     }
@@ -91,7 +93,7 @@ impl<'a> Parser<'a> {
     fn nil(&mut self, operand: Field, op: FieldOp, at: crate::span::Span) -> Result<Field, QueryError> {
         if op == FieldOp::NotEqual {
             let id = self.push(NodeKind::Exists(operand.id), at);
-            return Ok(Field { id, ty: Type::Boolean, spans: operand.spans });
+            return Ok(Field { id, ty: Type::Boolean, spans: operand.spans, whole: false });
         }
         if !self.tempo3 {
             return Err(QueryError::unsupported(at, "`= nil` needs feature `tempo-3`"));
@@ -108,7 +110,7 @@ impl<'a> Parser<'a> {
             return Err(QueryError::syntax(at, "this always has a value and cannot be nil"));
         }
         let id = self.push(NodeKind::Absent(operand.id), at);
-        Ok(Field { id, ty: Type::Boolean, spans: operand.spans })
+        Ok(Field { id, ty: Type::Boolean, spans: operand.spans, whole: false })
     }
 
     fn operand(&mut self, c: &mut Cursor<'_>) -> Result<Field, QueryError> {
@@ -150,7 +152,7 @@ impl<'a> Parser<'a> {
                     // `NIL EQ NIL` and `NIL NEQ NIL` of the grammar: never true.
                     c.bump();
                     let id = self.push_static(Static::Boolean(false), from.join(c.before()));
-                    return Ok(Field { id, ty: Type::Boolean, spans: false });
+                    return Ok(Field { id, ty: Type::Boolean, spans: false, whole: false });
                 }
                 let of = c.deeper(|c| self.field(c, COMPARISON + 1))?;
                 self.nil(of, op, from.join(c.before()))
@@ -162,14 +164,15 @@ impl<'a> Parser<'a> {
     fn leaf(&mut self, c: &mut Cursor<'_>) -> Result<Field, QueryError> {
         let from = c.here();
         if let Some((value, ty)) = self.opt_static(c)? {
-            return Ok(Field { id: self.push_static(value, from), ty, spans: false });
+            let whole = matches!(value, Static::Integer(_));
+            return Ok(Field { id: self.push_static(value, from), ty, spans: false, whole });
         }
         if let Some(attribute) = self.opt_attribute(c)? {
-            let ty = match &attribute {
-                Attribute::Intrinsic(intrinsic) => intrinsic.implied_type(),
-                Attribute::Named { .. } => Type::Attribute,
+            let (ty, whole) = match &attribute {
+                Attribute::Intrinsic(intrinsic) => (intrinsic.implied_type(), intrinsic.is_integer()),
+                Attribute::Named { .. } => (Type::Attribute, true),
             };
-            return Ok(Field { id: self.push_attribute(attribute, from), ty, spans: true });
+            return Ok(Field { id: self.push_attribute(attribute, from), ty, spans: true, whole });
         }
         match c.token() {
             Some(token) if token.kind == Kind::Word => {
@@ -315,8 +318,38 @@ impl<'a> Parser<'a> {
                     )),
                 }
             }
+            FieldOp::Divide | FieldOp::Modulo | FieldOp::Power => self.check_arithmetic(op, left, right, at),
             _ => Ok(()),
         }
+    }
+
+    /// Before 3.0 Tempo does not stand whole numbers divided by zero, nor large ones raised to a power (its changes 6580
+    /// and 6581).
+    fn check_arithmetic(
+        &self,
+        op: FieldOp,
+        left: Field,
+        right: Field,
+        at: crate::span::Span,
+    ) -> Result<(), QueryError> {
+        let integer = |field: Field| match self.nodes.get(field.id.0 as usize).map(|n| &n.kind) {
+            Some(NodeKind::Static(Static::Integer(value))) => Some(*value),
+            _ => None,
+        };
+        let harmless = match op {
+            FieldOp::Power => integer(left).is_some_and(|base| base <= 1000),
+            _ => integer(right).is_some_and(|divisor| divisor != 0),
+        };
+        if self.checks_arithmetic || harmless || !(left.whole && right.whole) {
+            return Ok(());
+        }
+        let sign = at.of(self.text);
+        Err(QueryError::unsupported(
+            at,
+            format!(
+                "`{sign}` of what can be any whole number is not taken before Tempo 3.0: multiply one side by 1.0, or have the operator set the backend's `version`"
+            ),
+        ))
     }
 }
 
