@@ -1,6 +1,6 @@
 //! `palisade demo`.
 
-use super::asked_to_stop;
+use super::Stops;
 use crate::demo::check::Checker;
 use crate::demo::script::Backend;
 use crate::demo::{Demo, DemoFault, Options, print, summary};
@@ -46,7 +46,7 @@ pub async fn demo(arguments: DemoArguments) -> ExitCode {
         println!("{}\n", print::curl(&demo, &line));
     }
     println!("# everything stays up until ctrl-c");
-    asked_to_stop().await;
+    Stops::new().next().await;
     demo.palisade.stop().await;
     ExitCode::SUCCESS
 }

@@ -13,6 +13,7 @@ mod serve;
 use clap::{Parser, Subcommand};
 use std::future::Future;
 use std::process::ExitCode;
+use std::task::Poll;
 
 /// What `--version` prints: what a release's build sets, its version with the commit, or the version alone.
 const VERSION: &str = match option_env!("PALISADE_VERSION") {
@@ -75,19 +76,25 @@ fn in_runtime(command: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+/// SIGINT and SIGTERM, from the first one on.
+struct Stops {
+    signals: Vec<tokio::signal::unix::Signal>,
+}
+
+impl Stops {
+    /// Listens from now on: none is missed between two waits.
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+        Self { signals: kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect() }
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        std::future::poll_fn(|cx| {
+            let mut polled = self.signals.iter_mut().map(|signal| signal.poll_recv(cx));
+            if polled.any(|signal| signal.is_ready()) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }

@@ -1,6 +1,6 @@
 //! `palisade serve`.
 
-use super::asked_to_stop;
+use super::Stops;
 use crate::config::{Config, Snapshot, fingerprint};
 use crate::server::{self, Running};
 use clap::Args;
@@ -24,6 +24,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Serves until asked to stop; what the files say anew is served from then on.
 pub async fn serve(arguments: ServeArguments) -> ExitCode {
+    let mut stops = Stops::new();
     match Serving::start(arguments.config).await {
         Ok(mut serving) => {
             for address in &serving.running.addresses {
@@ -34,11 +35,23 @@ pub async fn serve(arguments: ServeArguments) -> ExitCode {
                 tracing::info!(?control, "serving the control");
             }
             tokio::select! {
-                () = asked_to_stop() => {}
+                () = stops.next() => {}
                 () = serving.watch() => {}
             }
             tracing::info!("stopping");
-            serving.running.stop().await;
+            serving.running.leave();
+            let delay = tokio::time::sleep(serving.snapshot.config.shutdown.delay);
+            let hurried = tokio::select! {
+                () = delay => false,
+                () = stops.next() => true,
+            };
+            let at_once = async {
+                if !hurried {
+                    stops.next().await;
+                }
+                tracing::warn!("stopping at once");
+            };
+            serving.running.stop_unless(at_once).await;
             ExitCode::SUCCESS
         }
         Err(fault) => {

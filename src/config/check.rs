@@ -1,12 +1,13 @@
 //! From the file's shape to a [`Config`]: every rule that a type cannot hold.
 
 use super::file::{
-    AdminFile, AuditFile, BackendFile, ConfigFile, LimitsFile, ListenFile, QueryLimitsFile, TailFile,
+    AdminFile, AuditFile, BackendFile, ConfigFile, LimitsFile, ListenFile, QueryLimitsFile, ShutdownFile,
+    TailFile,
 };
 use super::value::{backend_name, base_url, check_label, fits, origin, version};
 use super::{
-    Admin, AuditLog, AuditSink, Backend, Config, ConfigError, ControlAt, Labels, Listener, ShareSettings,
-    TailSettings,
+    Admin, AuditLog, AuditSink, Backend, Config, ConfigError, Connections, ControlAt, Labels, Listener,
+    ShareSettings, Shutdown, TailSettings,
 };
 use crate::api::Kind;
 use crate::lang::closed::is_known;
@@ -17,9 +18,10 @@ use crate::scope::Holds;
 use crate::scope::said::{Said, Written, check_mounts};
 use crate::trust::{ClientTls, KeyPair};
 use crate::yaml::duration;
+use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,19 @@ pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) const SHARE_PERCENT: usize = 50;
 /// Requests served at once.
 pub(super) const CONCURRENT_REQUESTS: usize = 1024;
+/// Connections of callers that are open at once.
+const CONNECTIONS: usize = 16 * KIB;
+/// How long the head of a request may take to arrive once it has begun, and the opening of a connection.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the body of a request may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may wait for a request. Longer than the 60 s for which proxies in front keep an idle
+/// connection by default: one that we close first costs the request that is on its way.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a server that is to end serves on: Kubernetes may take some seconds to tell everyone that it ends.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
+/// How long requests in flight may take after that: both fit into the 30 s that Kubernetes gives.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Live tails that are open at once.
 pub(super) const CONCURRENT_TAILS: usize = 256;
 /// Bytes of one message of a live tail: what Loki sends at once is 100 lines
@@ -103,13 +118,55 @@ impl Check<'_> {
             audit: file.audit.as_ref().map(|audit| self.audit(audit)).transpose()?,
             policies: self.path("policies", &file.policies)?,
             shares: self.shares(&file.limits, backends.len())?,
-            stall_timeout: self.timeout("stall_timeout", &file.limits.stall_timeout, STALL_TIMEOUT)?,
+            stall_timeout: self.timeout("limits.stall_timeout", &file.limits.stall_timeout, STALL_TIMEOUT)?,
             backends,
             limits,
             request_timeout,
             concurrent_requests,
             tails,
+            connections: self.connections(&file.limits)?,
+            body_timeout: self.timeout("limits.body_timeout", &file.limits.body_timeout, BODY_TIMEOUT)?,
+            shutdown: self.shutdown(&file.shutdown)?,
         })
+    }
+
+    fn connections(&self, file: &LimitsFile) -> Result<Connections, ConfigError> {
+        let most = self.limit("connections", &file.connections, CONNECTIONS, 1024 * KIB)?;
+        let per_address = &file.connections_per_address;
+        let limited = per_address.is_some();
+        let per_address = self.limit("connections_per_address", per_address, most, 1024 * KIB)?;
+        Ok(Connections {
+            most,
+            per_address: limited.then_some(per_address),
+            head_timeout: self.timeout("limits.head_timeout", &file.head_timeout, HEAD_TIMEOUT)?,
+            idle_timeout: self.timeout("limits.idle_timeout", &file.idle_timeout, IDLE_TIMEOUT)?,
+        })
+    }
+
+    fn shutdown(&self, file: &ShutdownFile) -> Result<Shutdown, ConfigError> {
+        let delay = file.delay.as_ref().map(|text| {
+            self.read("shutdown.delay", text, |text| match duration(text)? {
+                long if long > MAX_TIMEOUT => Err("over the limit of 1h".to_owned()),
+                fine => Ok(fine),
+            })
+        });
+        let delay = delay.transpose()?.unwrap_or(SHUTDOWN_DELAY);
+        Ok(Shutdown { delay, timeout: self.timeout("shutdown.timeout", &file.timeout, SHUTDOWN_TIMEOUT)? })
+    }
+
+    /// A time that is not zero.
+    fn timeout(
+        &self,
+        key: &str,
+        text: &Option<Spanned<String>>,
+        default: Duration,
+    ) -> Result<Duration, ConfigError> {
+        let read = |text: &str| match duration(text)? {
+            zero if zero.is_zero() => Err("must not be zero".to_owned()),
+            long if long > MAX_TIMEOUT => Err("over the limit of 1h".to_owned()),
+            fine => Ok(fine),
+        };
+        text.as_ref().map_or(Ok(default), |text| self.read(key, text, read))
     }
 
     fn tails(&self, file: &TailFile, limits: &LimitsFile) -> Result<TailSettings, ConfigError> {
@@ -238,7 +295,18 @@ impl Check<'_> {
                 key: self.path("listen[].tls.key", &tls.key)?,
             })
         });
-        Ok(Listener { address, backend, tls: tls.transpose()? })
+        let network = |text: &str| {
+            let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            network.map_err(|_| format!("`{text}` is no network, write ADDRESS/BITS, such as 10.0.0.0/8"))
+        };
+        let proxies = file.trusted_proxies.iter();
+        let proxies = proxies.map(|text| self.read("listen[].trusted_proxies", text, network));
+        Ok(Listener {
+            address,
+            backend,
+            tls: tls.transpose()?,
+            trusted_proxies: proxies.collect::<Result<_, _>>()?,
+        })
     }
 
     fn backend(
@@ -425,24 +493,11 @@ impl Check<'_> {
             )?,
             query: self.query_limits(&file.query)?,
         };
-        let request_timeout = self.timeout("request_timeout", &file.request_timeout, REQUEST_TIMEOUT)?;
+        let request_timeout =
+            self.timeout("limits.request_timeout", &file.request_timeout, REQUEST_TIMEOUT)?;
         let concurrent = &file.concurrent_requests;
         let concurrent = take("concurrent_requests", concurrent, CONCURRENT_REQUESTS, 1024 * KIB)?;
         Ok((limits, request_timeout, concurrent))
-    }
-
-    fn timeout(
-        &self,
-        key: &str,
-        value: &Option<Spanned<String>>,
-        default: Duration,
-    ) -> Result<Duration, ConfigError> {
-        let Some(text) = value else { return Ok(default) };
-        self.read(&format!("limits.{key}"), text, |text| match duration(text)? {
-            zero if zero.is_zero() => Err("must not be zero".to_owned()),
-            long if long > MAX_TIMEOUT => Err("over the limit of 1h".to_owned()),
-            fine => Ok(fine),
-        })
     }
 
     /// Of `backends` backends; where there is one, it has all that there is.

@@ -34,6 +34,9 @@ pub(super) struct ConfigFile {
     pub audit: Option<AuditFile>,
     /// The file with the secret that the salts of scopes are made of.
     pub cache_salt_file: Option<Spanned<String>>,
+    /// How the server ends.
+    #[serde(default)]
+    pub shutdown: ShutdownFile,
     /// Bytes of scoped queries that are kept.
     pub scoped_query_cache_bytes: Option<Spanned<u64>>,
 }
@@ -45,6 +48,16 @@ pub(super) struct TailFile {
     /// The origins whose pages may open one.
     #[serde(default)]
     pub origins: Vec<Spanned<String>>,
+}
+
+/// `shutdown`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShutdownFile {
+    /// How long it serves on while it says that it is not ready.
+    pub delay: Option<Spanned<String>>,
+    /// How long requests in flight may take after that.
+    pub timeout: Option<Spanned<String>>,
 }
 
 /// `audit`.
@@ -89,6 +102,9 @@ pub(super) struct ListenFile {
     pub backend: Option<Spanned<String>>,
     /// Serve over TLS.
     pub tls: Option<TlsFile>,
+    /// Networks of the proxies that are believed where a request comes from.
+    #[serde(default)]
+    pub trusted_proxies: Vec<Spanned<String>>,
 }
 
 /// `listen[].tls`.
@@ -273,6 +289,16 @@ pub(super) struct LimitsFile {
     pub backend_share: Option<Spanned<u64>>,
     /// How long a client may take nothing of an answer.
     pub stall_timeout: Option<Spanned<String>>,
+    /// Connections of callers that are open at once.
+    pub connections: Option<Spanned<u64>>,
+    /// Those of one address.
+    pub connections_per_address: Option<Spanned<u64>>,
+    /// How long the head of a request may take.
+    pub head_timeout: Option<Spanned<String>>,
+    /// How long the body of a request may take.
+    pub body_timeout: Option<Spanned<String>>,
+    /// How long a connection may wait for a request.
+    pub idle_timeout: Option<Spanned<String>>,
     /// Live tails that are open at once.
     pub concurrent_tails: Option<Spanned<u64>>,
     /// Bytes of one message of a live tail.

@@ -16,6 +16,7 @@ mod value;
 mod watch;
 
 pub use crate::yaml::FileError as ConfigError;
+pub use check::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
 pub use snapshot::Snapshot;
@@ -30,6 +31,7 @@ use crate::lang::{Closed, Features};
 use crate::limits::Limits;
 use crate::scope::{Holds, Tenancy};
 use crate::trust::{ClientTls, Credentials, KeyPair};
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -66,6 +68,12 @@ pub struct Config {
     pub concurrent_requests: usize,
     /// What callers share.
     pub shares: ShareSettings,
+    /// Connections of callers.
+    pub connections: Connections,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// How the server ends.
+    pub shutdown: Shutdown,
     /// Live tails.
     pub tails: TailSettings,
     /// The audit log, if there is one.
@@ -81,6 +89,28 @@ pub struct ShareSettings {
     pub tenant_percent: u8,
     /// The part of the requests that one backend may have, of 1 to 100.
     pub backend_percent: u8,
+}
+
+/// What bounds the connections of callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// How many may be open at once.
+    pub most: usize,
+    /// How many of them from one address, if that is limited.
+    pub per_address: Option<usize>,
+    /// How long the opening of one may take, and the head of a request once it has begun.
+    pub head_timeout: Duration,
+    /// How long one may wait for a request.
+    pub idle_timeout: Duration,
+}
+
+/// How the server ends when it is asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long it serves on while it says that it is not ready.
+    pub delay: Duration,
+    /// How long requests in flight may take after that.
+    pub timeout: Duration,
 }
 
 /// How live tails are served.
@@ -136,6 +166,8 @@ pub struct Listener {
     pub backend: Option<String>,
     /// Served over TLS.
     pub tls: Option<KeyPair>,
+    /// The networks of the proxies in front that are believed where a request comes from.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// The listener for health and metrics, and what an operator may ask of a running server.

@@ -16,6 +16,12 @@ pub const KEYS: &[Key] = &[
     ("listen[].tls", "none", "serve over TLS"),
     ("listen[].tls.cert", "required", "PEM file of the certificate chain, relative to this file"),
     ("listen[].tls.key", "required", "PEM file of the private key, relative to this file"),
+    (
+        "listen[].trusted_proxies",
+        "`[]`",
+        "networks of the proxies in front, such as `10.0.0.0/8`: they are believed where a connection comes from (PROXY protocol, \
+         version 1 or 2, recognised where it is sent) and where a request comes from (`X-Forwarded-For`)",
+    ),
     ("admin", "required", "the listener for `/healthz`, `/readyz` and `/metrics`"),
     ("admin.address", "required", "IP address and port"),
     (
@@ -269,6 +275,20 @@ pub const KEYS: &[Key] = &[
         "`1024`",
         "requests served at once, each until the last byte of its answer is sent; more are refused",
     ),
+    (
+        "limits.connections",
+        "`16384`",
+        "connections of callers; at most half of the open files that the system allows. Where all are taken, one that waits \
+         for a request is closed for a new one",
+    ),
+    ("limits.connections_per_address", "none", "connections of one address; more are closed"),
+    (
+        "limits.head_timeout",
+        "`10s`",
+        "how long the head of a request may take to arrive once it has begun, and a connection to be opened",
+    ),
+    ("limits.body_timeout", "`10s`", "how long the body of a request may take to arrive"),
+    ("limits.idle_timeout", "`75s`", "how long a connection may wait for a request"),
     ("limits.concurrent_tails", "`256`", "live tails that are open at once; more are refused"),
     ("limits.tail_message_bytes", "`4194304`", "bytes of one message of a live tail; over it the tail ends"),
     ("tail", "`{}`", "Loki's live tail"),
@@ -284,6 +304,17 @@ pub const KEYS: &[Key] = &[
         "file with a secret of 32 bytes or more, relative to this file; each query to Loki and Tempo carries a salt made of it \
          and of the caller's scope, so that nobody can aim at what a backend caches for another. Replicas that share it \
          share what is cached",
+    ),
+    ("shutdown", "`{}`", "the end, on SIGTERM or SIGINT; a second signal ends at once"),
+    (
+        "shutdown.delay",
+        "`5s`",
+        "how long requests are still taken while `/readyz` says 503, so that whoever sends them hears of it",
+    ),
+    (
+        "shutdown.timeout",
+        "`20s`",
+        "how long requests in flight may take after that, before they are given up",
     ),
     (
         "scoped_query_cache_bytes",

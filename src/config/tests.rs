@@ -151,7 +151,8 @@ fn traces_are_redacted_where_tempo_is_configured_so_only() {
 fn every_key_can_be_set() {
     let config = parse(
         r#"
-listen: [{ address: "[::1]:8443", backend: eu-logs, tls: { cert: tls/cert.pem, key: /run/key.pem } }]
+listen: [{ address: "[::1]:8443", backend: eu-logs, tls: { cert: tls/cert.pem, key: /run/key.pem },
+           trusted_proxies: [10.0.0.0/8] }]
 admin: { address: 127.0.0.1:0 }
 issuers:
   - { url: a, jwks_file: keys.json, authorized_parties: [grafana], algorithms: [EdDSA], skew: 120s }
@@ -181,8 +182,12 @@ tail: { origins: [https://portal.example.org] }
     )
     .unwrap();
     let tls = KeyPair { cert: "/etc/palisade/tls/cert.pem".into(), key: "/run/key.pem".into() };
-    let listener =
-        Listener { address: "[::1]:8443".parse().unwrap(), backend: Some("eu-logs".into()), tls: Some(tls) };
+    let listener = Listener {
+        address: "[::1]:8443".parse().unwrap(),
+        backend: Some("eu-logs".into()),
+        tls: Some(tls),
+        trusted_proxies: ["10.0.0.0/8".parse().unwrap()].into(),
+    };
     assert_eq!(config.listen, [listener]);
     assert_eq!(config.issuers[0].keys, KeySource::JwksFile("/etc/palisade/keys.json".into()));
     assert_eq!(config.issuers[0].authorized_parties, ["grafana"]);

@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use tower::Service;
 use tower_http::catch_panic::CatchPanic;
@@ -28,10 +29,12 @@ pub(super) fn caught<S>(service: S) -> Caught<S> {
     })
 }
 
-/// `/healthz`: the process serves. `/readyz`: tokens can be verified. `/metrics`: for Prometheus. `/-/`: for the
+/// `/healthz`: the process serves. `/readyz`: tokens can be verified, and it does not end soon. `/metrics`: for Prometheus. `/-/`: for the
 /// operator.
 #[derive(Clone)]
 pub(super) struct Admin {
+    /// Whether the server is about to end, and wants no new clients.
+    pub leaving: Arc<AtomicBool>,
     /// Tells whether tokens can be verified.
     pub standing: Arc<ArcSwap<Standing>>,
     /// What `/metrics` shows.
@@ -66,6 +69,9 @@ impl Admin {
     fn told(&self, request: &Request<Incoming>) -> Response<Body> {
         let (status, body) = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => (StatusCode::OK, "ok\n".to_owned()),
+            (&Method::GET, "/readyz") if self.leaving.load(Ordering::Relaxed) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "about to end\n".to_owned())
+            }
             (&Method::GET, "/readyz") if self.standing.load().verifier.ready() => {
                 (StatusCode::OK, "ready\n".to_owned())
             }

@@ -2,6 +2,7 @@
 
 use super::control::Standing;
 use super::control::guard::AdminToken;
+use super::files;
 use super::stack::{Stages, stack};
 use super::tls;
 use super::workers::Door;
@@ -15,13 +16,13 @@ use crate::events::audit::Audit;
 use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{
-    Authenticate, Authorize, Conclude, Counted, Decision, Forwarding, Gates, Judge, Lasting, Mount, Mounts,
-    Scope, ScopedQueries, Served, Shares, Site, Tails,
+    Authenticate, Authorize, Conclude, Counted, Decision, Forwarding, From, Gates, Judge, Lasting, Mount,
+    Mounts, Scope, ScopedQueries, Served, Shares, Site, Tails,
 };
 use crate::tenant::SaltKey;
 use crate::trust::{self, Credentials};
 use crate::upstream::{GrpcUpstream, Reach, Upstream};
-use http::{Request, Response};
+use http::Response;
 use hyper::body::Incoming;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -150,12 +151,13 @@ impl Built {
             message_bytes: self.config.tails.message_bytes,
             metrics: Arc::clone(metrics),
         };
-        let stages = |served| Stages {
+        let stages = |served, proxies| Stages {
             mounts: Mounts { served, timeout: self.config.request_timeout },
             authenticate: Authenticate { verifier: Arc::clone(&self.verifier), metrics: Arc::clone(metrics) },
             authorize: self.authorize(),
             scope: Scope {
                 limits: Arc::clone(&limits),
+                body_timeout: self.config.body_timeout,
                 metrics: Arc::clone(metrics),
                 queries: self.queries.clone(),
                 shares: self.shares.clone(),
@@ -171,6 +173,7 @@ impl Built {
                 metrics: Arc::clone(metrics),
                 permits: self.shares.arrived.clone(),
                 audit: self.audit.clone(),
+                proxies,
             },
         };
         let of_worker = |_| {
@@ -178,7 +181,8 @@ impl Built {
             let listeners = self.config.listen.iter().zip(&self.tls);
             let doors = listeners.map(|(listen, tls)| Door {
                 tls: tls.clone(),
-                service: stack(stages(served(listen, &sites))),
+                proxies: Arc::clone(&listen.trusted_proxies),
+                service: stack(stages(served(listen, &sites), Arc::clone(&listen.trusted_proxies))),
             });
             Ok(doors.collect())
         };
@@ -225,7 +229,7 @@ impl Built {
 
 /// What a stack of stages is to those who call it.
 pub(super) trait Stack:
-    Service<Request<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
+    Service<From<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + Sync
@@ -234,7 +238,7 @@ pub(super) trait Stack:
 }
 
 impl<S> Stack for S where
-    S: Service<Request<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
+    S: Service<From<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync
@@ -264,10 +268,12 @@ fn shares(config: &Config, before: Option<&Shares>) -> Shares {
         budget.resize(most);
         budget
     };
+    // Each may need a connection to a backend.
+    let concurrent = config.concurrent_requests.min(files::share().unwrap_or(usize::MAX));
     Shares {
         memory: of(before.map(|b| &b.memory), config.shares.memory_bytes.unwrap_or_else(memory::default)),
-        arrived: of(before.map(|b| &b.arrived), config.concurrent_requests),
-        requests: of(before.map(|b| &b.requests), config.concurrent_requests),
+        arrived: of(before.map(|b| &b.arrived), concurrent),
+        requests: of(before.map(|b| &b.requests), concurrent),
         tails: of(before.map(|b| &b.tails), config.tails.concurrent),
         tenant_percent: config.shares.tenant_percent,
         backend_percent: config.shares.backend_percent,

@@ -1,13 +1,18 @@
 //! Accepting connections, serving them, and letting them end.
 
+use super::line::Line;
+use super::opening::{Opened, Protocol};
+use super::places::{Addresses, Kept, Place, Places};
 use super::stall::Unstalled;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
+use hyper::service::Service as HyperService;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,37 +25,27 @@ use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-/// How long the head of a request may take to arrive, and so how long a connection may stay idle. Longer
-/// than the 60 s for which proxies in front keep an idle connection by default: one that we close first
-/// costs the request that is on its way.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long the first bytes of a connection may take.
-const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often an HTTP/2 connection is asked whether its client is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// What every HTTP/2 connection begins with (RFC 9113, section 3.4).
-const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long a TLS handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long requests in flight may take to end after a shutdown.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long, after a shutdown, a connection may take to end that only waits, and how often that is looked at.
+const GRACE: Duration = Duration::from_millis(250);
 /// Bytes of the head of a request: a token and a URL at their caps fit.
 const HEAD_BYTES: usize = 256 * 1024;
 
-/// Gives each connection that `listener` accepts to `taken`, until `shutdown` says true.
+/// Gives each connection that `listener` accepts to `taken`, with its address, until `shutdown` says true.
 pub async fn accept(
     listener: TcpListener,
     mut shutdown: watch::Receiver<bool>,
-    mut taken: impl FnMut(TcpStream),
+    mut taken: impl FnMut(TcpStream, SocketAddr),
 ) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    taken(stream);
+                    taken(stream, peer);
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: others will be freed.
@@ -63,10 +58,36 @@ pub async fn accept(
     }
 }
 
+/// What bounds connections.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    /// Of the connections of one runtime.
+    pub places: Places,
+    /// Of those of one address.
+    pub addresses: Addresses,
+    /// How long the opening of a connection may take, and the head of a request once it has begun.
+    pub head: Duration,
+    /// How long a connection may wait for a request.
+    pub idle: Duration,
+}
+
+impl Bounds {
+    /// Those of `most` connections of one runtime, at the usual times.
+    pub fn usual(most: usize) -> Self {
+        Self {
+            places: Places::new(most),
+            addresses: Addresses::new(None),
+            head: crate::config::HEAD_TIMEOUT,
+            idle: crate::config::IDLE_TIMEOUT,
+        }
+    }
+}
+
 /// The connections that one runtime serves.
-pub struct Connections {
+pub(super) struct Connections {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
+    bounds: Bounds,
     shutdown: watch::Receiver<bool>,
     tasks: TaskTracker,
 }
@@ -74,44 +95,74 @@ pub struct Connections {
 impl Connections {
     /// None yet; each will be one of `tasks`. When `shutdown` says true, requests in flight end, and connections
     /// that are still being opened are given up.
-    pub fn new(shutdown: watch::Receiver<bool>, tasks: TaskTracker) -> Self {
+    pub fn new(bounds: Bounds, shutdown: watch::Receiver<bool>, tasks: TaskTracker) -> Self {
         let mut http1 = http1::Builder::new();
-        http1.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
+        // It also is how long a connection may wait between requests.
+        http1.timer(TokioTimer::new()).header_read_timeout(bounds.idle).max_buf_size(HEAD_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .max_header_list_size(HEAD_BYTES as u32)
             .max_concurrent_streams(128);
-        Self { http1, http2, shutdown, tasks }
+        Self { http1, http2, bounds, shutdown, tasks }
     }
 
-    /// Serves `stream` with `service` in a task of its own.
-    pub fn serve<S, B>(&self, stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, service: S)
-    where
+    /// Serves `stream`, which `peer` opened, in a task of its own, with what `service` makes for the address that it comes
+    /// from. One of `proxies` may say another than its own.
+    pub fn serve<S, B>(
+        &self,
+        (stream, peer): (TcpStream, SocketAddr),
+        tls: Option<Arc<rustls::ServerConfig>>,
+        proxies: &[IpNet],
+        service: impl FnOnce(IpAddr) -> S + Send + 'static,
+    ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (http1, http2) = (self.http1.clone(), self.http2.clone());
-        let (service, mut down) = (TowerToHyperService::new(service), self.shutdown.clone());
-        let stream = Unstalled::new(stream, WRITE_TIMEOUT);
+        let peer = peer.ip().to_canonical();
+        let told = proxies.iter().any(|proxy| proxy.contains(&peer));
+        let Some(place) = self.bounds.places.enter().map(Arc::new) else {
+            return tracing::debug!(address = %peer, "a connection is turned away: there are too many");
+        };
+        let (http1, http2, bounds) = (self.http1.clone(), self.http2.clone(), self.bounds.clone());
+        let mut down = self.shutdown.clone();
         self.tasks.spawn(async move {
-            let Some((protocol, stream)) = unless(&mut down, opened(stream, tls)).await else { return };
-            let stream = TokioIo::new(stream);
-            let served = match protocol {
+            let opening = async {
+                let mut counted = None;
+                if !told {
+                    counted = bounds.addresses.enter(peer).ok()?;
+                }
+                let stream = Unstalled::new(stream, WRITE_TIMEOUT);
+                let opened = tokio::time::timeout(bounds.head, opened(stream, tls, told)).await.ok()??;
+                // A proxy's connections are those of whom it names.
+                if let Some(address) = opened.address {
+                    counted = bounds.addresses.enter(address).ok()?;
+                }
+                Some((opened, counted))
+            };
+            let opening = async {
+                tokio::select! { opened = opening => opened, () = place.gone() => None }
+            };
+            let Some((opened, _counted)) = unless(&mut down, opening).await else { return };
+            let address = opened.address.unwrap_or(peer);
+            let service = Keeping { service: service(address), place: Arc::clone(&place) };
+            let served = match opened.protocol {
                 Protocol::Http1 => {
-                    let connection = http1.serve_connection(stream, service).with_upgrades();
-                    served(connection, |connection| connection.graceful_shutdown(), &mut down).await
+                    let stream = Line::new(opened.stream, Arc::clone(&place), Some(bounds.head));
+                    let connection = http1.serve_connection(TokioIo::new(stream), service).with_upgrades();
+                    served(connection, |connection| connection.graceful_shutdown(), &place, &mut down).await
                 }
                 Protocol::Http2 => {
-                    let connection = http2.serve_connection(stream, service);
-                    served(connection, |connection| connection.graceful_shutdown(), &mut down).await
+                    let stream = Line::new(opened.stream, Arc::clone(&place), None);
+                    let connection = http2.serve_connection(TokioIo::new(stream), service);
+                    served(connection, |connection| connection.graceful_shutdown(), &place, &mut down).await
                 }
             };
-            if let Err(error) = served {
-                tracing::debug!(error = %error, "connection ended");
+            if let Some(Err(error)) = served {
+                tracing::debug!(%address, %error, "connection ended");
             }
         });
     }
@@ -125,81 +176,110 @@ impl Connections {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let stream = TokioIo::new(Unstalled::new(stream, WRITE_TIMEOUT));
-        let connection = self.http1.serve_connection(stream, TowerToHyperService::new(service));
+        let Some(place) = self.bounds.places.enter().map(Arc::new) else { return };
+        let stream =
+            Line::new(Unstalled::new(stream, WRITE_TIMEOUT), Arc::clone(&place), Some(self.bounds.head));
+        let service = Keeping { service, place: Arc::clone(&place) };
+        let connection = self.http1.serve_connection(TokioIo::new(stream), service);
         let mut down = self.shutdown.clone();
         self.tasks.spawn(async move {
-            let served = served(connection, |connection| connection.graceful_shutdown(), &mut down);
-            if let Err(error) = served.await {
-                tracing::debug!(error = %error, "connection ended");
+            let served = served(connection, |connection| connection.graceful_shutdown(), &place, &mut down);
+            if let Some(Err(error)) = served.await {
+                tracing::debug!(%error, "connection ended");
             }
         });
     }
 
     /// Waits until requests in flight have ended, and what they began.
-    pub async fn drain(self) {
+    pub async fn drain(&self) {
         self.tasks.close();
-        if tokio::time::timeout(DRAIN_TIMEOUT, self.tasks.wait()).await.is_err() {
-            tracing::warn!("requests were still in flight at the end");
-        }
+        self.tasks.wait().await;
     }
 }
 
-/// Serves `connection` to its end, which `end` tells it to come to at a shutdown.
+/// A service that keeps its connection's place while it works.
+#[derive(Clone)]
+struct Keeping<S> {
+    service: S,
+    place: Arc<Place>,
+}
+
+impl<S, B> HyperService<Request<Incoming>> for Keeping<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+{
+    type Response = Response<Kept<B>>;
+    type Error = Infallible;
+    type Future = Kept<S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let busy = self.place.begin();
+        // Every service here is always ready: its stages refuse what is too much.
+        Kept::new(self.service.clone().call(request), busy)
+    }
+}
+
+/// Serves `connection` to its end, which `end` tells it to come to at a shutdown; `None` where it is given up, because it
+/// only waits and another needs its place, or the server ends.
 async fn served<C: Future>(
     connection: C,
     end: impl FnOnce(Pin<&mut C>),
+    place: &Place,
     down: &mut watch::Receiver<bool>,
-) -> C::Output {
+) -> Option<C::Output> {
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        served = connection.as_mut() => return served,
-        () = asked(down) => end(connection.as_mut()),
+    loop {
+        tokio::select! {
+            served = connection.as_mut() => return Some(served),
+            // A request may have begun meanwhile.
+            () = place.gone() => if place.is_idle() { return None },
+            () = asked(down) => break,
+        }
     }
-    connection.await
-}
-
-/// The protocol of one connection. Known before the connection is served, because hyper waits without
-/// end for the bytes that would tell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    Http2,
+    end(connection.as_mut());
+    loop {
+        match tokio::time::timeout(GRACE, connection.as_mut()).await {
+            Ok(served) => return Some(served),
+            // Half a head, or a client that does not say that it knows of the end.
+            Err(_) if place.is_idle() => return None,
+            Err(_) => {}
+        }
+    }
 }
 
 /// A stream as it came, or TLS over it.
-type Stream = Either<Unstalled<TcpStream>, TlsStream<Unstalled<TcpStream>>>;
+type Stream = Either<Opened<Unstalled<TcpStream>>, TlsStream<Opened<Unstalled<TcpStream>>>>;
 
-/// What is spoken over `stream`, after the TLS handshake if there is one.
+/// A connection whose protocol is known.
+struct Open {
+    protocol: Protocol,
+    stream: Stream,
+    /// The address that a proxy says it comes from.
+    address: Option<IpAddr>,
+}
+
+/// What is spoken over `stream`, after what a proxy in front says first, and the TLS handshake if there is one.
 async fn opened(
     stream: Unstalled<TcpStream>,
     tls: Option<Arc<rustls::ServerConfig>>,
-) -> Option<(Protocol, Stream)> {
-    let Some(tls) = tls else {
-        let protocol = opening(stream.get_ref(), OPENING_TIMEOUT).await?;
-        return Some((protocol, Either::Left(stream)));
+    proxied: bool,
+) -> Option<Open> {
+    let mut opened = Opened::new(stream);
+    let fault = |error| tracing::debug!(%error, "a connection cannot be opened");
+    let address = match proxied {
+        true => opened.proxied().await.map_err(fault).ok()?,
+        false => None,
     };
-    let stream = handshake(TlsAcceptor::from(tls), stream).await?;
+    let address = address.map(|address| address.to_canonical());
+    let Some(tls) = tls else {
+        let protocol = opened.protocol().await.map_err(fault).ok()?;
+        return Some(Open { protocol, stream: Either::Left(opened), address });
+    };
+    let stream = TlsAcceptor::from(tls).accept(opened).await.map_err(fault).ok()?;
     // What the handshake agreed on (RFC 7301).
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
-    Some((protocol, Either::Right(stream)))
-}
-
-/// The protocol that the first bytes of a connection without TLS tell; `None` if they do not come.
-async fn opening(stream: &TcpStream, within: Duration) -> Option<Protocol> {
-    let told = async {
-        let mut first = [0; HTTP2_PREFACE.len()];
-        loop {
-            let length = stream.peek(&mut first).await.ok().filter(|length| *length > 0)?;
-            match first.get(..length)? {
-                whole if whole == HTTP2_PREFACE => return Some(Protocol::Http2),
-                part if HTTP2_PREFACE.starts_with(part) => tokio::time::sleep(Duration::from_millis(5)).await,
-                _ => return Some(Protocol::Http1),
-            }
-        }
-    };
-    tokio::time::timeout(within, told).await.ok()?
+    Some(Open { protocol, stream: Either::Right(stream), address })
 }
 
 /// Returns when a shutdown is asked for, or nobody is left to ask.
@@ -215,61 +295,5 @@ async fn unless<T>(
     tokio::select! {
         opened = opening => opened,
         () = asked(shutdown) => None,
-    }
-}
-
-async fn handshake(
-    acceptor: TlsAcceptor,
-    stream: Unstalled<TcpStream>,
-) -> Option<TlsStream<Unstalled<TcpStream>>> {
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => Some(stream),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "TLS handshake failed");
-            None
-        }
-        Err(_) => None,
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use tokio::io::AsyncWriteExt;
-
-    /// What is made of a connection whose client sends `parts`, and closes it where `closes`.
-    async fn opened(parts: &[&[u8]], closes: bool, within: Duration) -> Option<Protocol> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let told = tokio::spawn(async move { opening(&stream, within).await });
-        for part in parts {
-            client.write_all(part).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        if closes {
-            drop(client);
-            return told.await.unwrap();
-        }
-        let told = told.await.unwrap();
-        drop(client);
-        told
-    }
-
-    #[tokio::test]
-    async fn the_first_bytes_tell_the_protocol() {
-        let opened = async |parts: &[&[u8]], closes| opened(parts, closes, OPENING_TIMEOUT).await;
-        assert_eq!(opened(&[b"GET / HTTP/1.1\r\n"], false).await, Some(Protocol::Http1));
-        assert_eq!(opened(&[b"P", b"OST"], false).await, Some(Protocol::Http1));
-        assert_eq!(opened(&[b"PRI * HT", b"TP/2.0\r\n\r\nSM\r\n\r\n"], false).await, Some(Protocol::Http2));
-        assert_eq!(opened(&[], true).await, None);
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_sends_nothing_or_half_a_preface_is_given_up() {
-        let soon = Duration::from_millis(200);
-        assert_eq!(opened(&[], false, soon).await, None);
-        assert_eq!(opened(&[b"PRI * HTTP"], false, soon).await, None);
     }
 }

@@ -4,8 +4,12 @@ mod admin;
 mod built;
 mod control;
 pub mod explain;
+mod files;
+mod line;
 mod listen;
 mod memory;
+mod opening;
+mod places;
 pub mod stack;
 mod stall;
 mod tls;
@@ -25,10 +29,12 @@ use arc_swap::ArcSwap;
 use built::{Built, measured};
 use control::listen::Bound;
 use control::{Control, Standing};
-use listen::{Connections, accept};
+use listen::{Bounds, Connections, accept};
+use places::{Addresses, Places};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -102,7 +108,12 @@ pub struct Running {
     /// Where the control is, if at an address of its own.
     pub control: Option<SocketAddr>,
     reloads: mpsc::Receiver<Reload>,
+    /// Says at `/readyz` that the server is about to end.
+    leaving: Arc<AtomicBool>,
+    /// No more requests are taken.
     shutdown: watch::Sender<bool>,
+    /// What is still in flight is given up.
+    over: watch::Sender<bool>,
     serving: JoinSet<()>,
     ended: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
     audit: Option<Writer>,
@@ -141,6 +152,7 @@ impl Running {
         for (key, differs) in [
             ("listen[].address", addresses(config) != addresses(old)),
             ("admin", config.admin != old.admin),
+            ("limits.connections", config.connections != old.connections),
             ("audit", config.audit != old.audit),
         ] {
             if differs {
@@ -171,18 +183,48 @@ impl Running {
         self.built.metrics.reloaded(false);
     }
 
-    /// Takes no more connections, and returns when the requests in flight have ended.
-    pub async fn stop(mut self) {
+    /// Says at `/readyz` that the server is about to end, and serves on: who sends requests here hears of it before none is
+    /// taken any more.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes no more requests, and returns when those in flight have ended, or had the time that is configured.
+    pub async fn stop(self) {
+        self.stop_unless(std::future::pending()).await;
+    }
+
+    /// As [`Running::stop`], but gives up what is in flight once `at_once` is ready.
+    pub async fn stop_unless(mut self, at_once: impl Future<Output = ()>) {
         let _ = self.shutdown.send(true);
-        while self.serving.join_next().await.is_some() {}
-        self.ended.await;
+        let timeout = self.built.config.shutdown.timeout;
+        let mut hurried = false;
+        let mut has_ended = false;
+        tokio::select! {
+            () = &mut self.ended => has_ended = true,
+            () = tokio::time::sleep(timeout) => tracing::warn!("requests were still in flight at the end"),
+            () = at_once => hurried = true,
+        }
+        let _ = self.over.send(true);
+        let rest = async {
+            if !has_ended {
+                self.ended.await;
+            }
+            while self.serving.join_next().await.is_some() {}
+        };
+        let _ = tokio::time::timeout(LAST_TIMEOUT, rest).await;
         // It ends when what the last requests told is written.
         drop((self.built, self.renew));
         if let Some(writer) = self.audit {
-            let _ = tokio::task::spawn_blocking(|| writer.join()).await;
+            let written = tokio::task::spawn_blocking(|| writer.join());
+            let patience = if hurried { LAST_TIMEOUT } else { Duration::MAX };
+            let _ = tokio::time::timeout(patience, written).await;
         }
     }
 }
+
+/// How long what has no more time may take to be given up.
+const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Binds every address, and serves.
 ///
@@ -204,7 +246,8 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
         }
         None => (None, None),
     };
-    let (shutdown, down) = watch::channel(false);
+    files::raise();
+    let ((shutdown, down), (over, ending)) = (watch::channel(false), watch::channel(false));
     let tails = Arc::new(Lasting::new(down.clone()));
     let built = Built::first(config, policies.into(), Arc::clone(&metrics), audit, Arc::clone(&tails))?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -222,7 +265,9 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
         None => None,
     };
 
-    let running = Workers::start(doors, &down, tails.tasks()).map_err(StartFault::Worker)?;
+    let bounds = bounds(config, workers);
+    let running =
+        Workers::start(doors, bounds, (&down, &ending), tails.tasks()).map_err(StartFault::Worker)?;
     let mut serving = JoinSet::new();
     for (door, listener) in listeners.into_iter().enumerate() {
         serving.spawn(accept(listener, down.clone(), running.giving(door)));
@@ -231,7 +276,9 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
     let standing = Arc::new(ArcSwap::from_pointee(built.standing()));
     let (wishes, reloads) = mpsc::channel(1);
     let of_control = Control::new(Arc::clone(&standing), wishes);
-    let bare = Admin { standing: Arc::clone(&standing), metrics, control: None };
+    let leaving = Arc::new(AtomicBool::new(false));
+    let bare =
+        Admin { leaving: Arc::clone(&leaving), standing: Arc::clone(&standing), metrics, control: None };
     let with_control = Admin { control: Some(of_control), ..bare.clone() };
     let service = match (&bound, &config.admin.token_file) {
         (None, Some(_)) => caught(with_control.clone()),
@@ -239,11 +286,17 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
     };
     let control = bound.as_ref().and_then(Bound::address);
     if let Some(bound) = bound {
-        serving.spawn(control::listen::serve(bound, caught(with_control), down.clone()));
+        serving.spawn(control::listen::serve(bound, caught(with_control), ending.clone()));
     }
     serving.spawn(async move {
-        let connections = Connections::new(down.clone(), TaskTracker::new());
-        accept(admin_listener, down, |stream| connections.serve(stream, None, service.clone())).await;
+        let bounds = Bounds::usual(files::ADMIN);
+        let connections = Connections::new(bounds, ending.clone(), TaskTracker::new());
+        let serve = |stream, peer| {
+            let service = service.clone();
+            connections.serve((stream, peer), None, &[], |_| service);
+        };
+        // As long as requests are in flight, health is told.
+        accept(admin_listener, ending, serve).await;
         connections.drain().await;
     });
     let admin = admin.first().copied().unwrap_or(config.admin.address);
@@ -255,7 +308,9 @@ pub async fn start(config: &Config, policies: impl Into<Arc<Policies>>) -> Resul
         admin,
         control,
         reloads,
+        leaving,
         shutdown,
+        over,
         serving,
         ended,
         audit: writer,
@@ -276,6 +331,19 @@ fn sink(configured: &AuditSink) -> Result<Sink, StartFault> {
             Sink::Otlp(Box::new(OtlpSettings { url: url.clone(), tls }))
         }
     })
+}
+
+/// What bounds the connections of each of `workers`: all together have as many as are configured, and as there are files
+/// for.
+fn bounds(config: &Config, workers: usize) -> impl Fn() -> Bounds + use<> {
+    let connections = &config.connections;
+    let most = connections.most.min(files::share().unwrap_or(usize::MAX));
+    if most < connections.most {
+        tracing::info!(most, "connections of callers, for there are no more open files");
+    }
+    let addresses = Addresses::new(connections.per_address);
+    let (head, idle) = (connections.head_timeout, connections.idle_timeout);
+    move || Bounds { places: Places::new(most.div_ceil(workers)), addresses: addresses.clone(), head, idle }
 }
 
 async fn bind(address: SocketAddr, bound: &mut Vec<SocketAddr>) -> Result<TcpListener, StartFault> {

@@ -1,7 +1,7 @@
 //! The whole request path, on one screen.
 
-use crate::stages::{Authenticate, Authorize, Conclude, Counted, Forward, Mounts, Scope};
-use http::{Request, Response};
+use crate::stages::{Authenticate, Authorize, Conclude, Counted, Forward, From, Mounts, Scope};
+use http::Response;
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use tower::{Service, ServiceBuilder};
@@ -26,7 +26,7 @@ pub struct Stages {
 /// The request path. Every layer but the first changes the request's type, so their order is checked by the compiler.
 pub fn stack(
     stages: Stages,
-) -> impl Service<Request<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
+) -> impl Service<From<Incoming>, Response = Response<Counted>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {

@@ -26,11 +26,6 @@ impl<S> Unstalled<S> {
         Self { stream, patience, waiting: None }
     }
 
-    /// The stream itself.
-    pub(super) fn get_ref(&self) -> &S {
-        &self.stream
-    }
-
     /// Passes on what became of a write; an error in place of one that waited too long.
     fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {

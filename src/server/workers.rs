@@ -5,11 +5,14 @@
 //! nor for caches that another core has warmed.
 
 use super::built::Stack;
-use super::listen::Connections;
+use super::listen::{Bounds, Connections, asked};
+use crate::stages::From;
 use arc_swap::ArcSwap;
 use http::Request;
 use hyper::body::Incoming;
+use ipnet::IpNet;
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,6 +25,8 @@ use tower::Service;
 pub struct Door<S> {
     /// The certificate, if the listener speaks TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Who may say where its connections come from.
+    pub proxies: Arc<[IpNet]>,
     /// The stack of stages.
     pub service: S,
 }
@@ -29,7 +34,7 @@ pub struct Door<S> {
 /// What a worker is told.
 enum Order<S> {
     /// Serve this connection, out of any runtime, which came in by the door of this number.
-    Serve(usize, std::net::TcpStream),
+    Serve(usize, std::net::TcpStream, SocketAddr),
     /// Serve with these doors from now on, connections that are open too.
     Renew(Vec<Door<S>>),
 }
@@ -41,14 +46,15 @@ pub struct Workers<S> {
 }
 
 impl<S: Stack> Workers<S> {
-    /// One worker for each of `doors`, which has one door for each listener. What
-    /// they serve are `tasks`, of which none is left when they end.
+    /// One worker for each of `doors`, which has one door for each listener, with `bounds` of its own. What they serve are
+    /// `tasks`. After `shutdown` they take no more, and end with the last of these; once it is `over` they end at once.
     ///
     /// # Errors
     /// If the system has no thread or no event queue for one.
     pub fn start(
         doors: impl IntoIterator<Item = Vec<Door<S>>>,
-        shutdown: &watch::Receiver<bool>,
+        bounds: impl Fn() -> Bounds,
+        (shutdown, over): (&watch::Receiver<bool>, &watch::Receiver<bool>),
         tasks: &TaskTracker,
     ) -> std::io::Result<Self> {
         let mut workers = Self { orders: Vec::new(), ended: Vec::new() };
@@ -56,9 +62,12 @@ impl<S: Stack> Workers<S> {
             let (sender, receiver) = mpsc::unbounded_channel();
             let (end, ended) = oneshot::channel();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (shutdown, tasks) = (shutdown.clone(), tasks.clone());
+            let (connections, over) =
+                (Connections::new(bounds(), shutdown.clone(), tasks.clone()), over.clone());
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                runtime.block_on(work(doors, receiver, shutdown, tasks));
+                runtime.block_on(work(doors, receiver, connections, over));
+                // What is left is given up, and told as that, before the worker has ended.
+                runtime.shutdown_timeout(LEFT_TIMEOUT);
                 let _ = end.send(());
             })?;
             workers.orders.push(sender);
@@ -68,11 +77,11 @@ impl<S: Stack> Workers<S> {
     }
 
     /// How connections of the listener `door` are given to the workers: to each in turn.
-    pub fn giving(&self, door: usize) -> impl FnMut(TcpStream) + Send + 'static + use<S> {
+    pub fn giving(&self, door: usize) -> impl FnMut(TcpStream, SocketAddr) + Send + 'static + use<S> {
         let mut turns = self.orders.clone().into_iter().cycle();
-        move |stream| {
+        move |stream, peer| {
             let given = stream.into_std().ok().zip(turns.next());
-            if given.is_none_or(|(stream, worker)| worker.send(Order::Serve(door, stream)).is_err()) {
+            if given.is_none_or(|(stream, worker)| worker.send(Order::Serve(door, stream, peer)).is_err()) {
                 tracing::warn!("a connection is lost: no worker takes it");
             }
         }
@@ -101,44 +110,61 @@ impl<S: Stack> Workers<S> {
     }
 }
 
-/// Serves what is given until nothing more is, then lets requests in flight end.
+/// Serves what is given until nothing more is, then lets requests in flight end, unless it is over.
 async fn work<S: Stack>(
     doors: Vec<Door<S>>,
     mut given: mpsc::UnboundedReceiver<Order<S>>,
-    shutdown: watch::Receiver<bool>,
-    tasks: TaskTracker,
+    connections: Connections,
+    mut over: watch::Receiver<bool>,
 ) {
-    let connections = Connections::new(shutdown, tasks);
     tokio::spawn(tick());
     let open = |door: Door<S>| Door {
         tls: door.tls,
-        service: Current(Arc::new(ArcSwap::from_pointee(door.service))),
+        proxies: door.proxies,
+        service: Arc::new(ArcSwap::from_pointee(door.service)),
     };
     let mut doors: Vec<_> = doors.into_iter().map(open).collect();
-    while let Some(order) = given.recv().await {
-        match order {
-            Order::Serve(door, stream) => match (TcpStream::from_std(stream), doors.get(door)) {
-                (Ok(stream), Some(door)) => connections.serve(stream, door.tls.clone(), door.service.clone()),
-                (Err(error), _) => tracing::warn!(%error, "a connection is lost"),
-                (_, None) => tracing::error!(door, "a connection of no listener"),
-            },
-            Order::Renew(new) => {
-                for (door, new) in doors.iter_mut().zip(new) {
-                    door.tls = new.tls;
-                    door.service.0.store(Arc::new(new.service));
+    let serving = async {
+        while let Some(order) = given.recv().await {
+            match order {
+                Order::Serve(door, stream, peer) => match (TcpStream::from_std(stream), doors.get(door)) {
+                    (Ok(stream), Some(door)) => {
+                        let stack = Arc::clone(&door.service);
+                        let current = |address| Current { stack, address };
+                        connections.serve((stream, peer), door.tls.clone(), &door.proxies, current);
+                    }
+                    (Err(error), _) => tracing::warn!(%error, "a connection is lost"),
+                    (_, None) => tracing::error!(door, "a connection of no listener"),
+                },
+                Order::Renew(new) => {
+                    for (door, new) in doors.iter_mut().zip(new) {
+                        (door.tls, door.proxies) = (new.tls, new.proxies);
+                        door.service.store(Arc::new(new.service));
+                    }
                 }
             }
         }
+        connections.drain().await;
+    };
+    tokio::select! {
+        () = serving => {}
+        () = asked(&mut over) => {}
     }
-    connections.drain().await;
 }
 
+/// How long work that cannot be given up may hold a worker at its end.
+const LEFT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The stack of the snapshot that stands, looked up at each request: those in flight end under theirs.
-struct Current<S>(Arc<ArcSwap<S>>);
+struct Current<S> {
+    stack: Arc<ArcSwap<S>>,
+    /// Where the connection comes from.
+    address: IpAddr,
+}
 
 impl<S> Clone for Current<S> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { stack: Arc::clone(&self.stack), address: self.address }
     }
 }
 
@@ -153,7 +179,7 @@ impl<S: Stack> Service<Request<Incoming>> for Current<S> {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> S::Future {
-        S::clone(&self.0.load()).call(request)
+        S::clone(&self.stack.load()).call(From { address: self.address, request })
     }
 }
 

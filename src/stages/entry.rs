@@ -14,6 +14,7 @@ use crate::respond::{self, Body};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -32,6 +33,7 @@ pub(super) struct Entry {
     pub place: Option<Place>,
     method: Method,
     uri: Uri,
+    address: IpAddr,
     started: Instant,
     told: Told,
     left: Left,
@@ -67,13 +69,14 @@ enum End {
 
 impl Entry {
     /// The entry of a request that begins.
-    pub fn open(stage: &Arc<Conclude>, method: Method, uri: Uri) -> Self {
+    pub fn open(stage: &Arc<Conclude>, method: Method, uri: Uri, address: IpAddr) -> Self {
         Self {
             stage: Arc::clone(stage),
             permit: None,
             place: None,
             method,
             uri,
+            address,
             started: Instant::now(),
             told: Told::default(),
             left: Left(Some(Arc::new(Mutex::new(None)))),
@@ -90,6 +93,7 @@ impl Entry {
     pub fn told(&self) -> Told {
         let mut told = Told::default();
         told.left = self.left.shared();
+        told.address = Some(self.address);
         told
     }
 
@@ -178,7 +182,7 @@ impl Entry {
             duration: self.duration(),
             method: &self.method,
             path: self.path(),
-            address: told.address,
+            address: Some(self.address),
             bytes: self.bytes,
             subject: told.caller.as_ref().and_then(|caller| caller.subject()),
             trace_id: told.trace_id.as_deref().unwrap_or("-"),
@@ -202,7 +206,7 @@ impl Entry {
         let (issuer, claims) = (caller.map(Caller::issuer), caller.map(Caller::claims));
         let answered = self.answered.as_ref();
         Some(Record {
-            address: told.address,
+            address: Some(self.address),
             method: self.method.as_str().to_owned(),
             path: self.path().to_owned(),
             backend: self.told.measured().map(|(name, _)| name.to_owned()),

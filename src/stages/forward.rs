@@ -182,9 +182,10 @@ impl Exchange<'_> {
             calls.try_into().map_err(|_| Rejection::Defect("an answer passes for one call".into()))?;
         let asked = call.accept();
         // What is limited is counted as it is, and so asked for as it is.
-        let upstream = self.send(call, carried, carried.gzip && self.most.is_none()).await?;
+        let gzip = carried.gzip && self.most.is_none();
+        let upstream = self.send(call, carried, gzip).await?;
         match upstream.status() {
-            StatusCode::OK => self.stream(upstream, asked).map(|response| (response, Outcome::Passed)),
+            StatusCode::OK => self.stream(upstream, asked, gzip).map(|response| (response, Outcome::Passed)),
             StatusCode::NO_CONTENT => Ok((without_body(StatusCode::NO_CONTENT), Outcome::Passed)),
             status => Err(Box::pin(self.refusal(status, Some(upstream))).await),
         }
@@ -194,12 +195,16 @@ impl Exchange<'_> {
         &self,
         upstream: Response<upstream::Answer>,
         asked: Accept,
+        gzip: bool,
     ) -> Result<Response<Body>, Rejection> {
         let (head, body) = upstream.into_parts();
         // The backends answer each of these endpoints in one form only: anything else is not what was asked.
-        let asked = asked.media_type().as_bytes();
-        let content_type = head.headers.get(CONTENT_TYPE).filter(|v| v.as_bytes().starts_with(asked));
+        let content_type = head.headers.get(CONTENT_TYPE).filter(|v| is_of(v, asked.media_type()));
         let content_type = content_type.cloned().ok_or(UpstreamFault::Unexpected)?;
+        let coded = |coding: &HeaderValue| coding != "identity" && !(gzip && coding == "gzip");
+        if head.headers.get(CONTENT_ENCODING).is_some_and(coded) {
+            return Err(UpstreamFault::Unexpected.into());
+        }
         let length = body.size_hint().exact();
         let body = match self.most {
             None => body.boxed_unsync(),
@@ -365,6 +370,12 @@ impl Exchange<'_> {
         }
         Rejection::UpstreamRefused { status: status.as_u16(), error_type, text }
     }
+}
+
+/// Whether a type is this one, with whatever parameters.
+fn is_of(content_type: &HeaderValue, media_type: &str) -> bool {
+    let named = content_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    named.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
 }
 
 /// The refusal of an answer over a limit of the policy.

@@ -84,6 +84,15 @@ pub struct Refused {
     told: Told,
 }
 
+/// A request, and where its connection comes from.
+#[derive(Debug)]
+pub struct From<B> {
+    /// The address of the client, or of the last proxy before us that does not say where its connections come from.
+    pub address: IpAddr,
+    /// The request.
+    pub request: Request<B>,
+}
+
 /// A request as it arrived.
 #[derive(Debug)]
 pub struct Arrived<B> {

@@ -29,9 +29,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower::{Layer, Service};
 
-/// How long the body of a request may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Bytes that a request sends and that are not counted: most send less.
 const UNCOUNTED_BYTES: usize = 16 * 1024;
 
@@ -40,6 +37,8 @@ const UNCOUNTED_BYTES: usize = 16 * 1024;
 pub struct Scope {
     /// The caps.
     pub limits: Arc<Limits>,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
     /// Counts dropped parameters and failed proofs.
     pub metrics: Arc<Metrics>,
     /// The queries scoped before, if they are kept.
@@ -267,7 +266,8 @@ impl Scope {
         if body.size_hint().lower() > max as u64 {
             return Err(too_large);
         }
-        let read = tokio::time::timeout(BODY_TIMEOUT, read(Limited::new(body, max), &mut begun.memory)).await;
+        let read =
+            tokio::time::timeout(self.body_timeout, read(Limited::new(body, max), &mut begun.memory)).await;
         read.map_err(|_| Rejection::SlowBody)?.map_err(|error| match error {
             _ if error.is::<LengthLimitError>() => too_large,
             _ if error.is::<Spent>() => Rejection::NoMemory,

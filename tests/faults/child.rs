@@ -83,6 +83,19 @@ impl Palisade {
 
     /// Starts it in a folder that has something in it already.
     pub async fn start_in(folder: tempfile::TempDir, settings: &Settings<'_>) -> Self {
+        let mut palisade = Self::spawn(folder, settings);
+        palisade.wait_until("/readyz").await;
+        palisade
+    }
+
+    /// Starts it, and does not wait for the issuer.
+    pub async fn start_unready(settings: &Settings<'_>) -> Self {
+        let mut palisade = Self::spawn(tempfile::tempdir().unwrap(), settings);
+        palisade.wait_until("/healthz").await;
+        palisade
+    }
+
+    fn spawn(folder: tempfile::TempDir, settings: &Settings<'_>) -> Self {
         let (address, admin) = (free(), free());
         let path = folder.path();
         write(&path.join("keys.json"), &jwks([&*KEY]).to_string());
@@ -115,15 +128,13 @@ impl Palisade {
             Arc::new(Memory { cap: settings.memory, peak: AtomicU64::new(0), ended: AtomicBool::new(false) });
         let (watched, id) = (Arc::clone(&memory), child.id());
         std::thread::spawn(move || watched.watch(id));
-        let mut palisade = Self { address, admin, folder, child, memory };
-        palisade.wait_until_ready().await;
-        palisade
+        Self { address, admin, folder, child, memory }
     }
 
-    async fn wait_until_ready(&mut self) {
+    async fn wait_until(&mut self, path: &str) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(20) {
-            if get(self.admin, "/readyz", "").await.is_ok_and(|answer| answer.status == 200) {
+            if get(self.admin, path, "").await.is_ok_and(|answer| answer.status == 200) {
                 return;
             }
             assert!(self.child.try_wait().unwrap().is_none(), "it does not start:\n{}", self.log());

@@ -9,8 +9,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, dead_code)]
 
 mod backend;
+mod broken;
 mod child;
 mod client;
+mod door;
+mod ends;
+mod lines;
 mod quiet;
 #[path = "../it/support/signing.rs"]
 mod signing;
@@ -28,7 +32,21 @@ const CI_TIMEOUT: Duration = Duration::from_secs(360);
 type Row = fn() -> BoxFuture<'static, String>;
 
 /// The rows, by name. Add one with its module.
-const ROWS: &[(&str, Row)] = &[("a quiet server answers", || Box::pin(quiet::answers()))];
+const ROWS: &[(&str, Row)] = &[
+    ("a quiet server answers", || Box::pin(quiet::answers())),
+    ("10,000 half heads", || Box::pin(door::half_heads())),
+    ("atk_6b 5,000 connections of one byte", || Box::pin(door::atk_6b_dripping_prefaces())),
+    ("400 connections at 256 files", || Box::pin(door::few_files())),
+    ("atk_67 2,000 hang-ups before the head", || Box::pin(lines::atk_67_hang_ups())),
+    ("2,000 resets", || Box::pin(lines::resets())),
+    ("2,000 streams cancelled", || Box::pin(lines::cancelled_streams())),
+    ("2,000 requests in flight at the end", || Box::pin(lines::drained())),
+    ("atk_6a the audit log's disk is full, then free", || Box::pin(lines::atk_6a_full_disk())),
+    ("the end under load, with half heads", || Box::pin(ends::under_load())),
+    ("a second signal", || Box::pin(ends::second_signal())),
+    ("backends break in every way", || Box::pin(broken::backends())),
+    ("issuers break in every way", || Box::pin(broken::issuers())),
+];
 
 fn main() -> ExitCode {
     if std::env::var_os("PALISADE_FAULTS").is_none() {

@@ -68,3 +68,38 @@ fn an_audit_log_blocks_unless_it_may_drop() {
         assert!(audit(&format!("audit: {bad}")).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn connections_and_the_end_are_bounded_as_the_file_says() {
+    let read = |text: &str| parse(&with("limits", text));
+    let usual = read("").unwrap();
+    let connections = &usual.connections;
+    assert_eq!((connections.most, connections.per_address), (16_384, None));
+    assert_eq!((connections.head_timeout.as_secs(), connections.idle_timeout.as_secs()), (10, 75));
+    assert_eq!((usual.shutdown.delay.as_secs(), usual.shutdown.timeout.as_secs()), (5, 20));
+    let all = "limits: { connections: 3, connections_per_address: 2, head_timeout: 1s, idle_timeout: 2s, body_timeout: 3s }
+shutdown: { delay: 0s, timeout: 4s }";
+    let config = read(all).unwrap();
+    assert_eq!((config.connections.most, config.connections.per_address), (3, Some(2)));
+    assert_eq!((config.connections.head_timeout.as_secs(), config.body_timeout.as_secs()), (1, 3));
+    assert!(config.shutdown.delay.is_zero() && config.shutdown.timeout.as_secs() == 4);
+    for bad in [
+        "limits: { connections: 0 }",
+        "limits: { connections_per_address: 0 }",
+        "limits: { head_timeout: 0s }",
+        "limits: { idle_timeout: 3601s }",
+        "shutdown: { timeout: 0s }",
+        "shutdown: { delay: 3601s }",
+    ] {
+        assert!(read(bad).is_err(), "{bad}");
+    }
+    let listen = |proxies: &str| {
+        let listen = format!("listen: [{{ address: 127.0.0.1:0, trusted_proxies: [{proxies}] }}]");
+        parse(&with("listen", &listen))
+    };
+    let networks = listen("10.0.0.0/8, 192.0.2.1, '2001:db8::/32'").unwrap();
+    assert_eq!(networks.listen[0].trusted_proxies.len(), 3);
+    for bad in ["10.0.0.0/33", "proxy.example.org", "''"] {
+        assert!(listen(bad).unwrap_err().contains("is no network"), "{bad}");
+    }
+}

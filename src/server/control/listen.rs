@@ -2,7 +2,8 @@
 
 use super::super::StartFault;
 use super::super::admin::{Admin, Caught};
-use super::super::listen::{Connections, accept, asked};
+use super::super::files::ADMIN;
+use super::super::listen::{Bounds, Connections, accept, asked};
 use crate::config::ControlAt;
 use std::fs;
 use std::io;
@@ -82,10 +83,14 @@ async fn unused(path: &Path) -> io::Result<()> {
 
 /// Serves what comes, until `down` says true.
 pub async fn serve(bound: Bound, service: Caught<Admin>, down: watch::Receiver<bool>) {
-    let connections = Connections::new(down.clone(), TaskTracker::new());
+    let connections = Connections::new(Bounds::usual(ADMIN), down.clone(), TaskTracker::new());
     match bound {
         Bound::Loopback(listener, _) => {
-            accept(listener, down, |stream| connections.serve(stream, None, service.clone())).await;
+            let serve = |stream, peer| {
+                let service = service.clone();
+                connections.serve((stream, peer), None, &[], |_| service);
+            };
+            accept(listener, down, serve).await;
         }
         Bound::Socket(listener, socket) => {
             let mut down = down;
