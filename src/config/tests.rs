@@ -552,6 +552,7 @@ fn the_table_of_keys_is_that_of_the_file() {
     add("backends.NAME.org_id.", fields::<crate::scope::said::OrgIdFile>());
     add("limits.", fields::<file::LimitsFile>());
     add("limits.query.", fields::<file::QueryLimitsFile>());
+    add("shutdown.", fields::<file::ShutdownFile>());
     add("tail.", fields::<file::TailFile>());
     add("audit.", fields::<file::AuditFile>());
     add("audit.otlp.", fields::<file::OtlpFile>());
