@@ -235,6 +235,10 @@ fn drafted(
         allowed::hold_read(allowed, cut.as_ref())?;
         allowed::cap_entries(allowed, backend.kind, asked.matched.endpoint, drafts);
         allowed::cap_past(allowed, asked.matched.endpoint, drafts);
+        *cut = match allowed.entries {
+            Some(entries) => cut.take().map(|cut| cut.at_most(entries)),
+            None => cut.take(),
+        };
     }
     Ok(drafted)
 }

@@ -4,7 +4,7 @@ mod legacy;
 mod tags;
 
 use super::call::{Argument, Draft, Sending};
-use super::reply::{Cut, Envelope, Mark};
+use super::reply::{Cut, Envelope, Mark, Window};
 use super::text::{scope_alone, scope_text};
 use super::{Accept, Asked, Asking, Backend, Drafting};
 use crate::api::{Filter, Form, Text, path};
@@ -35,8 +35,12 @@ pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
             let query = legacy::query(&asked.parameters)?;
             let marks = named_marks(Entry::Query, backend, &query.text, matchers, limits)?;
             let mixed = !backend.features.has(Feature::TracesNeverMixTenants);
-            let draft = search(&query.text, of)?;
-            (draft, Cut::Search { marks, mixed, spans: !query.legacy })
+            let shared = mixed.then(|| window(asked));
+            let mut draft = search(&query.text, of)?;
+            if let Some(window) = shared {
+                ask_more(&mut draft, &window);
+            }
+            (draft, Cut::Search { marks, shared, spans: !query.legacy })
         }
         Filter::Metrics => {
             let query = asked.parameters.scalar("q").unwrap_or("");
@@ -76,6 +80,22 @@ fn search(query: &str, of: Drafting<'_>) -> Result<Draft, Rejection> {
     arguments.extend(plain_arguments(asked));
     let path = asked.matched.endpoint.path.to_owned();
     Ok(Draft { path, arguments, accept: Accept::Json, sending: Sending::AsRow })
+}
+
+/// What a search over shared traces asks for.
+fn window(asked: &Asked) -> Window {
+    let given = |name: &'static str| asked.parameters.scalar(name).filter(|value| !value.is_empty());
+    Window::new(given("start"), given("end"), given("limit"), given("spss"))
+}
+
+/// Asks for as many traces and spans as are needed to decide again which are shown.
+fn ask_more(draft: &mut Draft, window: &Window) {
+    for (name, number) in [("limit", window.traces_asked()), ("spss", window.spans_asked())] {
+        if let Some(number) = number {
+            draft.arguments.retain(|argument| !matches!(argument, Argument::Plain(own, _) if *own == name));
+            draft.arguments.push(Argument::Plain(name, number.to_string()));
+        }
+    }
 }
 
 /// A trace by id has no query: it is asked whole, as protobuf, and cut.

@@ -129,11 +129,15 @@ impl Streaming {
             match open.next(&mut taken).await.map_err(refusal)? {
                 Some(message) => {
                     taken.hold(message.len().saturating_mul(CUT_TIMES)).map_err(|_| Rejection::NoMemory)?;
-                    let message = self.cut(message).await?;
-                    return self.measured(framed(&message), taken).map(Some);
+                    if let Some(message) = self.cut(message).await? {
+                        return self.measured(framed(&message), taken).map(Some);
+                    }
                 }
                 None => {
-                    let left_out = Box::pin(self.left_out()).await?;
+                    let left_out = match self.cut.as_mut().and_then(Streamed::held) {
+                        held @ Some(_) => held,
+                        None => Box::pin(self.left_out()).await?,
+                    };
                     (self.open, self.number) = (None, self.number.saturating_add(1));
                     if let Some(message) = left_out {
                         let mut taken = self.memory.another();
@@ -159,7 +163,7 @@ impl Streaming {
         let found = exchange.others(&unlisted, &mut listed, &self.carried, PATIENCE.min(left / 2)).await?;
         match found.is_empty() {
             true => Ok(None),
-            false => self.cut(listing(found)).await.map(Some),
+            false => self.cut(listing(found)).await,
         }
     }
 
@@ -191,8 +195,8 @@ impl Streaming {
         mount.and_then(|mount| mount.grpc.as_ref()).ok_or_else(|| Rejection::Defect("no gRPC".to_owned()))
     }
 
-    /// The message, cut; a large one on a thread that serves no other request meanwhile.
-    async fn cut(&mut self, message: Bytes) -> Result<Vec<u8>, Rejection> {
+    /// The message, cut; none if it is held until the answer ends; a large one on a thread that serves no other request meanwhile.
+    async fn cut(&mut self, message: Bytes) -> Result<Option<Vec<u8>>, Rejection> {
         let unended = || Rejection::Defect("a cut did not end".to_owned());
         let (mut cut, number) = (self.cut.take().ok_or_else(unended)?, self.number);
         let made = if message.len() < LARGE_BYTES {

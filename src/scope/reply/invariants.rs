@@ -3,8 +3,9 @@
 use super::mark::Named;
 use super::otlp::{Span, Trace};
 use super::tempopb::{QueryRangeResponse, SearchResponse};
-use super::{Answer, Cut, Envelope, Filtered, Mark, Sought, Streamed, TagScope, mark};
+use super::{Answer, Cut, Envelope, Filtered, Mark, Sought, Streamed, TagScope, Window, mark};
 use crate::api::Rpc;
+use crate::rejection::Rejection;
 use crate::scope::Accept;
 use crate::tenant::{Scope, ScopeValue, Values};
 use prost::Message;
@@ -54,7 +55,7 @@ pub fn check(body: &[u8]) {
     shown.iter_mut().for_each(|mark| mark.named = Named { on_resource: true, elsewhere: false });
     check_messages(&shown, body);
     for mixed in [true, false] {
-        let cut = Cut::Search { marks: shown.clone(), mixed, spans: true };
+        let cut = Cut::Search { marks: shown.clone(), shared: mixed.then_some(Window::ANY), spans: true };
         if let Ok(Filtered::Found { body, .. }) = cut.apply(&[Some(json.clone())]) {
             check_search(&body, mixed);
         }
@@ -64,8 +65,16 @@ pub fn check(body: &[u8]) {
 /// Takes `bytes` for a message of each streamed answer: what is left of it is the scope's.
 fn check_messages(shown: &[Mark], bytes: &[u8]) {
     let message = Bytes::copy_from_slice(bytes);
-    let cut = |cut, rpc| Streamed::new(cut, rpc, 1024).message(0, &message);
-    let search = |mixed| Cut::Search { marks: shown.to_vec(), mixed, spans: true };
+    let cut = |cut, rpc| {
+        let mut streamed = Streamed::new(cut, rpc, usize::MAX);
+        let left = streamed.message(0, &message)?;
+        Ok::<_, Rejection>(left.or_else(|| streamed.held()).expect("a message or what was held"))
+    };
+    let search = |mixed: bool| Cut::Search {
+        marks: shown.to_vec(),
+        shared: mixed.then_some(Window::ANY),
+        spans: true,
+    };
     for mixed in [true, false] {
         let Ok(left) = cut(search(mixed), Rpc::Search) else { continue };
         for trace in SearchResponse::decode(&*left).expect("a message").traces {

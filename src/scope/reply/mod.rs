@@ -24,6 +24,7 @@ mod tag_values;
 mod tempopb;
 mod trace;
 mod unlisted;
+mod window;
 
 pub use alerts::Shown;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -35,6 +36,7 @@ pub use streamed::{Streamed, known, listing};
 pub use tag_names::TagScope;
 pub use tag_values::Sought;
 pub use unlisted::{Listed, Listing, SEARCHES, Unlisted};
+pub use window::{FURTHER_TRACES, Window};
 
 use super::Accept;
 use crate::rejection::{Rejection, UpstreamFault};
@@ -61,8 +63,9 @@ pub enum Cut {
     Search {
         /// What tells the caller's spans.
         marks: Vec<Mark>,
-        /// Whether traces may hold spans of several tenants: then facts about whole traces go.
-        mixed: bool,
+        /// What was asked for, where traces may hold spans of several tenants: then facts about whole traces go,
+        /// and what is found is decided again by the spans that are left.
+        shared: Option<Window>,
         /// Whether the spans are shown: not where the search was asked for in the older way.
         spans: bool,
     },
@@ -208,6 +211,16 @@ impl Cut {
         }
     }
 
+    /// The same for a caller who is shown at most `most` entries.
+    pub(super) fn at_most(self, most: u64) -> Self {
+        match self {
+            Self::Search { marks, shared: Some(window), spans } => {
+                Self::Search { marks, shared: Some(window.at_most(most)), spans }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the next call may be made, after these answers to those before it. Where one may not, the
     /// answer is [`Filtered::NotFound`].
     ///
@@ -250,8 +263,8 @@ impl Cut {
             (Self::Trace { envelope, marks, accept, redacts }, [Some(answer)]) => {
                 trace::cut(*envelope, marks, *accept, *redacts, answer.body_of(Accept::Protobuf)?)
             }
-            (Self::Search { marks, mixed, spans }, [Some(answer)]) => {
-                search::cut(marks, *mixed, *spans, answer.body_of(Accept::Json)?)
+            (Self::Search { marks, shared, spans }, [Some(answer)]) => {
+                search::cut(marks, *shared, *spans, answer.body_of(Accept::Json)?)
             }
             (Self::TagNames { scope, fixed, flat }, [Some(answer)]) => {
                 tag_names::cut(*scope, *fixed, *flat, answer.body_of(Accept::Json)?)

@@ -5,7 +5,7 @@
 
 use super::json::{Attribute, Text, Unsigned, is_zero};
 use super::otlp::Empty;
-use super::{Filtered, Mark};
+use super::{Filtered, Mark, Window};
 use crate::rejection::{Rejection, UpstreamFault};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -84,11 +84,17 @@ struct ServiceStats {
     error_count: u32,
 }
 
-/// Cuts the search in `body`, which is JSON. `spans`: whether they are shown, beside what is said of their traces.
+/// Cuts the search in `body`, which is JSON. `shared`: what was asked for, where traces may hold others' spans;
+/// `spans`: whether they are shown, beside what is said of their traces.
 ///
 /// # Errors
 /// [`UpstreamFault::Undecodable`] if it does not decode.
-pub(super) fn cut(marks: &[Mark], mixed: bool, spans: bool, body: &[u8]) -> Result<Filtered, Rejection> {
+pub(super) fn cut(
+    marks: &[Mark],
+    shared: Option<Window>,
+    spans: bool,
+    body: &[u8],
+) -> Result<Filtered, Rejection> {
     let answer: SearchAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
     let mut traces = answer.traces;
     traces.retain_mut(|trace| {
@@ -96,16 +102,19 @@ pub(super) fn cut(marks: &[Mark], mixed: bool, spans: bool, body: &[u8]) -> Resu
         sets.for_each(|set| set.keep_own(marks));
         trace.span_set.take_if(|set| set.spans.is_empty());
         trace.span_sets.retain(|set| !set.spans.is_empty());
-        if mixed {
-            trace.forget_the_rest();
+        let mut found = trace.spans().next().is_some();
+        if let Some(window) = shared {
+            found &= trace.forget_the_rest(&window);
         }
-        let found = trace.spans().next().is_some();
         if !spans {
             (trace.span_set, trace.span_sets) = (None, Vec::new());
             trace.service_stats.clear();
         }
         found
     });
+    if let Some(window) = shared {
+        window.chosen(&mut traces, |t| t.start_time_unix_nano.0, |t| t.trace_id.0.as_bytes());
+    }
     Filtered::json(&SearchReply { traces, metrics: Empty {} })
 }
 
@@ -134,8 +143,9 @@ impl<'a> Trace<'a> {
         self.span_set.iter().chain(&self.span_sets).flat_map(|set| &set.spans)
     }
 
-    /// Leaves of the trace what its returned spans tell.
-    fn forget_the_rest(&mut self) {
+    /// Leaves of the trace what its returned spans tell, and of these as many as are shown. Whether they touch the
+    /// range.
+    fn forget_the_rest(&mut self, window: &Window) -> bool {
         let start = self.spans().map(|s| s.start_time_unix_nano.0).min().unwrap_or(0);
         let end = self.spans().map(Span::end).max().unwrap_or(0);
         self.root_service_name = Text(Cow::Borrowed(UNKNOWN_ROOT));
@@ -143,6 +153,9 @@ impl<'a> Trace<'a> {
         self.start_time_unix_nano = Unsigned(start);
         self.duration_ms = u32::try_from(end.saturating_sub(start) / 1_000_000).unwrap_or(u32::MAX);
         self.service_stats.clear();
+        let sets = self.span_set.iter_mut().chain(&mut self.span_sets);
+        sets.for_each(|set| window.shown(&mut set.spans));
+        window.has(start, end)
     }
 }
 

@@ -8,13 +8,13 @@ use super::tempopb::{
     TagValuesV2Response, TagsResponse, TagsV2Response, TagsV2Scope, TraceSearchMetadata,
 };
 use super::unlisted::Listing;
-use super::{Cut, Listed, Mark, Sought, TagScope, Unlisted};
+use super::{Cut, Listed, Mark, Sought, TagScope, Unlisted, Window};
 use crate::api::{Rpc, Static};
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::tenant::Values;
 use prost::Message;
 use prost::bytes::Bytes;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The cut of one streamed answer, with what must be known from message to message.
 #[derive(Debug)]
@@ -23,7 +23,10 @@ pub struct Streamed {
     rpc: Rpc,
     /// The values that were sent, where several calls can answer the same.
     sent: HashSet<TagValue>,
-    /// Bytes that `sent` may still take.
+    /// What was found in shared traces, by its id. It is held until all is found: only then it is known which are
+    /// shown.
+    found: BTreeMap<Bytes, TraceSearchMetadata>,
+    /// Bytes that `sent` and `found` may still take.
     room: usize,
     /// The values of the tag that is asked for, to find those that are not listed.
     listed: Listed,
@@ -32,18 +35,48 @@ pub struct Streamed {
 impl Streamed {
     /// The cut of what answers a caller of `rpc`. It remembers at most `bytes`.
     pub fn new(cut: Cut, rpc: Rpc, bytes: usize) -> Self {
-        Self { cut, rpc, sent: HashSet::new(), room: bytes, listed: Listed::default() }
+        Self {
+            cut,
+            rpc,
+            sent: HashSet::new(),
+            found: BTreeMap::new(),
+            room: bytes,
+            listed: Listed::default(),
+        }
     }
 
-    /// Cuts one message of the answer to the call of the number `call`.
+    /// Cuts one message of the answer to the call of the number `call`; none where it is held until the answer
+    /// ends.
     ///
     /// # Errors
     /// [`UpstreamFault::Undecodable`] if it does not decode, [`UpstreamFault::TooLarge`] if too much is to be
     /// remembered, [`Rejection::Defect`] if it is not how answers to the caller are cut.
-    pub fn message(&mut self, call: usize, message: &Bytes) -> Result<Vec<u8>, Rejection> {
+    pub fn message(&mut self, call: usize, message: &Bytes) -> Result<Option<Vec<u8>>, Rejection> {
+        if let (Cut::Search { marks, shared, spans }, Rpc::Search) = (&self.cut, self.rpc) {
+            let found = search(marks, shared.as_ref(), *spans, message)?;
+            if shared.is_none() {
+                return Ok(Some(searched(found)));
+            }
+            self.room = self.room.checked_sub(message.len()).ok_or(UpstreamFault::TooLarge)?;
+            // What is found again is told anew.
+            self.found.extend(found.into_iter().map(|trace| (trace.trace_id.clone(), trace)));
+            return Ok(None);
+        }
+        self.part(call, message).map(Some)
+    }
+
+    /// What was held until the answer to a call has ended, if anything was to be.
+    pub fn held(&mut self) -> Option<Vec<u8>> {
+        let Cut::Search { shared: Some(window), .. } = &self.cut else { return None };
+        let mut traces: Vec<_> = std::mem::take(&mut self.found).into_values().collect();
+        window.chosen(&mut traces, |trace| trace.start_time_unix_nano, |trace| &trace.trace_id);
+        Some(searched(traces))
+    }
+
+    /// A message that is answered at once.
+    fn part(&mut self, call: usize, message: &Bytes) -> Result<Vec<u8>, Rejection> {
         match (&self.cut, self.rpc) {
             (Cut::Whole { .. }, _) => Ok(message.to_vec()),
-            (Cut::Search { marks, mixed, spans }, Rpc::Search) => search(marks, *mixed, *spans, message),
             (Cut::Metrics { marks }, Rpc::MetricsQueryRange) => metrics(marks, message),
             (Cut::Metrics { marks }, Rpc::MetricsQueryInstant) => instant(marks, message),
             (Cut::TagValues(sought), Rpc::SearchTagValuesV2) => {
@@ -110,25 +143,34 @@ fn decode<M: Message + Default>(message: &Bytes) -> Result<M, UpstreamFault> {
     M::decode(message.clone()).map_err(|_| UpstreamFault::Undecodable)
 }
 
-fn search(marks: &[Mark], mixed: bool, spans: bool, message: &Bytes) -> Result<Vec<u8>, Rejection> {
+/// The caller's traces of a message.
+fn search(
+    marks: &[Mark],
+    shared: Option<&Window>,
+    spans: bool,
+    message: &Bytes,
+) -> Result<Vec<TraceSearchMetadata>, UpstreamFault> {
     let mut answer: SearchResponse = decode(message)?;
     answer.traces.retain_mut(|trace| {
         let sets = trace.span_set.iter_mut().chain(&mut trace.span_sets);
         sets.for_each(|set| set.keep_own(marks));
         trace.span_set.take_if(|set| set.spans.is_empty());
         trace.span_sets.retain(|set| !set.spans.is_empty());
-        if mixed {
-            trace.forget_the_rest();
+        let mut found = trace.spans().next().is_some();
+        if let Some(window) = shared {
+            found &= trace.forget_the_rest(window);
         }
-        let found = trace.spans().next().is_some();
         if !spans {
             (trace.span_set, trace.span_sets) = (None, Vec::new());
             trace.service_stats.clear();
         }
         found
     });
-    answer.metrics = Some(Empty {});
-    Ok(answer.encode_to_vec())
+    Ok(answer.traces)
+}
+
+fn searched(traces: Vec<TraceSearchMetadata>) -> Vec<u8> {
+    SearchResponse { traces, metrics: Some(Empty {}) }.encode_to_vec()
 }
 
 impl TraceSearchMetadata {
@@ -136,8 +178,8 @@ impl TraceSearchMetadata {
         self.span_set.iter().chain(&self.span_sets).flat_map(|set| &set.spans)
     }
 
-    /// Leaves of the trace what its returned spans tell.
-    fn forget_the_rest(&mut self) {
+    /// As for whole answers: see `search`.
+    fn forget_the_rest(&mut self, window: &Window) -> bool {
         let end = |span: &Span| span.start_time_unix_nano.saturating_add(span.duration_nanos);
         let start = self.spans().map(|span| span.start_time_unix_nano).min().unwrap_or(0);
         let end = self.spans().map(end).max().unwrap_or(0);
@@ -146,6 +188,9 @@ impl TraceSearchMetadata {
         self.start_time_unix_nano = start;
         self.duration_ms = u32::try_from(end.saturating_sub(start) / 1_000_000).unwrap_or(u32::MAX);
         self.service_stats.clear();
+        let sets = self.span_set.iter_mut().chain(&mut self.span_sets);
+        sets.for_each(|set| window.shown(&mut set.spans));
+        window.has(start, end)
     }
 }
 

@@ -331,12 +331,16 @@ fn a_search_shows_what_its_own_query_names() {
 
 #[test]
 fn whether_traces_mix_is_the_operators_word() {
-    for (features, expected) in
+    for (features, mixed) in
         [(&[][..], true), (&[Feature::TracesNeverMixTenants], false), (&[Feature::Tempo3], true)]
     {
-        let (found, cut) = calls(features, &matchers(ONE), "/api/search?limit=5&q=%7B%7D&evil=1");
-        assert_eq!(found, [format!("/api/search?{Q_SHOWN}&limit=5")]);
-        assert!(matches!(cut, Cut::Search { mixed, .. } if mixed == expected), "{features:?}");
+        let target = "/api/search?limit=5&q=%7B%7D&evil=1&start=7&end=9";
+        let (found, cut) = calls(features, &matchers(ONE), target);
+        // More is asked for than is shown, where what is shown is decided again.
+        let asked = if mixed { "start=7&end=9&limit=105&spss=20" } else { "limit=5&start=7&end=9" };
+        assert_eq!(found, [format!("/api/search?{Q_SHOWN}&{asked}")]);
+        let window = mixed.then(|| Window::new(Some("7"), Some("9"), Some("5"), None));
+        assert!(matches!(cut, Cut::Search { shared, .. } if shared == window), "{features:?}");
     }
 }
 
@@ -435,8 +439,8 @@ fn atk_49_a_legacy_search_is_scoped_in_every_filter_and_shows_no_spans() {
         r#"{{ {t} }} | {{ {t} && ( name =~ ".*x.*" ) }} && {{ {t} && ( resource.a = "b" || span.a = "b" ) }}"#
     );
     assert_eq!(query, expected);
-    assert!(found[0].ends_with("&limit=5"));
-    assert!(matches!(cut, Cut::Search { spans: false, mixed: true, .. }));
+    assert!(found[0].ends_with("&limit=105&spss=20"));
+    assert!(matches!(cut, Cut::Search { spans: false, shared: Some(_), .. }));
     // Facts of whole traces, as in TraceQL.
     for q in ["tags=root.name%3Dx", "minDuration=1s"] {
         let refused = ask(&[], &matchers(ONE), &format!("/api/search?{q}"));

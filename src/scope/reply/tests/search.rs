@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 const SAMPLE: &str = include_str!("../samples/search.json");
 
 fn cut(marks: &[Mark], mixed: bool, body: &Value) -> Value {
-    let cut = Cut::Search { marks: marks.to_vec(), mixed, spans: true };
+    let cut = Cut::Search { marks: marks.to_vec(), shared: mixed.then_some(Window::ANY), spans: true };
     json_of(cut.apply(&[json_answer(body.to_string())]))
 }
 
@@ -156,6 +156,43 @@ fn what_the_caller_names_itself_stays() {
 }
 
 #[test]
+fn atk_62_63_range_order_and_choice_are_of_the_callers_spans() {
+    let window = Window::new(Some("1"), Some("2"), Some("2"), Some("1"));
+    let marks = tenant("a");
+    let found = |traces: &[(&str, Vec<Value>)]| {
+        let traces: Vec<Value> = traces
+            .iter()
+            .map(|(id, spans)| {
+                let mut trace = answer_of(spans)["traces"][0].clone();
+                trace["traceID"] = json!(id);
+                trace
+            })
+            .collect();
+        let cut = Cut::Search { marks: marks.clone(), shared: Some(window), spans: true };
+        let reply = json_of(cut.apply(&[json_answer(json!({ "traces": traces }).to_string())]));
+        let traces = reply["traces"].as_array().unwrap();
+        for set in traces.iter().map(|trace| &trace["spanSets"][0]["spans"]) {
+            assert_eq!(set.as_array().unwrap().len(), 1, "as many spans as were asked for");
+        }
+        traces.iter().map(|trace| trace["traceID"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let own = |start| span("own", start, &[tenant_is("a")]);
+    let other = |start| span("other", start, &[tenant_is("b")]);
+    // In the range only by another's span, or not at all.
+    assert_eq!(found(&[("x", vec![other(1500), own(3000)]), ("y", vec![own(500), other(1500)])]), [""; 0]);
+    // Around it, and in it by a span that is not shown.
+    assert_eq!(found(&[("x", vec![own(500), own(2500)])]), ["x"]);
+    assert_eq!(found(&[("x", vec![own(2500), own(1500)])]), ["x"]);
+    // What others' spans begin with changes neither order nor choice.
+    let (early, middle, late) = (own(1000), own(1200), own(1400));
+    for hidden in [vec![], vec![other(1)], vec![other(1999)]] {
+        let with = |own: &Value| [hidden.clone(), vec![own.clone()]].concat();
+        let traces = [("early", with(&early)), ("late", vec![late.clone()]), ("middle", with(&middle))];
+        assert_eq!(found(&traces), ["late", "middle"]);
+    }
+}
+
+#[test]
 fn what_is_not_known_does_not_pass() {
     let mut body = answer_of(&[span("own", 1, &[tenant_is("a")])]);
     body["message"] = json!("secret");
@@ -175,7 +212,7 @@ fn what_is_not_known_does_not_pass() {
 #[test]
 fn a_wrong_type_is_refused() {
     let refused = |body: &str| {
-        let cut = Cut::Search { marks: tenant("a"), mixed: true, spans: true };
+        let cut = Cut::Search { marks: tenant("a"), shared: Some(Window::ANY), spans: true };
         cut.apply(&[json_answer(body)]) == UNDECODABLE
     };
     for body in [
@@ -201,7 +238,7 @@ fn a_wrong_type_is_refused() {
         assert!(refused(body), "{body}");
     }
     let not_utf8 = [br#"{"traces":[{"traceID":""#.as_slice(), b"\xff", br#""}]}"#].concat();
-    let cut = Cut::Search { marks: tenant("a"), mixed: true, spans: true };
+    let cut = Cut::Search { marks: tenant("a"), shared: Some(Window::ANY), spans: true };
     assert_eq!(cut.apply(&[json_answer(not_utf8)]), UNDECODABLE);
     assert!(!refused(r#"{"traces":[],"metrics":{"anything":[]}}"#));
 }
@@ -214,7 +251,7 @@ fn nesting_is_bounded() {
         let attributes =
             format!(r#"[{{"key":"tenant","value":{{"stringValue":"a"}}}},{{"key":"deep","value":{value}}}]"#);
         let body = format!(r#"{{"traces":[{{"spanSets":[{{"spans":[{{"attributes":{attributes}}}]}}]}}]}}"#);
-        Cut::Search { marks: tenant("a"), mixed: true, spans: true }.apply(&[json_answer(body)])
+        Cut::Search { marks: tenant("a"), shared: Some(Window::ANY), spans: true }.apply(&[json_answer(body)])
     };
     // serde_json's bound of 128 levels: nine to the value, then three each.
     let deepest = (0..60).rev().find(|depth| nested(*depth).is_ok()).unwrap();
@@ -276,8 +313,8 @@ fn atk_49_a_search_in_the_older_way_shows_traces_without_spans() {
             "spanSets": [{"spans": [span(value)], "matched": 1}], "serviceStats": {"r": {"spanCount": 2}}})
     };
     let body = json!({"traces": [trace("a1", "a"), trace("b1", "b")]}).to_string();
-    let cut = |mixed| {
-        let cut = Cut::Search { marks: tenant("a"), mixed, spans: false };
+    let cut = |mixed: bool| {
+        let cut = Cut::Search { marks: tenant("a"), shared: mixed.then_some(Window::ANY), spans: false };
         json_of(cut.apply(&[json_answer(body.clone())]))["traces"].clone()
     };
     let own = json!([{"traceID": "a1", "rootServiceName": "r", "rootTraceName": "n", "startTimeUnixNano": "1", "durationMs": 9}]);

@@ -42,9 +42,44 @@ fn trace(spans: Vec<Span>) -> TraceSearchMetadata {
 
 fn searched(mixed: bool, traces: Vec<TraceSearchMetadata>) -> SearchResponse {
     let message = Bytes::from(SearchResponse { traces, metrics: None }.encode_to_vec());
-    let cut = Cut::Search { marks: tenant("a"), mixed, spans: true };
-    let left = Streamed::new(cut, Rpc::Search, 0).message(0, &message).unwrap();
-    SearchResponse::decode(&*left).unwrap()
+    let cut = Cut::Search { marks: tenant("a"), shared: mixed.then_some(Window::ANY), spans: true };
+    let mut streamed = Streamed::new(cut, Rpc::Search, 10_000);
+    let left = streamed.message(0, &message).unwrap();
+    assert_eq!(left.is_none(), mixed, "what shared traces hold is held until all is found");
+    SearchResponse::decode(&*left.or_else(|| streamed.held()).unwrap()).unwrap()
+}
+
+#[test]
+fn atk_62_63_of_a_streamed_search_range_order_and_choice_are_made_at_its_end() {
+    let named = |id: &'static str, spans| TraceSearchMetadata {
+        trace_id: Bytes::from_static(id.as_bytes()),
+        ..trace(spans)
+    };
+    let message = |traces| Bytes::from(SearchResponse { traces, metrics: None }.encode_to_vec());
+    let window = Window::new(Some("1"), Some("2"), Some("2"), Some("1"));
+    let cut = Cut::Search { marks: tenant("a"), shared: Some(window), spans: true };
+    let mut streamed = Streamed::new(cut, Rpc::Search, 10_000);
+    for traces in [
+        // Another's span is in the range, the caller's is not.
+        vec![named("outside", vec![span(1500, b"b"), span(5000, b"a")])],
+        vec![named("early", vec![span(1000, b"a")]), named("late", vec![span(1200, b"a")])],
+        vec![named("again", vec![span(1100, b"a")])],
+        // Found more of.
+        vec![named("again", vec![span(1900, b"a"), span(1300, b"a")])],
+    ] {
+        assert_eq!(streamed.message(0, &message(traces)).unwrap(), None);
+    }
+    let left = SearchResponse::decode(&*streamed.held().unwrap()).unwrap();
+    let shown: Vec<_> = left.traces.iter().map(|t| (&*t.trace_id, t.start_time_unix_nano)).collect();
+    assert_eq!(shown, [(&b"again"[..], 1_300_000_000), (&b"late"[..], 1_200_000_000)]);
+    let sets = left.traces[0].span_set.iter().chain(&left.traces[0].span_sets);
+    assert!(sets.into_iter().all(|set| set.spans.len() == 1));
+    // It remembers so many bytes and no more.
+    let one = message(vec![named("early", vec![span(1000, b"a")])]);
+    for (room, fits) in [(one.len(), true), (one.len() - 1, false)] {
+        let cut = Cut::Search { marks: tenant("a"), shared: Some(window), spans: true };
+        assert_eq!(Streamed::new(cut, Rpc::Search, room).message(0, &one).is_ok(), fits);
+    }
 }
 
 #[test]
@@ -85,7 +120,7 @@ fn a_series_passes_and_what_the_backend_counted_does_not() {
     // Statistics, a message, and a field that is nowhere.
     message.extend([0x12, 0x02, 0x10, 0x07, 0x22, 0x01, b'x', 0xfa, 0x07, 0x01, b'x']);
     let cut = Cut::Metrics { marks: tenant("a") };
-    let left = Streamed::new(cut, Rpc::MetricsQueryInstant, 0).message(0, &message.into()).unwrap();
+    let left = Streamed::new(cut, Rpc::MetricsQueryInstant, 0).message(0, &message.into()).unwrap().unwrap();
     let mut expected = answer.encode_to_vec();
     // The statistics, empty, stand before the status.
     let status = expected.split_off(expected.len() - 2);
@@ -106,7 +141,7 @@ fn no_message_is_cut_in_another_way_than_its_own() {
         let cut = Streamed::new(cut, rpc, 0).message(0, &Bytes::new());
         assert!(matches!(cut, Err(Rejection::Defect(_))), "{rpc:?}");
     }
-    let cut = Cut::Search { marks: tenant("a"), mixed: true, spans: true };
+    let cut = Cut::Search { marks: tenant("a"), shared: Some(Window::ANY), spans: true };
     let cut = Streamed::new(cut, Rpc::MetricsQueryRange, 0).message(0, &Bytes::new());
     assert!(matches!(cut, Err(Rejection::Defect(_))));
 }
