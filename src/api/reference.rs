@@ -66,7 +66,7 @@ fn treatment(endpoint: &Endpoint) -> String {
                 "decoded and cut to the caller's resource spans; 404 when none is left"
             }
             Filter::Search => "spans are checked again, facts of whole traces are blanked",
-            Filter::TagNames => "Tempo's own columns are always listed, so that nobody's data decides that",
+            Filter::TagNames => "those that the caller's spans show, which searches confirm",
             Filter::TagNamesV1 => "made from the newer one, with the scope alone",
             Filter::TagValues => {
                 "asked with the scope, once a place that an unscoped tag can mean; what Tempo's list leaves out is searched for"

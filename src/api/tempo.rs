@@ -11,6 +11,9 @@ const START: Parameter = parameter("start", Form::Time);
 const END: Parameter = parameter("end", Form::Time);
 const LIMIT: Parameter = parameter("limit", Form::Plain);
 const STALE: Parameter = parameter("maxStaleValues", Form::Plain);
+/// Which names Tempo lists first is a matter of everyone's: what is shown of them is counted here.
+const NAMES_LIMIT: Parameter = parameter("limit", Form::Applied);
+const NAMES_STALE: Parameter = parameter("maxStaleValues", Form::Dropped);
 /// Tempo's own older tag methods do not read it.
 const UNREAD: Parameter = parameter("q", Form::Dropped);
 /// The legacy search matches over whole traces, where a tenant cannot be required of each span.
@@ -59,14 +62,21 @@ pub static ENDPOINTS: &[Endpoint] = &[
         methods: Methods::Get,
         path: "/api/search/tags",
         // Tempo's own ignores `q`; the newer one, which takes it, is asked.
-        parameters: &[parameter("scope", Form::Plain), LIMIT, START, END, STALE],
+        parameters: &[parameter("scope", Form::Plain), NAMES_LIMIT, START, END, NAMES_STALE],
         treatment: Treatment::Filter(Filter::TagNamesV1),
     },
     Endpoint {
         name: "tags_v2",
         methods: Methods::Get,
         path: "/api/v2/search/tags",
-        parameters: &[parameter("q", Form::Hint), parameter("scope", Form::Plain), LIMIT, START, END, STALE],
+        parameters: &[
+            parameter("q", Form::Hint),
+            parameter("scope", Form::Plain),
+            NAMES_LIMIT,
+            START,
+            END,
+            NAMES_STALE,
+        ],
         treatment: Treatment::Filter(Filter::TagNames),
     },
     Endpoint {
@@ -113,7 +123,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         methods: Methods::Get,
         path: "/api/echo",
         parameters: &[],
-        treatment: Treatment::Static(Static { content_type: "text/plain; charset=utf-8", body: "echo" }),
+        treatment: Treatment::Static(Static { content_type: "text/plain; charset=utf-8", body: "echo\n" }),
     },
     Endpoint {
         name: "buildinfo",
@@ -136,14 +146,21 @@ pub static ENDPOINTS: &[Endpoint] = &[
         name: "grpc_tags",
         methods: Methods::Grpc(Rpc::SearchTags),
         path: Rpc::SearchTags.path(),
-        parameters: &[parameter("scope", Form::Plain), UNREAD, LIMIT, START, END, STALE],
+        parameters: &[parameter("scope", Form::Plain), UNREAD, NAMES_LIMIT, START, END, NAMES_STALE],
         treatment: Treatment::Filter(Filter::TagNamesV1),
     },
     Endpoint {
         name: "grpc_tags_v2",
         methods: Methods::Grpc(Rpc::SearchTagsV2),
         path: Rpc::SearchTagsV2.path(),
-        parameters: &[parameter("scope", Form::Plain), parameter("q", Form::Hint), LIMIT, START, END, STALE],
+        parameters: &[
+            parameter("scope", Form::Plain),
+            parameter("q", Form::Hint),
+            NAMES_LIMIT,
+            START,
+            END,
+            NAMES_STALE,
+        ],
         treatment: Treatment::Filter(Filter::TagNames),
     },
     Endpoint {

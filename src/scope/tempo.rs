@@ -27,12 +27,16 @@ pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
         Filter::TagValues | Filter::TagValuesV1 => return tags::values(filter, of),
         _ if matchers.is_unrestricted() => return everything(filter, of),
         Filter::Trace | Filter::TraceV2 => {
-            let envelope = if filter == Filter::Trace { Envelope::Trace } else { Envelope::Response };
+            let envelope = match filter {
+                Filter::Trace => Envelope::Trace,
+                _ if backend.features.has(Feature::Tempo3) => Envelope::Always,
+                _ => Envelope::Response,
+            };
             // For whom others' spans are left as well, the door decides: it has the grant.
             (trace(asked)?, Cut::Trace { envelope, marks: marks(matchers)?, accept, redacts: false })
         }
         Filter::Search => {
-            let query = legacy::query(&asked.parameters)?;
+            let query = legacy::query(&asked.parameters, backend.features)?;
             let marks = named_marks(Entry::Query, backend, &query.text, matchers, limits)?;
             let mixed = !backend.features.has(Feature::TracesNeverMixTenants);
             let shared = mixed.then(|| window(asked));
@@ -54,11 +58,11 @@ pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
 
 /// What a caller of a break-glass rule asks is asked, and its answer is not cut.
 fn everything(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
-    let asked = of.asked;
+    let Drafting { backend, asked, .. } = of;
     let (draft, accept) = match filter {
         Filter::Trace | Filter::TraceV2 => (Draft { accept: asked.accept, ..trace(asked)? }, asked.accept),
         Filter::Search => {
-            let query = legacy::query(&asked.parameters)?;
+            let query = legacy::query(&asked.parameters, backend.features)?;
             (search(&query.text, of)?, Accept::Json)
         }
         Filter::Metrics => (super::draft(of)?, Accept::Json),

@@ -152,15 +152,20 @@ impl Streaming {
     /// What the call whose answer has ended left out, as one more message of it. It takes at most half of the time
     /// that is left, for what was found is to be sent.
     async fn left_out(&mut self) -> Result<Option<Vec<u8>>, Rejection> {
+        let Some(mount) = &self.told.mount else { return Ok(None) };
+        let names = self.cut.as_mut().and_then(Streamed::names);
         let unlisted = self.cut.as_mut().and_then(|cut| cut.unlisted(self.number));
-        let (Some((unlisted, mut listed)), Some(mount)) = (unlisted, &self.told.mount) else {
-            return Ok(None);
-        };
         let (stage, endpoint, most) = (&*self.stage, self.endpoint, self.most);
         let (memory, grant) = (&self.memory, self.told.grant.as_ref());
         let exchange = Exchange { stage, mount, endpoint, most, memory, grant };
         let left = self.deadline.saturating_duration_since(tokio::time::Instant::now());
-        let found = exchange.others(&unlisted, &mut listed, &self.carried, PATIENCE.min(left / 2)).await?;
+        let patience = PATIENCE.min(left / 2);
+        if let Some((confirm, mut names)) = names {
+            exchange.confirm(&confirm, &mut names, &self.carried, patience).await?;
+            return self.cut.as_mut().map(|cut| cut.named(&names)).transpose();
+        }
+        let Some((unlisted, mut listed)) = unlisted else { return Ok(None) };
+        let found = exchange.others(&unlisted, &mut listed, &self.carried, patience).await?;
         match found.is_empty() {
             true => Ok(None),
             false => self.cut(listing(found)).await,

@@ -1,4 +1,5 @@
-//! Asking for the values of a tag that Tempo's list leaves out.
+//! Asking for the values of a tag that Tempo's list leaves out, and whether the names of tags that it lists are the
+//! caller's.
 //!
 //! Each search is scoped as a request of the caller's is, and its answer cut as the caller's would be. A list that
 //! lacks some is what Tempo gives, and all of it is the caller's: so where a search is over a limit, fails or takes
@@ -7,8 +8,8 @@
 use super::forward::{Exchange, LARGE_BYTES, made};
 use crate::lang::QueryErrorKind;
 use crate::rejection::{Rejection, UpstreamFault};
-use crate::scope::reply::{Answer, Cut, Filtered, Listed, Listing, SEARCHES, Unlisted};
-use crate::scope::{Carried, Plan, Scoped, scope};
+use crate::scope::reply::{Answer, Confirm, Confirming, Cut, Filtered, Listed, Listing, SEARCHES, Unlisted};
+use crate::scope::{Asked, Carried, Plan, Scoped, scope};
 use http::StatusCode;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -25,7 +26,13 @@ impl Exchange<'_> {
         answers: &mut [Option<Answer>],
     ) -> Result<(), Rejection> {
         for (call, answer) in answers.iter_mut().enumerate() {
-            let (Some(unlisted), Some(answer)) = (cut.unlisted(call), answer) else { continue };
+            let Some(answer) = answer else { continue };
+            if let Some(confirm) = cut.confirm() {
+                let mut names = Confirming::read(&answer.body)?;
+                self.confirm(confirm, &mut names, carried, PATIENCE).await?;
+                answer.body = names.written()?;
+            }
+            let Some(unlisted) = cut.unlisted(call) else { continue };
             if answer.body.len() < LARGE_BYTES {
                 let mut listed = Listed::read(&answer.body)?;
                 if !self.others(unlisted, &mut listed, carried, PATIENCE).await?.is_empty() {
@@ -34,6 +41,35 @@ impl Exchange<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Confirms `names` as far as there is time for it.
+    pub(super) async fn confirm(
+        &self,
+        confirm: &Confirm,
+        names: &mut Confirming,
+        carried: &Carried,
+        patience: Duration,
+    ) -> Result<(), Rejection> {
+        let deadline = Instant::now() + patience;
+        while let Some(asked) = names.search(confirm, self.entries(), carried)? {
+            let Some(scoped) = self.scoped(&asked)? else { break };
+            let searched = timeout_at(deadline, self.searched(scoped)).await;
+            match searched.unwrap_or(Err(Rejection::Timeout)) {
+                Ok(body) => names.found(confirm, &body)?,
+                Err(why) => {
+                    let backend = self.mount.backend.name.as_str();
+                    tracing::warn!(backend, %why, "names of tags that the backend lists are not confirmed");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many entries the caller may ask for at once, where that is limited.
+    fn entries(&self) -> Option<u64> {
+        self.grant.and_then(|grant| grant.limits()).and_then(|limits| limits.entries)
     }
 
     /// The values that were not `listed`, and are now.
@@ -47,39 +83,33 @@ impl Exchange<'_> {
         let deadline = Instant::now() + patience;
         let mut others = Vec::new();
         for _ in 0..SEARCHES {
-            let Some(scoped) = self.search(unlisted, listed, carried)? else { break };
+            let Some(asked) = unlisted.search(listed, self.entries(), carried)? else { break };
+            let Some(scoped) = self.scoped(&asked)? else { break };
             let searched = timeout_at(deadline, self.searched(scoped)).await;
-            let found = match searched.unwrap_or(Err(Rejection::Timeout)) {
-                Ok(body) => unlisted.found(listed, &body)?,
+            let (found, more) = match searched.unwrap_or(Err(Rejection::Timeout)) {
+                Ok(body) => unlisted.found(listed, self.entries(), &body)?,
                 Err(why) => {
                     let backend = self.mount.backend.name.as_str();
                     tracing::warn!(backend, %why, "values of a tag that the backend does not list are not found");
                     break;
                 }
             };
-            if found.is_empty() {
+            others.extend(found);
+            if !more {
                 break;
             }
-            others.extend(found);
         }
         Ok(others)
     }
 
-    /// The search for others, scoped; none if it is over a limit.
-    fn search(
-        &self,
-        unlisted: &Unlisted,
-        listed: &Listed,
-        carried: &Carried,
-    ) -> Result<Option<Scoped>, Rejection> {
+    /// A search as the caller could make it, scoped; none if it is over a limit.
+    fn scoped(&self, asked: &Asked) -> Result<Option<Scoped>, Rejection> {
         let grant = self.grant.ok_or_else(|| Rejection::Defect("nobody asks".to_owned()))?;
-        let entries = grant.limits().and_then(|limits| limits.entries);
-        let Some(asked) = unlisted.search(listed, entries, carried)? else { return Ok(None) };
-        match scope(grant, &self.mount.backend, &asked, &self.stage.limits, None) {
+        match scope(grant, &self.mount.backend, asked, &self.stage.limits, None) {
             Ok(Plan::Send(scoped)) => Ok(Some(scoped)),
             Err(Rejection::Query { error, .. }) if error.kind == QueryErrorKind::Defect => {
                 self.stage.metrics.disagreement();
-                tracing::error!(backend = %self.mount.backend.name, %error, "a search for values failed its proof");
+                tracing::error!(backend = %self.mount.backend.name, %error, "a search for tags failed its proof");
                 Err(Rejection::Defect(error.to_string()))
             }
             Err(defect @ Rejection::Defect(_)) => Err(defect),

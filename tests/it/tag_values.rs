@@ -14,12 +14,17 @@ fn list(values: &[&str]) -> Answer {
     Answer::json(&json!({"tagValues": values, "metrics": {"inspectedBytes": "7"}}).to_string())
 }
 
-/// A search that found a span of `tenant` with `value` under `key`.
+/// A search that found a span of `tenant` with `value` under `key`, the only one in its trace.
 fn found(tenant: &str, key: &str, value: &str) -> Value {
+    found_of(1, tenant, key, value)
+}
+
+/// The same where `matched` spans of the trace have some.
+fn found_of(matched: u32, tenant: &str, key: &str, value: &str) -> Value {
     let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
     let span =
         json!({"spanID": "01", "name": value, "attributes": [text("tenant", tenant), text(key, value)]});
-    json!({"traceID": "01", "spanSets": [{"spans": [span], "matched": 1}]})
+    json!({"traceID": "01", "spanSets": [{"spans": [span], "matched": matched}]})
 }
 
 fn traces(traces: &[Value]) -> Answer {
@@ -48,7 +53,7 @@ fn lines(proxy: &Proxy) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn values_that_are_not_listed_are_searched_until_there_are_no_others() {
+async fn a_menu_of_values_costs_one_search_a_place_in_the_common_case() {
     let proxy = Proxy::start().await;
     proxy.tempo.answer(traces(&[]));
     proxy.tempo.answer_to(VALUES, list(&["b"]));
@@ -58,17 +63,26 @@ async fn values_that_are_not_listed_are_searched_until_there_are_no_others() {
     assert_eq!(values(&proxy, target).await, ["a.b", "b", "c"]);
     let asked = lines(&proxy);
     let rest = "limit=100&spss=20&start=5&end=6";
-    for (asked, pattern) in asked[1..].iter().zip(["b", r"a\\.b|b|c"]) {
-        let (query, after) = asked.split_once('&').unwrap();
-        assert!(query.starts_with(&others(pattern)) && after == rest, "{asked}");
-    }
-    assert_eq!(asked.len(), 3);
+    // All spans that have other values were found, so there are no others.
+    assert_eq!(asked.len(), 2);
+    let (query, after) = asked[1].split_once('&').unwrap();
+    assert!(query.starts_with(&others("b")) && after == rest, "{asked:?}");
+    // Nothing is left out.
+    proxy.tempo.answer_to(&others("b"), traces(&[]));
+    assert_eq!(values(&proxy, target).await, ["b"]);
+    assert_eq!(lines(&proxy).len(), 2);
+    // Where a trace has more than are shown, it is asked once more.
+    let many = found_of(21, "acme-books", "x", "a.b");
+    proxy.tempo.answer_to(&others("b"), traces(&[many]));
+    proxy.tempo.answer_to(&others(r"a\\.b|b"), traces(&own[..1]));
+    assert_eq!(values(&proxy, target).await, ["a.b", "b", "c"]);
+    assert_eq!(lines(&proxy).len(), 3);
     // The older endpoint, under each scope that the tag can be in.
     proxy.tempo.answer_to(&others("b"), traces(&own[..1]));
     assert_eq!(values(&proxy, "/tempo/api/search/tag/x/values").await, ["b", "c"]);
     let asked = lines(&proxy);
     let of = |start: &str| asked.iter().filter(|line| line.starts_with(start)).count();
-    assert_eq!((of(VALUES), of(SEARCH), asked.len()), (2, 3, 5), "{asked:?}");
+    assert_eq!((of(VALUES), of(SEARCH), asked.len()), (2, 2, 4), "{asked:?}");
 }
 
 #[tokio::test]
@@ -103,7 +117,7 @@ async fn so_many_searches_are_made_and_no_more() {
     for last in [8, 9] {
         for known in 0..last {
             let pattern: Vec<String> = (0..=known).map(|known| known.to_string()).collect();
-            let next = found("acme-books", "x", &(known + 1).to_string());
+            let next = found_of(2, "acme-books", "x", &(known + 1).to_string());
             proxy.tempo.answer_to(&others(&pattern.join("|")), traces(&[next]));
         }
         let expected: Vec<String> = (0..=8).map(|value: i32| value.to_string()).collect();
@@ -140,4 +154,43 @@ async fn a_search_that_fails_or_takes_too_long_leaves_the_list_as_it_is() {
     // The list itself must be there.
     proxy.tempo.answer_to(VALUES, Answer::of("500 Internal Server Error", "text/plain", b"no"));
     assert_eq!(proxy.get(target).await.status, 502);
+}
+
+/// ATK-6E: of the names that Tempo lists, those that the caller's spans show.
+#[tokio::test]
+async fn atk_6e_names_that_only_others_have_are_not_listed() {
+    let proxy = Proxy::start().await;
+    let names = json!({"scopes": [
+        {"name": "resource", "tags": ["service.name", "k8s.pod.name"]},
+        {"name": "span", "tags": ["x", "http.url", "y"]},
+    ]});
+    proxy.tempo.answer(traces(&[]));
+    proxy.tempo.answer_to("GET /api/v2/search/tags?", Answer::json(&names.to_string()));
+    let theirs = found("globex-lit", "http.url", "/");
+    proxy.tempo.answer_to(
+        &format!("{SEARCH}q=%7B+resource.tenant+%3D+%22acme-books%22"),
+        traces(&[found("acme-books", "x", "1"), theirs.clone()]),
+    );
+    let listed = |path: &'static str| async {
+        let answer = proxy.get(path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    // Each search finds the same: the second proves nothing, and the cap ends it.
+    let reply = listed("/tempo/api/v2/search/tags").await;
+    let expected = json!([
+        {"name": "resource", "tags": ["service.name"]},
+        {"name": "span", "tags": ["x", "y"]},
+    ]);
+    assert_eq!(reply["scopes"], expected);
+    assert_eq!(lines(&proxy).len(), 1 + 8);
+    // Nothing is found: nobody here has any of them.
+    proxy.tempo.answer_to(SEARCH, traces(&[theirs]));
+    assert_eq!(listed("/tempo/api/v2/search/tags").await["scopes"], json!([]));
+    assert_eq!(lines(&proxy).len(), 1 + 1);
+    assert_eq!(listed("/tempo/api/search/tags?limit=1").await["tagNames"], json!([]));
+    // What cannot be asked is left to what the hint says, less Tempo's own columns.
+    proxy.tempo.answer_to(SEARCH, Answer::of("500 Internal Server Error", "text/plain", b"no"));
+    let reply = listed("/tempo/api/v2/search/tags").await;
+    assert_eq!(reply["scopes"], json!([{"name": "span", "tags": ["x", "y"]}]));
 }

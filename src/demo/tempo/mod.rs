@@ -63,7 +63,7 @@ impl Tempo {
                 json(self.tag_values(&tag.join("/"), request)?)
             }
             ["api", "metrics", "query_range"] => json(self.metrics(request)?),
-            ["api", "echo"] => Ok(Reply::text(200, "echo")),
+            ["api", "echo"] => Ok(Reply::text(200, "echo\n")),
             ["api", "status", "buildinfo"] => json(
                 json!({"version": "2.9.0", "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": ""}),
             ),

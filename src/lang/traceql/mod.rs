@@ -29,4 +29,4 @@ pub(crate) use literal::go as go_duration;
 pub use others::Others;
 pub use parse::{Entry, parse};
 pub use scope::{scope, scope_selector, unrestricted};
-pub use tag::{Tag, parse_tag};
+pub use tag::{Tag, attribute, parse_tag};

@@ -22,6 +22,9 @@ pub struct Others {
     kept: Vec<String>,
     /// Whether values of every type are found at once.
     of_any_type: bool,
+    /// Whether the storage may have a column for values of one type, beside which it finds others only if they are
+    /// asked for by their type.
+    by_type: bool,
 }
 
 impl Others {
@@ -52,7 +55,14 @@ impl Others {
                 ..
             }
         );
-        Ok(Self { tag: text, kept, of_any_type })
+        Ok(Self { tag: text, kept, of_any_type, by_type: false })
+    }
+
+    /// The same where the storage may have a column of the tag's name (`createSpanIterator` in
+    /// `tempodb/encoding/vparquet4/block_traceql.go` reads the column alone for what is compared with nothing).
+    #[must_use]
+    pub fn by_type(self, by_type: bool) -> Self {
+        Self { by_type: by_type && self.of_any_type, ..self }
     }
 
     /// The key under which a search shows the tag among a span's attributes; none for the span's name, which has
@@ -79,7 +89,9 @@ impl Others {
         let mut pattern = String::new();
         push_quoted(&mut pattern, &texts.join("|"));
         let mut conditions = self.kept.clone();
-        if self.of_any_type {
+        if self.by_type {
+            conditions.push(self.of_each_type(&pattern, &literals));
+        } else if self.of_any_type {
             conditions.push(format!("{tag} != nil"));
             conditions.extend((!texts.is_empty()).then(|| format!("!({tag} =~ {pattern})")));
             conditions.extend(literals.iter().map(|literal| format!("!({tag} = {literal})")));
@@ -91,6 +103,37 @@ impl Others {
             conditions.extend(literals.iter().map(|literal| format!("{tag} != {literal}")));
         }
         format!("{{ {} }}", conditions.join(" && "))
+    }
+}
+
+impl Others {
+    /// Texts but those of `pattern`, numbers but the `literals`, and truth values.
+    fn of_each_type(&self, pattern: &str, literals: &[&str]) -> String {
+        let tag = &self.tag;
+        let (truths, numbers): (Vec<&str>, Vec<&str>) =
+            literals.iter().partition(|literal| matches!(**literal, "true" | "false"));
+        let other = |literal: &&str| format!("{tag} != {literal}");
+        let other_numbers = |point: bool| {
+            let known: Vec<String> = numbers.iter().filter(|n| n.contains('.') == point).map(other).collect();
+            known.join(" && ")
+        };
+        let any = |number: &str| format!("{tag} >= {number} || {tag} < {number}");
+        let mut alternatives = match pattern {
+            r#""""# => vec![format!("{tag} =~ \".*\"")],
+            _ => vec![format!("{tag} !~ {pattern}")],
+        };
+        // Whole numbers and others are stored apart, and each is read for a comparison with its like.
+        alternatives.push(match (other_numbers(false), other_numbers(true)) {
+            (whole, other) if whole.is_empty() && other.is_empty() => {
+                format!("{} || {}", any("0"), any("0.5"))
+            }
+            (whole, other) if other.is_empty() => format!("({whole} && ({}))", any("0.5")),
+            (whole, other) if whole.is_empty() => format!("({other} && ({}))", any("0")),
+            (whole, other) => format!("({whole} && {other})"),
+        });
+        let unknown = ["true", "false"].into_iter().filter(|truth| !truths.contains(truth));
+        alternatives.extend(unknown.map(|truth| format!("{tag} = {truth}")));
+        format!("({})", alternatives.join(" || "))
     }
 }
 

@@ -6,6 +6,7 @@ use super::lex::{Kind, lex};
 use super::literal;
 use super::tree::AttributeScope;
 use crate::lang::QueryError;
+use crate::lang::core::quote::push_quoted;
 use crate::limits::QueryLimits;
 use crate::span::Span;
 
@@ -83,6 +84,17 @@ pub fn parse_tag(text: &str) -> Result<Tag, QueryError> {
     }
 }
 
+/// The attribute `name` of `scope`, such as `span`, as a query names it; none for one that no query can name.
+pub fn attribute(scope: &str, name: &str) -> Option<String> {
+    let named = |text: &String| {
+        matches!(parse_tag(text), Ok(Tag::Attribute { scope: read, name: same })
+            if read.prefix().strip_suffix('.') == Some(scope) && same == name)
+    };
+    let mut quoted = format!("{scope}.");
+    push_quoted(&mut quoted, name);
+    [format!("{scope}.{name}"), quoted].into_iter().find(named)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -109,6 +121,21 @@ mod tests {
             let tag = parse_tag(text).unwrap();
             assert_eq!(tag.canonical(), canonical);
             assert_eq!((tag.is_intrinsic(), tag.is_trace_level()), (intrinsic, trace_level), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_attribute_is_written_as_it_is_read_or_not_at_all() {
+        for (scope, name, written) in [
+            ("span", "x", Some("span.x")),
+            ("resource", "k8s.pod.name", Some("resource.k8s.pod.name")),
+            ("event", "a:b", Some("event.a:b")),
+            ("span", "", None),
+            ("span", "a = 1 } || { true", None),
+            ("none", "x", None),
+            ("span.x", "y", None),
+        ] {
+            assert_eq!(attribute(scope, name).as_deref(), written, "{scope} {name}");
         }
     }
 

@@ -36,7 +36,7 @@ pub fn check(body: &[u8]) {
     }
     check_redacted(&marks, &protobuf);
     let json = Answer { content_type: "application/json".into(), body: body.to_vec() };
-    let names = |flat| Cut::TagNames { scope: TagScope::Any, fixed: true, flat };
+    let names = |flat| Cut::TagNames { scope: TagScope::Any, confirm: None, flat, most: 9 };
     let cuts = [
         Cut::Metrics { marks: marks.clone() },
         Cut::TagValues(vec![Sought::default()]),
@@ -97,7 +97,7 @@ fn check_messages(shown: &[Mark], bytes: &[u8]) {
     drop(cut(Cut::TagValues(vec![Sought::default(), Sought::default()]), Rpc::SearchTagValuesV2));
     drop(cut(Cut::FlatTagValues(vec![Sought::default()]), Rpc::SearchTagValues));
     for (flat, rpc) in [(true, Rpc::SearchTags), (false, Rpc::SearchTagsV2)] {
-        drop(cut(Cut::TagNames { scope: TagScope::Any, fixed: true, flat }, rpc));
+        drop(cut(Cut::TagNames { scope: TagScope::Any, confirm: None, flat, most: 9 }, rpc));
     }
 }
 

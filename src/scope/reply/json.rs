@@ -212,6 +212,11 @@ impl AnyValue<'_> {
         self.string_value.as_ref().filter(|_| only).map(|t| &*t.0)
     }
 
+    /// Whether it is one value, and no list.
+    pub(super) fn is_single(&self) -> bool {
+        self.array_value.is_none() && self.kvlist_value.is_none() && self.bytes_value.is_none()
+    }
+
     /// Type and text, as Tempo lists values of tags (`MakeCollectTagValueFunc` in `pkg/traceql/util.go`); none for
     /// lists and what else is no plain value.
     pub(super) fn listed(&self) -> Option<(&'static str, String)> {

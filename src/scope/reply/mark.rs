@@ -66,12 +66,14 @@ impl Mark {
     /// caller's query names it.
     ///
     /// Where the query names the key elsewhere (`span.tenant`), the span can have an attribute of its
-    /// own under the same key, and one of them must show the mark.
+    /// own under the same key: one of them must show the mark, and none be a list.
     pub(super) fn shown_by_span<A: Attribute>(&self, attributes: &mut Vec<A>) -> bool {
         let under_key = |a: &&A| a.has_key(&self.key);
         let shows = |a: &A| a.string().is_some_and(|v| self.values.contains(v));
         let shown = if self.named.elsewhere {
-            attributes.iter().filter(under_key).any(shows)
+            // A list can be the resource's.
+            attributes.iter().filter(under_key).all(|a| !a.has_value() || a.is_single())
+                && attributes.iter().filter(under_key).any(shows)
         } else {
             self.shows(attributes.iter().filter(under_key).map(A::string))
         };
@@ -119,6 +121,9 @@ pub(super) trait Attribute {
 
     /// The value, if it is a plain string.
     fn string(&self) -> Option<&str>;
+
+    /// Whether it is one value, and no list.
+    fn is_single(&self) -> bool;
 }
 
 impl Attribute for json::Attribute<'_> {
@@ -132,6 +137,10 @@ impl Attribute for json::Attribute<'_> {
 
     fn string(&self) -> Option<&str> {
         json::Attribute::string(self)
+    }
+
+    fn is_single(&self) -> bool {
+        self.value.as_ref().is_some_and(json::AnyValue::is_single)
     }
 }
 
@@ -149,5 +158,11 @@ impl Attribute for otlp::KeyValue {
             otlp::Variant::String(text) => std::str::from_utf8(text).ok(),
             _ => None,
         }
+    }
+
+    fn is_single(&self) -> bool {
+        use otlp::Variant::{Bool, Double, Int, String};
+        let variant = self.value.as_ref().and_then(|value| value.variant.as_ref());
+        matches!(variant, Some(String(_) | Bool(_) | Int(_) | Double(_)))
     }
 }

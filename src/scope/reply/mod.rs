@@ -5,6 +5,7 @@
 //! is not passed. An answer that cannot be decoded is refused, never passed.
 
 mod alerts;
+mod confirmed;
 #[cfg(any(test, feature = "fuzzing"))]
 #[allow(clippy::expect_used, clippy::panic)]
 mod invariants;
@@ -27,6 +28,7 @@ mod unlisted;
 mod window;
 
 pub use alerts::Shown;
+pub use confirmed::{Confirm, Confirming};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
 pub use mark::{Mark, Named};
@@ -83,10 +85,12 @@ pub enum Cut {
     TagNames {
         /// Where they were asked for.
         scope: TagScope,
-        /// Whether those that Tempo has columns of its own for are listed whoever has them.
-        fixed: bool,
+        /// What confirms that they are the caller's; none where everyone's are.
+        confirm: Option<Confirm>,
         /// Whether they are answered in one list.
         flat: bool,
+        /// How many of a list are shown.
+        most: usize,
     },
     /// Tag values: what each call seeks.
     TagValues(Vec<Sought>),
@@ -167,6 +171,9 @@ pub enum Envelope {
     Trace,
     /// `/api/v2/traces/{trace}`: `tempopb.TraceByIDResponse`.
     Response,
+    /// The same of Tempo 3.x, which answers a trace that it does not have with one of no spans (`NewTraceByIDV2` in
+    /// `modules/frontend/combiner/trace_by_id_v2.go`).
+    Always,
 }
 
 /// One answer of the backend with status 200, its body whole and not compressed.
@@ -217,6 +224,10 @@ impl Cut {
             Self::Search { marks, shared: Some(window), spans } => {
                 Self::Search { marks, shared: Some(window.at_most(most)), spans }
             }
+            Self::TagNames { scope, confirm, flat, most: asked } => {
+                let most = asked.min(usize::try_from(most).unwrap_or(usize::MAX));
+                Self::TagNames { scope, confirm, flat, most }
+            }
             other => other,
         }
     }
@@ -244,6 +255,14 @@ impl Cut {
         }
     }
 
+    /// What confirms that names of tags are the caller's, where that is asked.
+    pub fn confirm(&self) -> Option<&Confirm> {
+        match self {
+            Self::TagNames { confirm, .. } => confirm.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Cuts `answers`, one a call, in the order of the calls; `None` for a call that was answered 404.
     ///
     /// # Errors
@@ -251,6 +270,7 @@ impl Cut {
     /// [`UpstreamFault::Unexpected`] for a 404 where nothing can be unknown.
     pub fn apply(&self, answers: &[Option<Answer>]) -> Result<Filtered, Rejection> {
         match (self, answers) {
+            (Self::Trace { envelope: Envelope::Always, accept, .. }, [None]) => trace::none(*accept),
             // A Loki without a ruler has no rules to ask for.
             (
                 Self::Trace { .. } | Self::Whole { .. } | Self::Rules { .. } | Self::FiringAlerts { .. },
@@ -266,8 +286,8 @@ impl Cut {
             (Self::Search { marks, shared, spans }, [Some(answer)]) => {
                 search::cut(marks, *shared, *spans, answer.body_of(Accept::Json)?)
             }
-            (Self::TagNames { scope, fixed, flat }, [Some(answer)]) => {
-                tag_names::cut(*scope, *fixed, *flat, answer.body_of(Accept::Json)?)
+            (Self::TagNames { scope, flat, most, .. }, [Some(answer)]) => {
+                tag_names::cut(*scope, *flat, *most, answer.body_of(Accept::Json)?)
             }
             (Self::Metrics { marks }, [Some(answer)]) => metrics::cut(marks, answer.body_of(Accept::Json)?),
             (Self::TagValues(sought) | Self::FlatTagValues(sought), answers)

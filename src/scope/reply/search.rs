@@ -123,8 +123,11 @@ pub(super) fn cut(
 ///
 /// # Errors
 /// [`UpstreamFault::Undecodable`] if it does not decode.
-pub(super) fn values(key: Option<&str>, body: &[u8]) -> Result<BTreeSet<(String, String)>, UpstreamFault> {
+pub(super) fn values(key: Option<&str>, body: &[u8]) -> Result<Values, UpstreamFault> {
     let answer: SearchAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
+    let shows_all = |set: &SpanSet<'_>| set.spans.len() as u64 == u64::from(set.matched);
+    let sets = answer.traces.iter().flat_map(|trace| trace.span_set.iter().chain(&trace.span_sets));
+    let (traces, all_spans) = (answer.traces.len(), sets.into_iter().all(shows_all));
     let mut values = BTreeSet::new();
     for span in answer.traces.iter().flat_map(Trace::spans) {
         let Some(key) = key else {
@@ -135,7 +138,31 @@ pub(super) fn values(key: Option<&str>, body: &[u8]) -> Result<BTreeSet<(String,
         let listed = said.filter_map(|attribute| attribute.value.as_ref()?.listed());
         values.extend(listed.map(|(kind, text)| (kind.to_owned(), text)));
     }
-    Ok(values)
+    Ok(Values { values, traces, all_spans })
+}
+
+/// What the spans of a search say.
+pub(super) struct Values {
+    /// Each value: its type and its text.
+    pub values: BTreeSet<(String, String)>,
+    /// How many traces there are.
+    pub traces: usize,
+    /// Whether every span that matched in them is shown.
+    pub all_spans: bool,
+}
+
+/// The keys under which the spans of `body`, an answer that was cut, show anything; none where there is no span.
+///
+/// # Errors
+/// [`UpstreamFault::Undecodable`] if it does not decode.
+pub(super) fn keys(body: &[u8]) -> Result<Option<BTreeSet<String>>, UpstreamFault> {
+    let answer: SearchAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
+    let mut spans = answer.traces.iter().flat_map(Trace::spans).peekable();
+    if spans.peek().is_none() {
+        return Ok(None);
+    }
+    let shown = spans.flat_map(|span| &span.attributes);
+    Ok(Some(shown.map(|attribute| attribute.key.0.to_string()).collect()))
 }
 
 impl<'a> Trace<'a> {

@@ -8,7 +8,7 @@ use super::tempopb::{
     TagValuesV2Response, TagsResponse, TagsV2Response, TagsV2Scope, TraceSearchMetadata,
 };
 use super::unlisted::Listing;
-use super::{Cut, Listed, Mark, Sought, TagScope, Unlisted, Window};
+use super::{Confirm, Confirming, Cut, Listed, Mark, Sought, TagScope, Unlisted, Window};
 use crate::api::{Rpc, Static};
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::tenant::Values;
@@ -26,7 +26,9 @@ pub struct Streamed {
     /// What was found in shared traces, by its id. It is held until all is found: only then it is known which are
     /// shown.
     found: BTreeMap<Bytes, TraceSearchMetadata>,
-    /// Bytes that `sent` and `found` may still take.
+    /// The names that were found, held until they are confirmed.
+    names: Confirming,
+    /// Bytes that `sent`, `found` and `names` may still take.
     room: usize,
     /// The values of the tag that is asked for, to find those that are not listed.
     listed: Listed,
@@ -40,6 +42,7 @@ impl Streamed {
             rpc,
             sent: HashSet::new(),
             found: BTreeMap::new(),
+            names: Confirming::default(),
             room: bytes,
             listed: Listed::default(),
         }
@@ -62,7 +65,33 @@ impl Streamed {
             self.found.extend(found.into_iter().map(|trace| (trace.trace_id.clone(), trace)));
             return Ok(None);
         }
+        if self.cut.confirm().is_some() {
+            self.room = self.room.checked_sub(message.len()).ok_or(UpstreamFault::TooLarge)?;
+            let answer: TagsV2Response = decode(message)?;
+            for scope in answer.scopes {
+                let name = String::from_utf8_lossy(&scope.name);
+                scope.tags.iter().for_each(|tag| self.names.add(&name, &String::from_utf8_lossy(tag)));
+            }
+            return Ok(None);
+        }
         self.part(call, message).map(Some)
+    }
+
+    /// The names that were found, with what confirms them, where they are to be.
+    pub fn names(&mut self) -> Option<(Confirm, Confirming)> {
+        Some((self.cut.confirm()?.clone(), std::mem::take(&mut self.names)))
+    }
+
+    /// The message of `names`, once they are confirmed.
+    ///
+    /// # Errors
+    /// As [`Self::message`].
+    pub fn named(&mut self, names: &Confirming) -> Result<Vec<u8>, Rejection> {
+        let mut scopes: Vec<TagsV2Scope> = Vec::new();
+        for (scope, name) in names.listed() {
+            scopes.push(TagsV2Scope { name: scope.to_string().into(), tags: vec![name.clone().into()] });
+        }
+        self.part(0, &TagsV2Response { scopes, metrics: None }.encode_to_vec().into())
     }
 
     /// What was held until the answer to a call has ended, if anything was to be.
@@ -95,8 +124,8 @@ impl Streamed {
                 let tag_values = found.into_iter().map(|value| value.value).collect();
                 Ok(TagValuesResponse { tag_values, metrics: Some(Empty {}) }.encode_to_vec())
             }
-            (&Cut::TagNames { scope, fixed, flat: false }, Rpc::SearchTagsV2) => {
-                let mut found = names(scope, fixed, false, message)?;
+            (&Cut::TagNames { scope, flat: false, most, .. }, Rpc::SearchTagsV2) => {
+                let mut found = names(scope, false, most, message)?;
                 self.leave_new(&mut found)?;
                 let mut scopes: Vec<TagsV2Scope> = Vec::new();
                 for TagValue { kind: name, value } in found {
@@ -107,8 +136,8 @@ impl Streamed {
                 }
                 Ok(TagsV2Response { scopes, metrics: Some(Empty {}) }.encode_to_vec())
             }
-            (&Cut::TagNames { scope, fixed, flat: true }, Rpc::SearchTags) => {
-                let mut found = names(scope, fixed, true, message)?;
+            (&Cut::TagNames { scope, flat: true, most, .. }, Rpc::SearchTags) => {
+                let mut found = names(scope, true, most, message)?;
                 self.leave_new(&mut found)?;
                 let tag_names = found.into_iter().map(|name| name.value).collect();
                 Ok(TagsResponse { tag_names, metrics: Some(Empty {}) }.encode_to_vec())
@@ -249,8 +278,8 @@ fn values(
 /// The names of tags as values of their scope, which is none where they are `in_one` list.
 fn names(
     asked: TagScope,
-    fixed: bool,
     in_one: bool,
+    most: usize,
     message: &Bytes,
 ) -> Result<Vec<TagValue>, UpstreamFault> {
     let answer: TagsV2Response = decode(message)?;
@@ -258,17 +287,17 @@ fn names(
     let found = answer.scopes.iter().map(|scope| (text(&scope.name), scope.tags.iter().map(text).collect()));
     let found: Vec<(String, Vec<String>)> = found.collect();
     let borrowed = found.iter().map(|(name, tags)| (name.as_str(), tags.iter().map(String::as_str)));
-    let names = shown(asked, fixed, borrowed);
+    let names = shown(asked, borrowed);
     let value = |kind: &str, tag: &str| TagValue {
         kind: Bytes::copy_from_slice(kind.as_bytes()),
         value: Bytes::copy_from_slice(tag.as_bytes()),
     };
     if in_one {
-        return Ok(flat(asked, &names).into_iter().map(|tag| value("", tag)).collect());
+        return Ok(flat(asked, &names).into_iter().take(most).map(|tag| value("", tag)).collect());
     }
     let of_scope = |(scope, tags): (&TagScope, &BTreeSet<&str>)| {
         let name = scope.to_string();
-        tags.iter().map(|tag| value(&name, tag)).collect::<Vec<_>>()
+        tags.iter().take(most).map(|tag| value(&name, tag)).collect::<Vec<_>>()
     };
     Ok(names.iter().flat_map(of_scope).collect())
 }

@@ -1,14 +1,11 @@
 //! Names of tags, by the scope they are found in.
 //!
-//! The scoped hint limits which attributes are listed, but for those that Tempo has columns of its own for: it
-//! lists such a one where anyone's span has it (`tagNamesForSpecialColumns` in
-//! `tempodb/encoding/vparquet4/block_autocomplete.go`). So these are listed always, whoever has them.
-//!
 //! The shapes are `SearchTagsV2Response` and `SearchTagsResponse` in `pkg/tempopb/tempo.proto`.
 
 use super::Filtered;
 use super::json::Text;
 use super::otlp::Empty;
+use crate::lang::{Feature, Features};
 use crate::rejection::{Rejection, UpstreamFault};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +26,7 @@ pub enum TagScope {
     Intrinsic,
 }
 
-/// The attributes that Tempo has columns of its own for (`wellKnownColumnLookups` in
+/// The attributes that Tempo 2.x has columns of its own for (`wellKnownColumnLookups` in
 /// `tempodb/encoding/vparquet4/block_traceql.go`).
 const COLUMNS: [(TagScope, &str); 12] = [
     (TagScope::Resource, "service.name"),
@@ -45,6 +42,30 @@ const COLUMNS: [(TagScope, &str); 12] = [
     (TagScope::Span, "http.method"),
     (TagScope::Span, "http.url"),
 ];
+
+/// The same for Tempo 3.x: that of each resource (`wellKnownColumnLookups` in
+/// `tempodb/encoding/vparquet5/block_traceql.go`), and those that an operator has who names none
+/// (`defaultDedicatedColumns` in `tempodb/backend/block_meta.go`).
+const COLUMNS_3: [(TagScope, &str); 15] = [
+    (TagScope::Resource, "service.name"),
+    (TagScope::Resource, "k8s.cluster.name"),
+    (TagScope::Resource, "k8s.namespace.name"),
+    (TagScope::Resource, "k8s.pod.name"),
+    (TagScope::Resource, "k8s.container.name"),
+    (TagScope::Span, "http.request.method"),
+    (TagScope::Span, "http.response.status_code"),
+    (TagScope::Span, "url.path"),
+    (TagScope::Span, "url.route"),
+    (TagScope::Span, "server.address"),
+    (TagScope::Span, "server.port"),
+    (TagScope::Span, "http.method"),
+    (TagScope::Span, "http.url"),
+    (TagScope::Span, "http.route"),
+    (TagScope::Span, "http.status_code"),
+];
+
+/// Which of them hold whole numbers.
+const NUMBERS: [&str; 3] = ["http.status_code", "http.response.status_code", "server.port"];
 
 impl TagScope {
     const NAMED: [(Self, &'static str); 6] = [
@@ -64,9 +85,20 @@ impl TagScope {
         }
     }
 
-    /// Where the attribute `name` is, if Tempo has a column of its own for it.
-    pub fn of_column(name: &str) -> Option<Self> {
-        COLUMNS.into_iter().find(|(_, column)| *column == name).map(|(scope, _)| scope)
+    /// Where the attribute `name` is, if a Tempo of these `features` has a column of its own for it.
+    pub fn of_column(name: &str, features: Features) -> Option<Self> {
+        let columns: &[_] = if features.has(Feature::Tempo3) { &COLUMNS_3 } else { &COLUMNS };
+        columns.iter().find(|(_, column)| *column == name).map(|(scope, _)| *scope)
+    }
+
+    /// Whether a Tempo of any version has a column of its own for the attribute `name` here, though nobody says so.
+    pub fn may_be_column(self, name: &str) -> bool {
+        COLUMNS.iter().chain(&COLUMNS_3).any(|column| *column == (self, name))
+    }
+
+    /// Whether the column of that name holds whole numbers.
+    pub fn is_number(name: &str) -> bool {
+        NUMBERS.contains(&name)
     }
 
     fn has(self, other: Self) -> bool {
@@ -84,11 +116,10 @@ impl fmt::Display for TagScope {
 /// Names by scope, each once.
 pub(crate) type Names<'a> = BTreeMap<TagScope, BTreeSet<&'a str>>;
 
-/// The names that are shown of those that Tempo `found`, where `asked` was asked for. `fixed`: whether those of
-/// Tempo's own columns are listed whoever has them; scopes that are not known are dropped.
+/// The names that are shown of those that Tempo `found`, where `asked` was asked for; scopes that are not known are
+/// dropped.
 pub(crate) fn shown<'a>(
     asked: TagScope,
-    fixed: bool,
     found: impl IntoIterator<Item = (&'a str, impl IntoIterator<Item = &'a str>)>,
 ) -> Names<'a> {
     let mut names = Names::new();
@@ -97,11 +128,6 @@ pub(crate) fn shown<'a>(
             TagScope::named(name).filter(|scope| *scope != TagScope::Any && asked.has(*scope))
         {
             names.entry(scope).or_default().extend(tags);
-        }
-    }
-    if fixed {
-        for (scope, column) in COLUMNS.into_iter().filter(|(scope, _)| asked.has(*scope)) {
-            names.entry(scope).or_default().insert(column);
         }
     }
     names.retain(|_, tags| !tags.is_empty());
@@ -117,17 +143,17 @@ pub(crate) fn flat<'a>(asked: TagScope, names: &Names<'a>) -> BTreeSet<&'a str> 
 }
 
 #[derive(Deserialize)]
-struct NamesAnswer<'a> {
+pub(super) struct NamesAnswer<'a> {
     #[serde(borrow, default)]
-    scopes: Vec<ScopeAnswer<'a>>,
+    pub scopes: Vec<ScopeAnswer<'a>>,
 }
 
 #[derive(Deserialize)]
-struct ScopeAnswer<'a> {
+pub(super) struct ScopeAnswer<'a> {
     #[serde(borrow, default)]
-    name: Text<'a>,
+    pub name: Text<'a>,
     #[serde(borrow, default)]
-    tags: Vec<Text<'a>>,
+    pub tags: Vec<Text<'a>>,
 }
 
 #[derive(Serialize)]
@@ -140,27 +166,46 @@ struct NamesReply<'a> {
 #[derive(Serialize)]
 struct ScopeReply<'a> {
     name: String,
-    tags: &'a BTreeSet<&'a str>,
+    tags: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FlatReply<'a> {
-    tag_names: BTreeSet<&'a str>,
+    tag_names: Vec<&'a str>,
     metrics: Empty,
 }
 
-/// Cuts the names in `body`, which is JSON of the newer endpoint.
+/// Cuts the names in `body`, which is JSON of the newer endpoint; of each scope, or of all in one list, at most
+/// `most` (`max_tags_per_scope` in `pkg/tempopb/tempo.proto`).
 ///
 /// # Errors
 /// [`UpstreamFault::Undecodable`] if it does not decode.
-pub(super) fn cut(asked: TagScope, fixed: bool, in_one: bool, body: &[u8]) -> Result<Filtered, Rejection> {
+pub(super) fn cut(asked: TagScope, in_one: bool, most: usize, body: &[u8]) -> Result<Filtered, Rejection> {
     let answer: NamesAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
     let found = answer.scopes.iter().map(|scope| (&*scope.name.0, scope.tags.iter().map(|tag| &*tag.0)));
-    let names = shown(asked, fixed, found);
+    let names = shown(asked, found);
     if in_one {
-        return Filtered::json(&FlatReply { tag_names: flat(asked, &names), metrics: Empty {} });
+        let tag_names = flat(asked, &names).into_iter().take(most).collect();
+        return Filtered::json(&FlatReply { tag_names, metrics: Empty {} });
     }
-    let scopes = names.iter().map(|(scope, tags)| ScopeReply { name: scope.to_string(), tags });
+    let scopes = names.iter().map(|(scope, tags)| ScopeReply {
+        name: scope.to_string(),
+        tags: tags.iter().copied().take(most).collect(),
+    });
     Filtered::json(&NamesReply { scopes: scopes.collect(), metrics: Empty {} })
+}
+
+/// The answer of Tempo's that lists `names`, in JSON.
+///
+/// # Errors
+/// [`Rejection::Defect`] if it cannot be written.
+pub(super) fn written<'n>(names: impl Iterator<Item = &'n (TagScope, String)>) -> Result<Vec<u8>, Rejection> {
+    let mut scopes: BTreeMap<TagScope, Vec<&str>> = BTreeMap::new();
+    for (scope, name) in names {
+        scopes.entry(*scope).or_default().push(name);
+    }
+    let scopes = scopes.into_iter().map(|(scope, tags)| ScopeReply { name: scope.to_string(), tags });
+    let reply = NamesReply { scopes: scopes.collect(), metrics: Empty {} };
+    serde_json::to_vec(&reply).map_err(|error| Rejection::Defect(error.to_string()))
 }

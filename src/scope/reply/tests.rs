@@ -70,7 +70,7 @@ fn every_cut() -> Vec<Cut> {
         Cut::Metrics { marks: tenant("a") },
         Cut::TagValues(vec![Sought::default()]),
         Cut::FlatTagValues(vec![Sought::default()]),
-        Cut::TagNames { scope: TagScope::Any, fixed: true, flat: false },
+        Cut::TagNames { scope: TagScope::Any, confirm: None, flat: false, most: 9 },
     ]
 }
 

@@ -39,19 +39,25 @@ pub(super) fn cut(
     }
     // Who has no span in it must not learn that there is such a trace.
     if resource_spans.is_empty() {
-        return Ok(Filtered::NotFound);
+        return if envelope == Envelope::Always { none(accept) } else { Ok(Filtered::NotFound) };
     }
     resource_spans.extend(redacted(&others)?);
     let trace = Trace { resource_spans };
     match (envelope, accept) {
         (Envelope::Trace, Accept::Json) => Filtered::json(&Batches { batches: &trace.resource_spans }),
         (Envelope::Trace, Accept::Protobuf) => Ok(protobuf(&trace)),
-        (Envelope::Response, Accept::Json) => Filtered::json(&response(trace, status)),
-        (Envelope::Response, Accept::Protobuf) => Ok(protobuf(&response(trace, status))),
+        (Envelope::Response | Envelope::Always, Accept::Json) => Filtered::json(&response(trace, status)),
+        (Envelope::Response | Envelope::Always, Accept::Protobuf) => Ok(protobuf(&response(trace, status))),
         (_, Accept::JsonLines | Accept::Text | Accept::ReadSamples | Accept::ReadChunks) => {
             Err(Rejection::Defect("a trace has no such form".into()))
         }
     }
+}
+
+/// A trace without spans, in the newer envelope.
+pub(super) fn none(accept: Accept) -> Result<Filtered, Rejection> {
+    let answer = TraceByIdResponse { trace: Some(Trace::default()), metrics: None, status: 0 };
+    if accept == Accept::Json { Filtered::json(&answer) } else { Ok(protobuf(&answer)) }
 }
 
 /// The resource spans of an answer, each in its own bytes, and the status.
@@ -59,7 +65,7 @@ fn open(envelope: Envelope, body: &[u8]) -> Result<(Vec<Bytes>, i32), UpstreamFa
     let body = Bytes::copy_from_slice(body);
     match envelope {
         Envelope::Trace => TraceEnvelope::decode(body).map(|trace| (trace.resource_spans, 0)),
-        Envelope::Response => TraceByIdEnvelope::decode(body)
+        Envelope::Response | Envelope::Always => TraceByIdEnvelope::decode(body)
             .map(|answer| (answer.trace.unwrap_or_default().resource_spans, answer.status)),
     }
     .map_err(|_| UpstreamFault::Undecodable)

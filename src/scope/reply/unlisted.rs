@@ -61,7 +61,7 @@ impl Unlisted {
         let known = listed.values.iter().map(|(kind, text)| (kind.as_str(), text.as_str()));
         let mut fields = vec![
             ("q", self.others.filter(known)),
-            ("limit", entries.unwrap_or(TRACES).min(TRACES).to_string()),
+            ("limit", asked(entries).to_string()),
             ("spss", SPANS.to_string()),
         ];
         fields.extend(self.range.iter().cloned());
@@ -71,23 +71,37 @@ impl Unlisted {
         Ok(Some(Asked { matched, parameters, body: None, accept: Accept::Json, carried }))
     }
 
-    /// The values in `body`, the answer to such a search after its cut, that were not listed. They are from now on.
+    /// The values in `body`, the answer to such a search for `entries` after its cut, that were not listed. They are
+    /// from now on. And whether there are others: not where every span that has one was found.
     ///
     /// # Errors
     /// [`UpstreamFault::Undecodable`] if it does not decode.
-    pub fn found(&self, listed: &mut Listed, body: &[u8]) -> Result<Vec<Listing>, UpstreamFault> {
+    pub fn found(
+        &self,
+        listed: &mut Listed,
+        entries: Option<u64>,
+        body: &[u8],
+    ) -> Result<(Vec<Listing>, bool), UpstreamFault> {
         let mut new = Vec::new();
-        for value in search::values(self.others.key(), body)? {
+        let found = search::values(self.others.key(), body)?;
+        for value in found.values {
             if !self.has_enough(listed) && listed.add(value.clone()) {
                 new.push(value);
             }
         }
-        Ok(new)
+        let all = found.all_spans && (found.traces as u64) < asked(entries);
+        let more = !new.is_empty() && !all;
+        Ok((new, more))
     }
 
     fn has_enough(&self, listed: &Listed) -> bool {
         self.most.is_some_and(|most| listed.values.len() >= most)
     }
+}
+
+/// How many traces a search asks for, for a caller who may ask for `entries` at once.
+fn asked(entries: Option<u64>) -> u64 {
+    entries.unwrap_or(TRACES).min(TRACES)
 }
 
 impl Listed {

@@ -7,6 +7,7 @@
 //! that an operator dedicates are there searched for parts of values, here for whole ones.
 
 use crate::api::parameters::Parameters;
+use crate::lang::Features;
 use crate::lang::core::quote::{push_pattern, push_quoted};
 use crate::lang::traceql::go_duration;
 use crate::rejection::Rejection;
@@ -26,7 +27,7 @@ pub(super) struct Query<'a> {
 ///
 /// # Errors
 /// [`Rejection::Parameter`] for `q` and `tags` together, and for what cannot be read.
-pub(super) fn query(parameters: &Parameters) -> Result<Query<'_>, Rejection> {
+pub(super) fn query(parameters: &Parameters, features: Features) -> Result<Query<'_>, Rejection> {
     let given = |name: &'static str| parameters.scalar(name).filter(|value| !value.is_empty());
     let (q, tags) = (given("q").unwrap_or(""), given("tags"));
     let durations = durations(given("minDuration"), given("maxDuration"))?;
@@ -35,8 +36,10 @@ pub(super) fn query(parameters: &Parameters) -> Result<Query<'_>, Rejection> {
         _ if !q.is_empty() => Ok(Query { text: Cow::Borrowed(q), legacy: false }),
         None if durations.is_none() => Ok(Query { text: Cow::Borrowed(""), legacy: false }),
         _ => {
-            let mut filters =
-                read(tags.unwrap_or(""))?.iter().map(|(k, v)| filter(k, v)).collect::<Result<Vec<_>, _>>()?;
+            let mut filters = read(tags.unwrap_or(""))?
+                .iter()
+                .map(|(k, v)| filter(k, v, features))
+                .collect::<Result<Vec<_>, _>>()?;
             filters.extend(durations);
             Ok(Query { text: Cow::Owned(filters.join(" && ")), legacy: true })
         }
@@ -66,7 +69,7 @@ fn durations(least: Option<&str>, greatest: Option<&str>) -> Result<Option<Strin
 }
 
 /// The filter that finds a span with the tag.
-fn filter(key: &str, value: &str) -> Result<String, Rejection> {
+fn filter(key: &str, value: &str, features: Features) -> Result<String, Rejection> {
     let part = |subject: &str| {
         let mut pattern = String::from(".*");
         push_pattern(&mut pattern, value);
@@ -89,11 +92,12 @@ fn filter(key: &str, value: &str) -> Result<String, Rejection> {
             "ok" | "error" => format!("{{ status = {value} }}"),
             _ => "{ status = unset }".to_owned(),
         },
-        "http.status_code" => match value.parse::<u32>() {
-            Ok(code) => format!("{{ span.http.status_code = {code} }}"),
-            Err(_) => whole(),
-        },
-        column => match TagScope::of_column(column) {
+        column => match TagScope::of_column(column, features) {
+            // A number in a column of numbers, else a text elsewhere.
+            Some(scope) if TagScope::is_number(column) => match value.parse::<u32>() {
+                Ok(number) => format!("{{ {scope}.{column} = {number} }}"),
+                Err(_) => whole(),
+            },
             Some(scope) => part(&format!("{scope}.{column}")),
             None => whole(),
         },
@@ -155,13 +159,18 @@ mod tests {
     use super::*;
     use crate::api::Kind;
     use crate::api::path::route;
+    use crate::lang::Feature;
     use crate::limits::Limits;
 
     fn translated(pairs: &[(&str, &str)]) -> Result<(String, bool), Rejection> {
+        translated_for(Features::NONE, pairs)
+    }
+
+    fn translated_for(features: Features, pairs: &[(&str, &str)]) -> Result<(String, bool), Rejection> {
         let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         let search = route(Kind::Tempo, "/api/search").unwrap().endpoint;
         let parameters = Parameters::read(search, Some(&encoded), None, &Limits::default()).unwrap();
-        query(&parameters).map(|query| (query.text.into_owned(), query.legacy))
+        query(&parameters, features).map(|query| (query.text.into_owned(), query.legacy))
     }
 
     fn tags(text: &str) -> String {
@@ -187,6 +196,37 @@ mod tests {
             ("tenant=b", r#"{ resource.tenant = "b" || span.tenant = "b" }"#),
         ] {
             assert_eq!(tags(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_a_column_is_a_matter_of_the_version() {
+        let three: Features = [Feature::Tempo3].into_iter().collect();
+        let tag = |features, text| translated_for(features, &[("tags", text)]).unwrap().0;
+        for (text, two, later) in [
+            (
+                "http.response.status_code=500",
+                r#"{ resource.http.response.status_code = "500" || span.http.response.status_code = "500" }"#,
+                "{ span.http.response.status_code = 500 }",
+            ),
+            (
+                "server.port=x",
+                r#"{ resource.server.port = "x" || span.server.port = "x" }"#,
+                r#"{ resource.server.port = "x" || span.server.port = "x" }"#,
+            ),
+            ("http.status_code=500", "{ span.http.status_code = 500 }", "{ span.http.status_code = 500 }"),
+            (
+                "http.route=/a",
+                r#"{ resource.http.route = "/a" || span.http.route = "/a" }"#,
+                r#"{ span.http.route =~ ".*/a.*" }"#,
+            ),
+            ("pod=a", r#"{ resource.pod =~ ".*a.*" }"#, r#"{ resource.pod = "a" || span.pod = "a" }"#),
+        ] {
+            assert_eq!(
+                (tag(Features::NONE, text).as_str(), tag(three, text).as_str()),
+                (two, later),
+                "{text}"
+            );
         }
     }
 

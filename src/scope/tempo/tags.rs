@@ -12,7 +12,7 @@ use crate::lang::{Feature, Features, Language};
 use crate::limits::Limits;
 use crate::rejection::{Forbidden, Rejection};
 use crate::scope::call::{Argument, Draft, Sending};
-use crate::scope::reply::{Cut, Sought, TagScope, Unlisted};
+use crate::scope::reply::{Confirm, Cut, Sought, TagScope, Unlisted};
 use crate::scope::{Accept, Asked, Asking, Backend, Drafting};
 use crate::tenant::{Salt, ScopeMatchers};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -58,8 +58,25 @@ pub(super) fn names(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejectio
     let sending = sending(asked, Rpc::SearchTagsV2);
     let draft = Draft { path: NAMES.into(), arguments, accept: Accept::Json, sending };
     let flat = filter == Filter::TagNamesV1;
-    let fixed = !matchers.is_unrestricted();
-    Ok(Asking::Calls(vec![draft], Cut::TagNames { scope, fixed, flat }))
+    let confirm = match matchers.is_unrestricted() {
+        true => None,
+        false => {
+            let own = marks(matchers)?.iter().map(|mark| mark.key().to_owned()).collect();
+            Some(Confirm { own, range: range_of(&draft.arguments) })
+        }
+    };
+    let most = asked.parameters.scalar("limit").and_then(|text| text.parse().ok());
+    let most = most.filter(|most| *most > 0).unwrap_or(usize::MAX);
+    Ok(Asking::Calls(vec![draft], Cut::TagNames { scope, confirm, flat, most }))
+}
+
+/// The range that is asked for, if one is: names are confirmed within it.
+fn range_of(arguments: &[Argument]) -> Vec<(&'static str, String)> {
+    let range = |argument: &Argument| match argument {
+        Argument::Plain(name @ ("start" | "end"), value) => Some((*name, value.clone())),
+        _ => None,
+    };
+    arguments.iter().filter_map(range).collect()
 }
 
 /// The values of a tag.
@@ -111,22 +128,31 @@ fn unlisted(tag: &str, marks: &[Mark], of: Drafting<'_>) -> Result<Option<Unlist
     }
     let query = asked.parameters.scalar("q").unwrap_or("");
     let others = Others::new(&read, query, &limits.query, matchers).map_err(defect)?;
+    let others = others.by_type(may_be_column(&read));
     let given = |name: &'static str| Some((name, asked.parameters.scalar(name)?.to_owned()));
     let range = ["start", "end"].into_iter().filter_map(given).collect();
     let most = asked.parameters.scalar("limit").and_then(|text| text.parse().ok());
     Ok(Some(Unlisted { others, range, most: most.filter(|most| *most > 0) }))
 }
 
+/// Whether Tempo may have a column of its own for the tag.
+fn may_be_column(tag: &Tag) -> bool {
+    match tag {
+        Tag::Attribute { scope: AttributeScope::Resource, name } => TagScope::Resource.may_be_column(name),
+        Tag::Attribute { scope: AttributeScope::Span, name } => TagScope::Span.may_be_column(name),
+        Tag::Attribute { .. } | Tag::Intrinsic(_) => false,
+    }
+}
+
 /// Whether Tempo lists every value of `tag` that a hint finds, or whether no search could tell what is missing.
 fn lists_all(tag: &Tag, marks: &[Mark]) -> bool {
     match tag {
-        // What is compared with the scope, or in a column of its own on every resource, is listed once its resource
-        // is found (`createDistinctResourceIterator` in `tempodb/encoding/vparquet4/block_autocomplete.go`). A
-        // search shows an attribute by its key alone, and the scope's is always there.
+        // What is compared with the scope, or on every resource, is listed once its resource is found
+        // (`createDistinctResourceIterator` in `tempodb/encoding/vparquet4/block_autocomplete.go`). A search shows an
+        // attribute by its key alone, and the scope's is always there.
         Tag::Attribute { scope, name } => {
-            let column =
-                *scope == AttributeScope::Resource && TagScope::of_column(name) == Some(TagScope::Resource);
-            column || marks.iter().any(|mark| mark.key() == name)
+            (*scope == AttributeScope::Resource && name == "service.name")
+                || marks.iter().any(|mark| mark.key() == name)
         }
         // Of `status` and `kind` Tempo lists all that there can be (`GetVirtualTagValuesV2` in
         // `pkg/search/util.go`), and those of whole traces once a trace is found.
@@ -243,7 +269,7 @@ fn tags_v1(text: &str, features: Features) -> Result<Vec<String>, Rejection> {
         "rootName" | "root.name" => "rootName".to_owned(),
         "rootServiceName" | "root.service.name" => "rootServiceName".to_owned(),
         "trace:id" | "span:id" => return Ok(Vec::new()),
-        column => match TagScope::of_column(column) {
+        column => match TagScope::of_column(column, features) {
             Some(scope) => format!("{scope}.{column}"),
             None => format!(".{column}"),
         },

@@ -102,3 +102,31 @@ fn what_is_asked_for_is_read_as_one_filter() {
     let tree = parse(&text, Entry::Query, Features::NONE, &QueryLimits::default()).unwrap();
     assert_eq!(tree.sites.filters.len(), 1);
 }
+
+#[test]
+fn beside_a_column_each_type_is_asked_for() {
+    let filter = |known: &[(&str, &str)]| {
+        let (limits, scope_of) = (QueryLimits::default(), tenants(&["a"]));
+        let others = Others::new(&parse_tag("span.x").unwrap(), "", &limits, &scope_of).unwrap();
+        let filter = others.by_type(true).filter(known.iter().copied());
+        scope(&filter, Entry::Query, Features::NONE, &limits, &scope_of).unwrap();
+        filter.replace("span.x", "x")
+    };
+    for (known, expected) in [
+        (&[][..], r#"{ (x =~ ".*" || x >= 0 || x < 0 || x >= 0.5 || x < 0.5 || x = true || x = false) }"#),
+        (
+            &[("string", "a"), ("int", "200"), ("int", "404"), ("bool", "true")],
+            r#"{ (x !~ "a" || (x != 200 && x != 404 && (x >= 0.5 || x < 0.5)) || x = false) }"#,
+        ),
+        (
+            &[("int", "200"), ("float", "-1.5"), ("bool", "true"), ("bool", "false")],
+            r#"{ (x =~ ".*" || (x != 200 && x != -1.5)) }"#,
+        ),
+        (
+            &[("float", "2.5")],
+            r#"{ (x =~ ".*" || (x != 2.5 && (x >= 0 || x < 0)) || x = true || x = false) }"#,
+        ),
+    ] {
+        assert_eq!(filter(known), expected);
+    }
+}

@@ -163,7 +163,9 @@ fn a_real_trace_keeps_its_shape_and_tells_nothing_of_others() {
         }
         let left = match envelope {
             Envelope::Trace => Trace::decode(&*body).unwrap(),
-            Envelope::Response => TraceByIdResponse::decode(&*body).unwrap().trace.unwrap(),
+            Envelope::Response | Envelope::Always => {
+                TraceByIdResponse::decode(&*body).unwrap().trace.unwrap()
+            }
         };
         assert_eq!(count(&left), count(&whole));
         let json = redacted(envelope, tenant("acme-books"), Accept::Json, sample);

@@ -146,6 +146,13 @@ fn what_the_caller_names_itself_stays() {
         assert_eq!(cut(&named(true, true), true, &two).pointer(attributes), Some(&json!(pair)));
         assert_eq!(cut(&named(true, false), true, &two)["traces"], json!([]));
     }
+    // A list can be the resource's, though the span has the value, too; a number cannot.
+    let list = json!({"key": "tenant", "value": {"arrayValue": {"values": [{"stringValue": "a"}]}}});
+    let number = json!({"key": "tenant", "value": {"intValue": "1"}});
+    for (other, shown) in [(list, false), (number, true)] {
+        let two = answer_of(&[span("own", 1, &[tenant_is("a"), other])]);
+        assert_eq!(cut(&named(false, true), true, &two)["traces"] != json!([]), shown);
+    }
     // With several tenants, either can be the resource's: nothing is guessed.
     let mut two = marks(&[("tenant", &["a", "b"])]);
     two[0].named = Named { on_resource: false, elsewhere: true };

@@ -57,7 +57,7 @@ fn where_as_many_are_listed_as_were_asked_for_no_others_are() {
         json!([{"key": "x", "value": {"stringValue": "c"}}]),
         json!([{"key": "x", "value": {"stringValue": "d"}}]),
     ]);
-    assert_eq!(three.found(&mut known, &body).unwrap().len(), 1);
+    assert_eq!(three.found(&mut known, None, &body).unwrap().0.len(), 1);
 }
 
 #[test]
@@ -84,15 +84,42 @@ fn what_is_found_is_told_by_type_and_once() {
         json!([{"key": "x", "value": {}}, {"key": "x"}]),
     ]);
     let mut known = listed(&[("string", "a")]);
-    let found = unlisted("span.x", None).found(&mut known, &body).unwrap();
+    let found = unlisted("span.x", None).found(&mut known, None, &body).unwrap().0;
     let pairs: Vec<(&str, &str)> = found.iter().map(|(kind, text)| (kind.as_str(), text.as_str())).collect();
     assert_eq!(pairs, [("bool", "true"), ("float", "2.5"), ("int", "200"), ("string", "b")]);
-    assert!(unlisted("span.x", None).found(&mut known, &body).unwrap().is_empty());
+    assert!(unlisted("span.x", None).found(&mut known, None, &body).unwrap().0.is_empty());
     let written: Value = serde_json::from_slice(&known.written().unwrap()).unwrap();
     assert_eq!(written["tagValues"].as_array().unwrap().len(), 5);
     // A span's name is no attribute, whatever it is called.
     let mut names = listed(&[]);
-    assert_eq!(unlisted("name", None).found(&mut names, &body).unwrap(), [("string".into(), "GET /".into())]);
-    assert!(unlisted("span.name", None).found(&mut names, &body).unwrap().is_empty());
-    assert!(unlisted("span.x", None).found(&mut names, b"{").is_err());
+    assert_eq!(
+        unlisted("name", None).found(&mut names, None, &body).unwrap().0,
+        [("string".into(), "GET /".into())]
+    );
+    assert!(unlisted("span.name", None).found(&mut names, None, &body).unwrap().0.is_empty());
+    assert!(unlisted("span.x", None).found(&mut names, None, b"{").is_err());
+}
+
+#[test]
+fn there_are_no_others_where_every_span_was_found() {
+    let trace = |matched: u32| {
+        let span = json!({"attributes": [{"key": "x", "value": {"stringValue": "a"}}]});
+        json!({"traceID": "1", "spanSets": [{"spans": [span], "matched": matched}]})
+    };
+    let of = |traces: &[Value]| json!({ "traces": traces }).to_string().into_bytes();
+    let unlisted = unlisted("span.x", None);
+    for (traces, entries, more) in [
+        (vec![trace(1); 99], None, false),
+        (vec![trace(1); 100], None, true),
+        (vec![trace(2)], None, true),
+        (vec![trace(1); 4], Some(5), false),
+        (vec![trace(1); 5], Some(5), true),
+        (vec![], None, false),
+    ] {
+        let (_, found) = unlisted.found(&mut listed(&[]), entries, &of(&traces)).unwrap();
+        assert_eq!(found, more, "{} {entries:?}", traces.len());
+    }
+    // Nor where it found nothing new.
+    let known = &mut listed(&[("string", "a")]);
+    assert!(!unlisted.found(known, None, &of(&[trace(2)])).unwrap().1);
 }
