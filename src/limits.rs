@@ -54,7 +54,7 @@ impl Default for Limits {
             parameter_pairs: 256,
             filtered_answer_bytes: 64 * 1024 * 1024,
             outbound_body_bytes: 4 * 1024 * 1024,
-            outbound_url_bytes: 16 * 1024,
+            outbound_url_bytes: 256 * 1024,
             outbound_header_bytes: 16 * 1024,
             query: QueryLimits::default(),
         }
@@ -64,8 +64,8 @@ impl Default for Limits {
 impl Default for QueryLimits {
     fn default() -> Self {
         Self {
-            bytes: 64 * 1024,
-            tokens: 16 * 1024,
+            bytes: 128 * 1024,
+            tokens: 32 * 1024,
             nesting: 128,
             selectors: 1024,
             scoped_promql_bytes: 2 * 1024 * 1024,

@@ -157,7 +157,7 @@ pub enum TokenFault {
     #[error("token signature not accepted")]
     Signature,
     /// Not meant for this audience.
-    #[error("token audience not accepted")]
+    #[error("token audience not accepted, its `aud` must list one that is configured for its issuer")]
     Audience,
     /// `exp` is missing or past.
     #[error("token expired")]

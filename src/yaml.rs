@@ -67,6 +67,9 @@ pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, FileError>
     if text.len() > MAX_FILE_BYTES {
         return Err(FileError::new(file, format!("over the limit of {MAX_FILE_BYTES} bytes")));
     }
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Err(FileError::new(file, "the file is empty"));
+    }
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
         strict_booleans: true,
@@ -102,7 +105,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 fn message(error: &serde_saphyr::Error, place: Location) -> String {
     let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let position = format!(" at line {}, column {}", place.line(), place.column());
-    text.strip_suffix(&position).unwrap_or(&text).to_owned()
+    let text = text.strip_suffix(&position).unwrap_or(&text);
+    match text {
+        // The names of Rust's types say nothing to an operator.
+        "invalid u64" | "invalid u32" | "invalid u16" | "invalid usize" => {
+            "a whole number is wanted here".to_owned()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +133,20 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_says_what_is_wanted() {
+        for empty in ["", "\n", "# nothing\n\n"] {
+            assert_eq!(fault(empty), "f.yaml: the file is empty");
+        }
+        #[derive(Debug, Deserialize)]
+        struct Counted {
+            #[allow(dead_code)]
+            n: u64,
+        }
+        let counted = |text: &str| read::<Counted>("f.yaml", text).unwrap_err().to_string();
+        assert_eq!(counted("n: 10/s\n"), "f.yaml:1:4: a whole number is wanted here");
+    }
+
+    #[test]
     fn a_fault_has_its_place_once() {
         assert_eq!(fault("name: a\nnam: b\n"), "f.yaml:2:1: unknown field `nam`, expected one of name, on");
         assert_eq!(
@@ -132,7 +156,7 @@ mod tests {
         assert_eq!(fault("on: true\n"), "f.yaml:1:1: missing field `name`");
         assert!(fault("name: a\n---\nname: b\n").starts_with("f.yaml:3:1: "));
         assert!(fault("name: a\non: yes\n").starts_with("f.yaml:2:5: "), "only true and false are booleans");
-        assert!(fault("").starts_with("f.yaml:1:1: "));
+        assert_eq!(fault(""), "f.yaml: the file is empty");
     }
 
     #[test]

@@ -234,6 +234,9 @@ pub enum Form {
     /// A query text that the backend reads and evaluates on nothing: read here as any other, and sent
     /// without the scope. Only in rows of [`Treatment::Read`]. Absent or empty is refused.
     Read(Text),
+    /// A list of selectors over what the answer is cut to the caller's: each read here as any other, and sent without
+    /// the scope, which they would miss.
+    ReadSelectors(Text),
     /// A list of Alertmanager's matchers, each read and written anew. Where the row's answer is of
     /// alerts, the scope is added.
     Matchers,

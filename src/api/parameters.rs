@@ -115,6 +115,7 @@ impl Parameters {
             Form::Selectors(_)
                 | Form::OptionalSelectors(_)
                 | Form::SelectorsOr(..)
+                | Form::ReadSelectors(_)
                 | Form::Matchers
                 | Form::List
                 | Form::Shards

@@ -2,11 +2,12 @@
 //!
 //! A path is split at its slashes once, and each segment is decoded once. Empty segments, `.` and `..`
 //! in any spelling, and segments that hold a slash, a backslash or a control character after decoding
-//! match nothing: backends clean such paths, each in its own way, and then answer another endpoint.
+//! match nothing: backends clean such paths, each in its own way, and then answer another endpoint. Names of tags
+//! alone may have a slash or a backslash, and are sent with each written as an escape.
 
 use super::{Endpoint, Kind, Method};
 use crate::rejection::Rejection;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 
 /// An endpoint with the variable segment of its path, decoded.
@@ -83,23 +84,32 @@ fn allow(has: impl Fn(Method) -> bool) -> &'static str {
     }
 }
 
-/// The decoded segments of `path`, `None` if one is not plain.
+/// The decoded segments of `path`, `None` if one can be none.
 fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
-    path.strip_prefix('/')?.split('/').map(plain_segment).collect()
+    path.strip_prefix('/')?.split('/').map(segment).collect()
 }
 
-fn plain_segment(raw: &str) -> Option<Cow<'_, str>> {
+fn segment(raw: &str) -> Option<Cow<'_, str>> {
     let decoded = percent_decode_str(raw).decode_utf8().ok()?;
-    let plain = !matches!(&*decoded, "" | "." | "..")
-        && !decoded.chars().any(|c| matches!(c, '/' | '\\' | '\u{fffd}') || c.is_control());
-    plain.then_some(decoded)
+    // What comes after a semicolon is a parameter of the segment to some (RFC 3986, section 3.3).
+    let stays = !raw.contains(';')
+        && !matches!(&*decoded, "" | "." | "..")
+        && !decoded.chars().any(|c| c == '\u{fffd}' || c.is_control());
+    stays.then_some(decoded)
 }
+
+/// The variable whose text may have slashes: Tempo's names of tags, such as
+/// `resource.k8s.pod.labels.app.kubernetes.io/name`.
+const TAG: &str = "{tag}";
 
 fn match_template(endpoint: &'static Endpoint, segments: &[Cow<'_, str>]) -> Option<Matched> {
     let mut variable = "";
     let mut given = segments.iter();
     for expected in endpoint.path.split('/').skip(1) {
         let segment = given.next()?;
+        if expected != TAG && segment.contains(['/', '\\']) {
+            return None;
+        }
         if expected.starts_with('{') {
             variable = segment;
         } else if expected != segment {
@@ -109,21 +119,29 @@ fn match_template(endpoint: &'static Endpoint, segments: &[Cow<'_, str>]) -> Opt
     given.next().is_none().then(|| Matched { endpoint, variable: variable.to_owned() })
 }
 
-/// Whether `name` is a label name that Prometheus and Loki read as one: an identifier, or for
-/// Prometheus the `U__` spelling of any other name (`model.UnescapeName` of its common library), which
-/// is made of the same characters.
+/// Whether `name` is an identifier, as names of labels in Loki are.
 pub fn is_label_name(name: &str) -> bool {
     let first_ok = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     first_ok && name.len() <= 1024 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// Whether `name` is a name of a field that Loki can detect and that stands in a path as it is: of structured
-/// metadata, or of what its `json` and `logfmt` make of a line (`pkg/logql/log/parser.go`).
-pub fn is_field_name(name: &str) -> bool {
-    let first_ok = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    let rest = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-');
-    first_ok && name.len() <= 1024 && name.bytes().all(rest)
+/// The name of a label or field as a segment of a path: any text that stays one segment, with all but the unreserved
+/// characters of RFC 3986 and the colon escaped. `None` where it is none.
+///
+/// Prometheus takes any UTF-8 text since 3.0, beside the `U__` spelling (`labelValues` in `web/api/v1/api.go`), and
+/// Loki looks up whatever it is asked for. Its router decodes before it matches, so that a slash can only be said in the
+/// `U__` spelling.
+pub fn name_segment(name: &str) -> Option<String> {
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+    let stays = (1..=MAX_NAME_BYTES).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control());
+    stays.then(|| utf8_percent_encode(name, KEPT).to_string())
 }
+
+/// Bytes of a name in a path.
+const MAX_NAME_BYTES: usize = 1024;
 
 /// Whether `id` is a trace id: 1 to 32 hexadecimal digits (Tempo's `util.HexStringToTraceID` pads
 /// short ones).
@@ -291,15 +309,41 @@ mod tests {
     }
 
     #[test]
-    fn names_of_fields_stand_in_a_path_as_they_are() {
-        for name in ["level", "_a", "http.status-code", "a:b", "label_x"] {
-            assert!(is_field_name(name), "{name}");
+    fn atk_05_a_name_stays_one_segment_of_a_path() {
+        for (name, segment) in [
+            ("tenant", "tenant"),
+            ("U__http_2e_status", "U__http_2e_status"),
+            ("http.status", "http.status"),
+            ("9x", "9x"),
+            ("with space", "with%20space"),
+            ("ü", "%C3%BC"),
+            ("a%2Fb", "a%252Fb"),
+            ("a+b?c#d\"", "a%2Bb%3Fc%23d%22"),
+            ("...", "..."),
+            ("a:b;c=d", "a:b%3Bc%3Dd"),
+        ] {
+            assert_eq!(name_segment(name).as_deref(), Some(segment));
         }
-        for bad in ["", "9a", ".", "..", "-a", "a b", "a\"b", "a#b", "a/b", "a%b", "a;b", "a?b", "ä", "a\n"]
-        {
-            assert!(!is_field_name(bad), "{bad}");
+        for bad in ["", ".", "..", "a/b", "../x", "a\\b", "a\n", "a\u{85}"] {
+            assert_eq!(name_segment(bad), None, "{bad}");
         }
-        assert!(is_field_name(&"a".repeat(1024)) && !is_field_name(&"a".repeat(1025)));
+        assert!(name_segment(&"a".repeat(1024)).is_some() && name_segment(&"a".repeat(1025)).is_none());
+    }
+
+    #[test]
+    fn atk_05_only_the_name_of_a_tag_may_have_a_slash() {
+        let tag = |name: &str| {
+            route(Kind::Tempo, &format!("/api/v2/search/tag/{name}/values")).ok().map(|m| m.variable)
+        };
+        let found = tag("resource.app.kubernetes.io%2Fname").unwrap();
+        assert_eq!(found, "resource.app.kubernetes.io/name");
+        assert_eq!(tag("span.a%20b%5C%22%2B%C3%BC").unwrap(), "span.a b\\\"+ü");
+        for bad in ["", ".", "%2e%2E", "span.a%00", "span.a%0Ab", "span/a", "%ff"] {
+            assert_eq!(tag(bad), None, "{bad}");
+        }
+        assert_eq!(name(Kind::Tempo, "/api/v2/search%2Ftag/x/values"), None);
+        assert_eq!(name(Kind::Tempo, "/api/traces/a%2Fb"), None);
+        assert_eq!(name(Kind::Loki, "/loki/api/v1/label/a%2Fb/values"), None);
     }
 
     #[test]

@@ -161,7 +161,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
             parameter("rule_group[]", Form::List),
             parameter("file[]", Form::List),
             parameter("type", Form::Plain),
-            parameter("match[]", Form::Refused("is not supported, use `rule_name[]` or `rule_group[]`")),
+            // Over the labels that rules are written with (`rules` in `web/api/v1/api.go`).
+            parameter("match[]", Form::ReadSelectors(Text::PromQl(Entry::Selector))),
             // Which rules are shown depends on their alerts, and which groups on their rules.
             parameter("exclude_alerts", Form::Applied),
             parameter("group_limit", Form::Applied),

@@ -57,6 +57,11 @@ impl<'t> Unverified<'t> {
         self.claims.get("iss").and_then(Value::as_str)
     }
 
+    /// A claim, to tell what it says.
+    pub(super) fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims.get(name)
+    }
+
     /// The header's `alg`, of the closed list but not yet known to be the issuer's.
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -154,7 +159,14 @@ fn audience(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), TokenFau
         Some(Value::String(party)) => issuer.authorized_parties.contains(party),
         Some(_) => return Err(TokenFault::Claims),
     };
-    if meant || listed { Ok(()) } else { Err(TokenFault::Audience) }
+    if meant || listed {
+        return Ok(());
+    }
+    let (found, party) = (claims.get("aud").map(Value::to_string), claims.get("azp").map(Value::to_string));
+    let expected = issuer.audiences.join(", ");
+    let (found, party) = (found.as_deref().unwrap_or("none"), party.as_deref().unwrap_or("none"));
+    tracing::info!(issuer = %issuer.url, expected, found, azp = party, "token audience not accepted");
+    Err(TokenFault::Audience)
 }
 
 /// When the token expires, if it is valid at `now` (RFC 7519, sections 4.1.4 to 4.1.6).

@@ -227,6 +227,15 @@ impl<D: Send + Sync + 'static> Verifier<D> {
         its.map(|trust| trust.issuer.header).unwrap_or_default()
     }
 
+    /// The audiences that `token` has, and those that its issuer's tokens must have one of, for an explanation; the
+    /// token is not verified.
+    pub fn audiences(&self, token: &str) -> Option<String> {
+        let unverified = Unverified::read(token.as_bytes()).ok()?;
+        let issuer = &self.trusts.iter().find(|trust| unverified.issuer() == Some(&trust.issuer.url))?.issuer;
+        let found = unverified.claim("aud").map_or("none".to_owned(), ToString::to_string);
+        Some(format!("expected one of {:?}, found {found}", issuer.audiences))
+    }
+
     /// What [`Verifier::verify`] gives, if the credential is remembered; `None` also for headers without one.
     pub fn remembered(&self, headers: &HeaderMap) -> Option<Arc<Verified<D>>> {
         let credential = Credential::of(headers, self.taken, self.token_bytes).ok()?;

@@ -2,6 +2,8 @@
 
 use crate::api::Kind;
 use crate::lang::{Feature, Features};
+use crate::rejection::Rejection;
+use crate::rejection::reasons::REASONS;
 use crate::scope::said::{HoldsFile, OrgIdFile, Said, Written, check_mounts};
 use crate::scope::{Backend, Holds};
 use crate::yaml::FileError;
@@ -92,6 +94,13 @@ impl CaseFile {
                 return Err(FileError::at(file, name.referenced, message));
             }
         }
+        let mut kinds =
+            read.cases.iter().filter_map(|case| Some((&case.value.name.value, case.value.refused.as_ref()?)));
+        if let Some((name, kind)) = kinds.find(|(_, kind)| !Rejection::is_reason(&kind.value)) {
+            let message =
+                format!("case `{name}`: nothing is refused as `{}`{}", kind.value, like(&kind.value));
+            return Err(FileError::at(file, kind.referenced, message));
+        }
         let backends = read.backends.map(|backends| backends_of(file, backends)).transpose()?;
         Ok(Self { file: file.to_owned(), backends, cases: read.cases })
     }
@@ -143,6 +152,13 @@ impl CaseFile {
     pub fn is_empty(&self) -> bool {
         self.cases.is_empty()
     }
+}
+
+/// The reason that was meant by `kind`, if one differs in its underscores, hyphens or case alone.
+fn like(kind: &str) -> String {
+    let bare = |text: &str| text.replace(['_', '-', ' '], "").to_ascii_lowercase();
+    let meant = REASONS.iter().find(|reason| bare(reason.name) == bare(kind));
+    meant.map_or(", see the reasons in the README".to_owned(), |meant| format!(", write `{}`", meant.name))
 }
 
 /// How the name of a file of cases ends.

@@ -38,6 +38,9 @@ const SELF_SERVICE: [&str; 20] = [
 /// What is likely a mistake in `policies`, given the backends of the configuration and what came of the cases.
 pub fn lint(policies: &Policies, backends: &[Backend], report: &Report) -> Vec<Warning> {
     let mut warnings = Vec::new();
+    if policies.rules().len() == 0 {
+        warnings.push(FileError::new("policies", "no file has a rule: nobody is granted anything"));
+    }
     for rule in policies.facts() {
         if rule.never_applies() {
             warnings.push(rule.remark("can never apply: its `when` is false for every token"));

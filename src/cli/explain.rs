@@ -2,7 +2,7 @@
 
 use crate::auth::Verifier;
 use crate::config::{Backend, Snapshot};
-use crate::server::explain::{Judges, Question};
+use crate::server::explain::{Explained, Judges, Question};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +33,9 @@ pub struct ExplainArguments {
     /// The form of a POST.
     #[arg(long)]
     form: Option<String>,
+    /// Print the request with what becomes of it as a case for a file of cases, instead of an explanation.
+    #[arg(long)]
+    as_case: bool,
 }
 
 /// Prints what becomes of the request: 0, also if it is refused; 2 if that cannot be said.
@@ -65,6 +68,9 @@ async fn explained(arguments: &ExplainArguments) -> Result<String, String> {
     let verifier = Verifier::<()>::new(config.issuers.clone(), &config.limits).map_err(|e| e.to_string())?;
     let judges = Judges { policies: &policies, backends: &backends, limits: &config.limits };
     let explained = question.answer(judges, &verifier).await?;
+    if let (true, Explained::Judged { explanation, .. }) = (arguments.as_case, &explained) {
+        return question.case(judges, &explanation.claims);
+    }
     let mut text = String::new();
     if !report.failures.is_empty() {
         text.push_str("cases of these policies fail, so they would not be served: run `palisade check`\n\n");

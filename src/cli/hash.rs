@@ -30,6 +30,8 @@ pub fn hash(arguments: &HashArguments) -> ExitCode {
         Ok((password, hash)) => {
             if arguments.generate {
                 println!("{password}");
+            } else if let Some(weak) = weakness(&password) {
+                eprintln!("palisade: warning: {weak}, better use `palisade hash --generate`");
             }
             println!("{hash}");
             ExitCode::SUCCESS
@@ -38,6 +40,16 @@ pub fn hash(arguments: &HashArguments) -> ExitCode {
             eprintln!("palisade: {fault}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// What makes a password easy to try, if something does: a service account's is no person's, and can be a long one.
+fn weakness(password: &str) -> Option<&'static str> {
+    let distinct = password.chars().collect::<std::collections::BTreeSet<_>>().len();
+    match (password.chars().count(), distinct) {
+        (..16, _) => Some("the password has less than 16 characters"),
+        (_, ..8) => Some("the password has less than 8 different characters"),
+        _ => None,
     }
 }
 

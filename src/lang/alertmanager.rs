@@ -52,7 +52,7 @@ impl Filter {
     /// the older parser refuses it.
     pub fn text(&self) -> String {
         let mut text = String::with_capacity(self.name.len() + self.value.len() + 8);
-        if is_identifier(&self.name) {
+        if is_classic(&self.name) {
             text.push_str(&self.name)
         } else {
             push_quoted(&mut text, &self.name)
@@ -100,9 +100,15 @@ fn name(text: &str) -> Result<(String, &str), BadFilter> {
         let name = unescaped(quoted)?;
         return if name.is_empty() { Err(BadFilter::Shape) } else { Ok((name, rest)) };
     }
-    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
-    let (name, rest) = text.split_at(end);
-    if is_identifier(name) { Ok((name.to_owned(), rest)) } else { Err(BadFilter::Shape) }
+    // Without quotes, the newer parser takes all that is not reserved, and the older one identifiers: what is none
+    // is an error there, and no other name.
+    let (name, rest) = text.split_at(text.find(is_reserved).unwrap_or(text.len()));
+    if name.is_empty() { Err(BadFilter::Shape) } else { Ok((name.to_owned(), rest)) }
+}
+
+/// `isReserved` in `matcher/parse/token.go`, and control characters, which no name and few values have.
+fn is_reserved(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || "{}!=~,\\\"'`".contains(c)
 }
 
 fn operator(text: &str) -> Option<(MatchOp, &str)> {
@@ -116,9 +122,7 @@ fn value(text: &str) -> Result<String, BadFilter> {
         let (quoted, rest) = split_quoted(text).ok_or(BadFilter::Escape)?;
         return if rest.is_empty() { unescaped(quoted) } else { Err(BadFilter::Escape) };
     }
-    // `isReserved` in `matcher/parse/token.go`.
-    let reserved = |c: char| c.is_whitespace() || c.is_control() || "{}!=~,\\\"'`".contains(c);
-    if text.contains(reserved) { Err(BadFilter::Unquoted) } else { Ok(text.to_owned()) }
+    if text.contains(is_reserved) { Err(BadFilter::Unquoted) } else { Ok(text.to_owned()) }
 }
 
 /// The text between the quotes that `text` starts with, and what comes after them.
@@ -167,6 +171,11 @@ fn push_quoted(out: &mut String, value: &str) {
     out.push_str(&quoted.replace('\n', "\\n"));
 }
 
+/// A name that the older parser takes, which it does without quotes only (`re` in `pkg/labels/parse.go`).
+fn is_classic(name: &str) -> bool {
+    is_identifier(&name.replace(':', "_"))
+}
+
 fn is_identifier(name: &str) -> bool {
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     first && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -196,6 +205,12 @@ mod tests {
             (r#""service.name"="x""#, r#""service.name"="x""#),
             (r#""plain"="x""#, r#"plain="x""#),
             ("a=ü", r#"a="ü""#),
+            (r#"host.name="mine""#, r#""host.name"="mine""#),
+            ("foo🙂=bar", r#""foo🙂"="bar""#),
+            ("9x =~ b.*", r#""9x"=~"b.*""#),
+            ("a:b!=c", r#"a:b!="c""#),
+            (r#""a:b"="c""#, r#"a:b="c""#),
+            ("ü\t=1", r#""ü"="1""#),
         ] {
             assert_eq!(rewritten(text).as_deref(), Ok(expected), "{text}");
             assert_eq!(Filter::read(expected), Filter::read(text), "{text}");
@@ -227,11 +242,11 @@ mod tests {
             r#"a=~"\bword\b""#,
             "a=\"b\nc\"",
             "a=\u{a0}b",
-            "a-b=c",
-            "a:b=c",
-            "9a=b",
             "\"\"=b",
-            "ä=b",
+            "=b",
+            "a~b=c",
+            "a b=c",
+            "ü\u{a0}=b",
         ] {
             assert!(rewritten(text).is_err(), "{text}");
         }

@@ -6,7 +6,7 @@
 //! expression is compiled, and a panic of the crate is an evaluation error like others.
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
-use cel::{Context, Env, ExecutionError, IdedExpr, Value};
+use cel::{Context, Env, ExecutionError, IdedExpr, Value, extensions};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +26,8 @@ const READER_STACK_BYTES: usize = 32 * 1024 * 1024;
 const MAX_LOOPS: usize = 2;
 /// Steps of macros that the longest list of a token may cause in one expression.
 const MAX_STEPS: usize = 1_000_000;
-/// What a step counts where the expression has a `matches`: the crate compiles the pattern each time.
+/// What a step counts where the expression has a `matches`, whose pattern the crate compiles each time, or takes texts
+/// apart.
 const MATCHES_STEPS: usize = 100;
 /// Bytes of the pattern of a `matches`.
 const MAX_PATTERN_BYTES: usize = 256;
@@ -36,7 +37,7 @@ const CLAIMS: &str = "claims";
 
 /// CEL's standard functions that are of use over claims. The list is closed so that a misspelt name is
 /// found when the file is loaded, and not when the first caller is denied.
-const FUNCTIONS: [&str; 11] = [
+const FUNCTIONS: [&str; 22] = [
     "size",
     "contains",
     "startsWith",
@@ -48,7 +49,36 @@ const FUNCTIONS: [&str; 11] = [
     "double",
     "bool",
     "type",
+    "charAt",
+    "indexOf",
+    "join",
+    "lastIndexOf",
+    "lowerAscii",
+    "replace",
+    "reverse",
+    "split",
+    "substring",
+    "trim",
+    "upperAscii",
 ];
+
+/// Those of them that take texts apart, as the strings extension of cel-go names them (`ext/strings.go`), with how many
+/// of their first arguments are texts. `format` and `strings.quote` are left out: nothing of a scope is made by them.
+const TEXT_FUNCTIONS: [(&str, usize); 11] = [
+    ("charAt", 0),
+    ("indexOf", 1),
+    ("join", 1),
+    ("lastIndexOf", 1),
+    ("lowerAscii", 0),
+    ("replace", 2),
+    ("reverse", 0),
+    ("split", 1),
+    ("substring", 0),
+    ("trim", 0),
+    ("upperAscii", 0),
+];
+/// How many times as long texts may become by `replace` and `join` of one expression.
+const MAX_GROWTH: usize = 64;
 
 /// CEL's operators, by the crate's names for them, and what its macros are expanded to.
 const OPERATORS: [&str; 18] = [
@@ -75,7 +105,12 @@ const OPERATORS: [&str; 18] = [
 /// CEL's types by name, for `type(claims.groups) == list`.
 const TYPES: [&str; 8] = ["string", "list", "map", "int", "uint", "double", "bool", "null_type"];
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().with_optional_support(false)));
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib().with_optional_support(false);
+    // What it declares is declared nowhere else, so it cannot fail; without it the functions are unknown.
+    let _ = env.add_extension(extensions::strings);
+    Arc::new(env)
+});
 
 /// A compiled expression.
 #[derive(Debug)]
@@ -84,8 +119,10 @@ pub(super) struct Expression {
     tree: IdedExpr,
     /// How deep macros nest.
     loops: u32,
-    /// Whether a pattern is matched somewhere.
+    /// Whether a pattern is matched somewhere, or a text taken apart.
     matches: bool,
+    /// Whether lists are made of texts.
+    splits: bool,
     /// The claims that it names.
     claims: BTreeSet<String>,
 }
@@ -108,6 +145,8 @@ pub(super) struct Claims {
     context: Context<'static, 'static>,
     /// Elements of the longest list or map.
     longest: usize,
+    /// Bytes of the longest text.
+    longest_text: usize,
 }
 
 impl Claims {
@@ -115,7 +154,8 @@ impl Claims {
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.add_variable_from_value(CLAIMS, object(claims));
         let inner = claims.values().map(longest).max().unwrap_or(0);
-        Self { context, longest: claims.len().max(inner) }
+        let longest_text = claims.values().map(longest_text).max().unwrap_or(0);
+        Self { context, longest: claims.len().max(inner), longest_text }
     }
 }
 
@@ -123,6 +163,15 @@ fn longest(json: &Json) -> usize {
     match json {
         Json::Array(items) => items.iter().map(longest).max().unwrap_or(0).max(items.len()),
         Json::Object(members) => members.values().map(longest).max().unwrap_or(0).max(members.len()),
+        _ => 0,
+    }
+}
+
+fn longest_text(json: &Json) -> usize {
+    match json {
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(longest_text).max().unwrap_or(0),
+        Json::Object(members) => members.iter().map(|(k, v)| longest_text(v).max(k.len())).max().unwrap_or(0),
         _ => 0,
     }
 }
@@ -207,7 +256,11 @@ impl Expression {
     /// Why there is no result. The text holds names of the expression, never values of the token.
     pub fn evaluate(&self, claims: &Claims) -> Result<Answer, String> {
         let step = if self.matches { MATCHES_STEPS } else { 1 };
-        if self.loops > 0 && claims.longest.saturating_pow(self.loops).saturating_mul(step) > MAX_STEPS {
+        // A text can be split into as many parts as it has bytes, and one.
+        let parts = if self.splits { claims.longest_text.saturating_add(1) } else { 0 };
+        if self.loops > 0
+            && claims.longest.max(parts).saturating_pow(self.loops).saturating_mul(step) > MAX_STEPS
+        {
             return Err("the token's lists are too long for the macros of this expression".to_owned());
         }
         // Unwind safety: neither the tree nor the context is changed by an evaluation.
@@ -229,13 +282,64 @@ fn read(text: &str) -> Result<Expression, String> {
         .errors
         .first()
     {
-        Some(error) => format!("{} (at {}:{} of the expression)", error.msg, error.pos.0, error.pos.1),
+        Some(error) => {
+            let hint = meant(text).map_or(String::new(), |hint| format!("; {hint}"));
+            format!("{} (at {}:{} of the expression){hint}", error.msg, error.pos.0, error.pos.1)
+        }
         None => "expression cannot be read".to_owned(),
     })?;
-    let mut check = Check { bound: Vec::new(), loops: 0, matches: false, claims: BTreeSet::new() };
+    let mut check = Check {
+        bound: Vec::new(),
+        loops: 0,
+        matches: false,
+        splits: false,
+        growth: 1,
+        claims: BTreeSet::new(),
+    };
     check.expression(&tree, 0, false)?;
-    let (loops, matches, claims) = (check.loops, check.matches, check.claims);
-    Ok(Expression { source: text.into(), tree, loops, matches, claims })
+    let Check { loops, matches, splits, claims, .. } = check;
+    Ok(Expression { source: text.into(), tree, loops, matches, splits, claims })
+}
+
+/// What an author hardly meant, who writes as in another language.
+fn meant(text: &str) -> Option<&'static str> {
+    // Outside of texts; escapes do not matter to a hint.
+    let mut bare = String::with_capacity(text.len());
+    let mut quote = None;
+    for c in text.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '\'') => {
+                quote = Some(c);
+                bare.push(' ');
+            }
+            None => bare.push(c),
+        }
+    }
+    let is_word =
+        |word: &str| bare.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word);
+    if quote.is_some() {
+        return Some("a quote is not closed");
+    }
+    let assigns = bare.replace("==", "  ").replace("!=", "  ").replace("<=", "  ").replace(">=", "  ");
+    if assigns.contains('=') {
+        return Some("CEL compares with `==`");
+    }
+    if is_word("and") {
+        return Some("CEL says `&&` for and");
+    }
+    if is_word("or") {
+        return Some("CEL says `||` for or");
+    }
+    if is_word("not") {
+        return Some("CEL says `!` for not");
+    }
+    let count = |c: char| bare.matches(c).count();
+    [('(', ')'), ('[', ']'), ('{', '}')]
+        .into_iter()
+        .any(|(open, close)| count(open) != count(close))
+        .then_some("a bracket is not closed, or closed once too often")
 }
 
 /// The claim and the text of `claims.a.b == 'text'`.
@@ -288,8 +392,12 @@ struct Check<'a> {
     bound: Vec<&'a str>,
     /// The deepest nesting of macros so far.
     loops: u32,
-    /// Whether there was a `matches`.
+    /// Whether there was a `matches`, or a text was taken apart.
     matches: bool,
+    /// Whether there was a `split`.
+    splits: bool,
+    /// How many times as long a text has become at most.
+    growth: usize,
     /// The claims named so far.
     claims: BTreeSet<String>,
 }
@@ -330,6 +438,11 @@ impl<'a> Check<'a> {
                     self.matches = true;
                     call.args.last().map_or(Ok(()), pattern)?;
                 }
+                if let Some((_, texts)) = TEXT_FUNCTIONS.into_iter().find(|(name, _)| *name == function) {
+                    self.matches = true;
+                    self.splits |= function == "split";
+                    self.taken_apart(function, call.args.get(..texts).unwrap_or(&call.args))?;
+                }
                 if function == "type" && !compared {
                     return Err("`type(…)` can only be compared with `==` or `!=`".to_owned());
                 }
@@ -351,6 +464,32 @@ impl<'a> Check<'a> {
             Expr::Struct(_) => Err("messages are not supported".to_owned()),
             Expr::Unspecified => Err("expression is empty".to_owned()),
         }
+    }
+
+    /// Holds a function that takes texts apart to texts of the expression itself, and to how long it may make what it
+    /// is given: a text of the token's would be the caller's.
+    fn taken_apart(&mut self, function: &str, arguments: &[IdedExpr]) -> Result<(), String> {
+        let mut given = Vec::with_capacity(2);
+        for argument in arguments {
+            let Expr::Literal(LiteralValue::String(text)) = &argument.expr else {
+                return Err(format!("what `{function}` looks for, and puts in, must be texts in quotes"));
+            };
+            if text.inner().len() > MAX_PATTERN_BYTES {
+                return Err(format!("text over the limit of {MAX_PATTERN_BYTES} bytes"));
+            }
+            given.push(text.inner().len());
+        }
+        let grows = match (function, given.as_slice()) {
+            ("replace", [0, new]) => new.saturating_add(1),
+            ("replace", [old, new]) => new.div_ceil(*old),
+            ("join", [between]) => between.saturating_add(1),
+            _ => 1,
+        };
+        self.growth = self.growth.saturating_mul(grows.max(1));
+        if self.growth > MAX_GROWTH {
+            return Err(format!("`{function}` makes texts more than {MAX_GROWTH} times as long"));
+        }
+        Ok(())
     }
 
     fn looped(

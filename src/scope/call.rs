@@ -275,6 +275,7 @@ fn is_plain(endpoint: &Endpoint, name: &str) -> bool {
         | Form::AtMost(_)
         | Form::Time
         | Form::Matchers
+        | Form::ReadSelectors(_)
         | Form::List
         | Form::TargetLabels
         | Form::Shards

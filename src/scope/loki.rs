@@ -44,7 +44,10 @@ pub(super) fn target_labels(
     limits: &Limits,
 ) -> Result<Option<String>, Rejection> {
     if let Some(given) = given {
-        return match given.split(',').all(is_label_name) {
+        // An empty one among others is a name that no stream has (`targetLabels` in `pkg/loghttp/query.go`); nothing but
+        // empty ones would name none.
+        let is_name = |label: &str| label.is_empty() || is_label_name(label);
+        return match given.split(',').all(is_name) && given.split(',').any(is_label_name) {
             true => Ok(Some(given.to_owned())),
             false => Err(Rejection::parameter(name, "is no list of label names, joined by commas")),
         };

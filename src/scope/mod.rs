@@ -371,6 +371,12 @@ fn draft(of: Drafting<'_>) -> Result<Draft, Rejection> {
                 let labels = loki::target_labels(name, given, asked, matchers, limits)?;
                 arguments.extend(labels.map(|labels| Argument::Plain(name, labels)));
             }
+            (Form::ReadSelectors(text), _) => {
+                for query in asked.parameters.list(name) {
+                    let read = text::read_text(text, query, backend, limits)?;
+                    arguments.push(Argument::Plain(name, read.as_str().to_owned()));
+                }
+            }
             (Form::Shards, _) => {
                 for text in asked.parameters.list(name) {
                     arguments.push(Argument::Plain(name, loki::shard(name, text)?));
@@ -442,17 +448,11 @@ fn is_everything(selector: &str) -> bool {
 
 /// The endpoint's path with the name of a label or field as its variable, if it has one.
 fn draft_path(endpoint: &Endpoint, name: &str) -> Result<String, Rejection> {
-    if endpoint.path.contains("{label}") {
-        return match path::is_label_name(name) {
-            true => Ok(endpoint.path.replace("{label}", name)),
-            false => Err(Rejection::parameter("label", "is no label name")),
-        };
-    }
-    if endpoint.path.contains("{field}") {
-        return match path::is_field_name(name) {
-            true => Ok(endpoint.path.replace("{field}", name)),
-            false => Err(Rejection::parameter("field", "is no name of a field")),
-        };
+    for (variable, what) in [("{label}", "label"), ("{field}", "field")] {
+        if endpoint.path.contains(variable) {
+            let segment = path::name_segment(name).ok_or_else(|| Rejection::parameter(what, "is no name"))?;
+            return Ok(endpoint.path.replace(variable, &segment));
+        }
     }
     Ok(endpoint.path.to_owned())
 }

@@ -2,7 +2,7 @@
 
 use crate::auth::Verifier;
 use crate::auth::config::TokenHeader;
-use crate::cases::{Asking, Explanation, Request, explain};
+use crate::cases::{Asking, Explanation, Request, case, explain};
 use crate::limits::Limits;
 use crate::policy::Policies;
 use crate::rejection::{Rejection, TokenFault};
@@ -46,8 +46,8 @@ pub struct Judges<'a> {
 /// What becomes of a request. Displayed as text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Explained {
-    /// The token is not taken.
-    Token(TokenFault),
+    /// The token is not taken; with what an operator is told beside what its caller is.
+    Token(TokenFault, Option<String>),
     /// Its claims were judged.
     Judged {
         /// Where the claims are from, if there was a token.
@@ -97,12 +97,27 @@ impl Question {
                         let source = Source { issuer: caller.issuer().to_owned(), header };
                         Ok(judged(Some(source), caller.claims()))
                     }
-                    Err(fault) => Ok(Explained::Token(fault)),
+                    Err(fault) => {
+                        let told =
+                            (fault == TokenFault::Audience).then(|| verifier.audiences(token)).flatten();
+                        Ok(Explained::Token(fault, told))
+                    }
                 }
             }
             (None, Some(claims)) => Ok(judged(None, claims)),
             _ => Err("either a token or claims are needed".to_owned()),
         }
+    }
+
+    /// The request of a caller with these claims, and what becomes of it, as an entry of a file of cases.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub fn case(&self, judges: Judges<'_>, claims: &Map<String, Value>) -> Result<String, String> {
+        let site = Site::find(judges.backends, &self.backend)
+            .ok_or_else(|| format!("no backend `{}`", self.backend))?;
+        let asking = Asking { policies: judges.policies, site: &site, limits: judges.limits };
+        Ok(case(&asking, &self.backend, claims, &self.request()?))
     }
 
     fn request(&self) -> Result<Request, String> {
@@ -114,6 +129,11 @@ impl Question {
         request.form.clone_from(&self.form);
         Ok(request)
     }
+}
+
+/// What is told beside what the caller is.
+fn aside(told: &Option<String>) -> String {
+    told.as_ref().map_or(String::new(), |told| format!(" ({told})"))
 }
 
 /// The headers of a request with this token in this one.
@@ -132,8 +152,8 @@ impl Explained {
     /// `outcome` alone.
     pub fn json(&self) -> Value {
         match self {
-            Self::Token(fault) => {
-                let text = Rejection::from(*fault).to_string();
+            Self::Token(fault, told) => {
+                let text = Rejection::from(*fault).to_string() + &aside(told);
                 json!({ "outcome": { "outcome": "refused", "kind": fault.name(), "text": text } })
             }
             Self::Judged { source, explanation } => {
@@ -152,10 +172,10 @@ impl Explained {
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Token(fault) => {
+            Self::Token(fault, told) => {
                 let rejection = Rejection::from(*fault);
                 let status = respond::status(&rejection).as_u16();
-                writeln!(f, "refused\n  {status} {}: {rejection}", rejection.kind())
+                writeln!(f, "refused\n  {status} {}: {rejection}{}", rejection.kind(), aside(told))
             }
             Self::Judged { source, explanation } => {
                 if let Some(Source { issuer, header }) = source {

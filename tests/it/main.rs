@@ -16,6 +16,7 @@ mod identity;
 mod large;
 mod loki;
 mod mounted;
+mod names;
 mod paths;
 mod policies;
 mod prometheus;

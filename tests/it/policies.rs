@@ -233,3 +233,43 @@ async fn explain_verifies_a_token_as_a_request_would() {
     let expected = format!("caller\n  issued by {}\n  with the token in x-grafana-id\n", grafana.url());
     assert!(code == 0 && said.starts_with(&expected), "{code} {said}");
 }
+
+#[test]
+fn a_case_that_is_printed_holds() {
+    let files = Files::new(RULES, "cases: []\n");
+    let claims = r#"{"tenant": "acme-books", "note": "a: 'b'"}"#;
+    let mut cases = "cases:\n".to_owned();
+    for (request, form) in [
+        ("GET /api/v1/query?query=sum(up{job=\"a b\"}) by (job)", None),
+        ("POST /api/v1/query_range", Some("query=up&start=1&end=2&step=1")),
+        ("GET /api/v1/query?query=up{", None),
+        ("GET /api/v1/targets", None),
+        ("GET /api/v1/alerts", None),
+    ] {
+        let mut command = vec!["explain", "--as-case", "--claims", claims, "--backend", "prometheus"];
+        command.extend(["--request", request, "--header", "X-Palisade-Tenant: acme-books"]);
+        command.extend(form.iter().flat_map(|form| ["--form", form]));
+        let (code, said) = files.palisade(&command);
+        assert_eq!(code, 0, "{said}");
+        cases.push_str(&said);
+    }
+    let (code, said) = Files::new(RULES, &cases).palisade(&["check"]);
+    assert!(code == 0 && said.contains("5 cases, 0 failed, 0 warnings"), "{cases}\n{said}");
+}
+
+#[test]
+fn a_reason_that_is_none_and_a_policy_without_rules_are_told() {
+    let refused = |kind: &str| {
+        let case = CASE.split("    call").next().unwrap().to_owned();
+        Files::new(RULES, &format!("{case}    refused: {kind}\n")).palisade(&["check"])
+    };
+    let (code, said) = refused("norule");
+    let told = "policies/p.cases.yaml:6:14: case `one`: nothing is refused as `norule`, write `no_rule`";
+    assert!(code == 2 && said.contains(told), "{said}");
+    assert!(refused("nonsense").1.contains("see the reasons in the README"));
+    let (code, said) = Files::new("rules: []\n", "cases: []\n").palisade(&["check"]);
+    assert!(code == 0 && said.contains("no file has a rule: nobody is granted anything (warning)"), "{said}");
+    assert_eq!(Files::new("rules: []\n", "cases: []\n").palisade(&["check", "--strict"]).0, 1);
+    let (code, said) = Files::new("# nothing yet\n", "cases: []\n").palisade(&["check"]);
+    assert!(code == 2 && said.contains("policies/p.yaml: the file is empty"), "{said}");
+}

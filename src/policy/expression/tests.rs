@@ -80,7 +80,6 @@ fn misspelt_names_are_found_at_load() {
         ("claim.tenant", "unknown name `claim`"),
         ("acme-books", "unknown name `acme`"),
         ("claims.tenant.startswith('a')", "unknown function `startswith`"),
-        ("claims.tenant.split('/')", "unknown function `split`"),
         ("optional.of(1)", "unknown function `of`"),
         ("claims.groups.exists(g, h == 'a')", "unknown name `h`"),
         ("claims.groups.map(claims, claims)", "`claims` cannot be the variable"),
@@ -211,4 +210,75 @@ fn the_deepest_texts_do_not_overflow_a_workers_stack() {
     };
     let accepted = std::thread::Builder::new().stack_size(1024 * 1024).spawn(run).unwrap().join().unwrap();
     assert_eq!(accepted, 7, "the four at the limit, and three that the reader flattens or balances");
+}
+
+#[test]
+fn texts_are_taken_apart_as_cel_go_names_it() {
+    let one = |text: &str| Ok(Answer::Text(Arc::new(text.to_owned())));
+    for (text, expected) in [
+        ("claims.groups[0].replace('/tenants/', '')", "acme-books"),
+        ("claims.groups[0].split('/')[2]", "acme-books"),
+        ("claims.groups[0].substring(9)", "acme-books"),
+        ("claims.groups[0].substring(9, 13)", "acme"),
+        ("claims.groups[0].substring(claims.groups[0].lastIndexOf('/') + 1)", "acme-books"),
+        ("claims.tenant.substring(0, claims.tenant.indexOf('-'))", "acme"),
+        ("claims.tenant.upperAscii().lowerAscii().trim()", "acme-books"),
+        ("claims.tenant.charAt(0) + claims.tenant.reverse().charAt(0)", "as"),
+        ("claims.tenant.split('-').join('_')", "acme_books"),
+    ] {
+        assert_eq!(evaluate(text), one(expected), "{text}");
+    }
+    let of_groups = "claims.groups.filter(g, g.startsWith('/tenants/')).map(g, g.replace('/tenants/', ''))";
+    assert_eq!(evaluate(of_groups), Ok(texts_of(&["acme-books"])));
+    // What cannot be taken apart removes the rule, and says nothing of the token.
+    let fault = evaluate("claims.tenant.substring(99)").unwrap_err();
+    assert!(fault.contains("substring") && !fault.contains("acme"), "{fault}");
+}
+
+#[test]
+fn what_texts_are_taken_apart_by_is_the_expressions_own_and_bounded() {
+    let refused = |text: &str| Expression::compile(text).unwrap_err();
+    for text in [
+        "claims.a.replace(claims.b, '')",
+        "claims.a.replace('a', claims.b)",
+        "claims.a.split(claims.b)[0]",
+        "claims.groups.join(claims.b)",
+        "claims.a.indexOf(claims.b) == 1",
+    ] {
+        assert!(refused(text).contains("must be texts in quotes"), "{text}");
+    }
+    let grows = |times: usize| format!("claims.a.replace('x', '{}')", "y".repeat(times));
+    assert!(Expression::compile(&grows(64)).is_ok());
+    assert!(refused(&grows(65)).contains("more than 64 times as long"));
+    let twice = "claims.a.replace('', 'yyyyyyy').replace('x', 'yyyyyyyyy')";
+    assert!(refused(twice).contains("more than 64 times as long"));
+    let long = |bytes: usize| format!("claims.a.replace('{}', '')", "y".repeat(bytes));
+    assert!(Expression::compile(&long(256)).is_ok() && refused(&long(257)).contains("256 bytes"));
+    for text in ["'%s'.format([claims.a])", "strings.quote(claims.a)"] {
+        assert!(refused(text).contains("unknown"), "{text}");
+    }
+    // A macro over the parts of a long text is as long as the text.
+    let parts = Expression::compile("claims.a.split(',').exists(p, p == 'x')").unwrap();
+    let of = |bytes: usize| {
+        let json = serde_json::json!({ "a": ",".repeat(bytes) });
+        parts.evaluate(&Claims::new(json.as_object().unwrap()))
+    };
+    assert_eq!(of(9_999), Ok(Answer::Boolean(false)));
+    assert!(of(10_000).unwrap_err().contains("too long"));
+}
+
+#[test]
+fn what_is_written_as_in_another_language_is_told_in_cels() {
+    for (text, hint) in [
+        ("claims.a = 'x'", "CEL compares with `==`"),
+        ("has(claims.a) and claims.b == 'x'", "CEL says `&&` for and"),
+        ("has(claims.a) or has(claims.b)", "CEL says `||` for or"),
+        ("not has(claims.a)", "CEL says `!` for not"),
+        ("has(claims.a", "a bracket is not closed"),
+        ("claims.a == 'x", "a quote is not closed"),
+    ] {
+        let told = Expression::compile(text).unwrap_err();
+        assert!(told.contains(hint), "{text}: {told}");
+    }
+    assert!(Expression::compile("claims.a == 'x = and y'").is_ok());
 }

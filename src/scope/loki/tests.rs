@@ -40,7 +40,7 @@ fn labels_that_cannot_be_known_are_asked_for() {
         let refused = labels_for(query).unwrap_err().to_string();
         assert!(refused.contains("`targetLabels` is missing"), "{refused}");
     }
-    for bad in ["a,", ",a", "a,,b", "a b", "a%22", "a;b".replace(';', "%3B").as_str(), "1", "%7B%7D"] {
+    for bad in [",", "a b", "a%22", "a;b".replace(';', "%3B").as_str(), "1", "%7B%7D"] {
         let refused = labels_for(&format!("query={{}}&targetLabels={bad}")).unwrap_err().to_string();
         assert!(refused.contains("no list of label names"), "{bad}: {refused}");
     }
