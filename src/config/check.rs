@@ -31,7 +31,7 @@ pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(125);
 /// How long a backend may take: Prometheus' own default for a query is 2 minutes.
 pub(super) const BACKEND_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a client may take nothing of an answer.
-pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The part of what is shared that one tenant, and of the requests that one backend may have, in percent.
 pub(super) const SHARE_PERCENT: usize = 50;
 /// Requests served at once.

@@ -16,7 +16,7 @@ mod value;
 mod watch;
 
 pub use crate::yaml::FileError as ConfigError;
-pub use check::{HEAD_TIMEOUT, IDLE_TIMEOUT};
+pub use check::{HEAD_TIMEOUT, IDLE_TIMEOUT, STALL_TIMEOUT};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
 pub use snapshot::Snapshot;

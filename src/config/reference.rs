@@ -252,7 +252,7 @@ pub const KEYS: &[Key] = &[
     (
         "limits.stall_timeout",
         "`60s`",
-        "how long a client may take nothing of an answer before it is ended, over HTTP/1.1 as in one stream of HTTP/2, at most `1h`",
+        "how long a client may take nothing of what is sent over its connection before that is ended, at most `1h`",
     ),
     (
         "limits.memory_bytes",

@@ -17,6 +17,10 @@ const fn reason(name: &'static str, means: &'static str) -> Reason {
 
 /// Every reason, in the order in which a request can be refused.
 pub const REASONS: &[Reason] = &[
+    reason(
+        "no_memory",
+        "others' requests hold all the memory that callers may, or your tenant its part of it: try again",
+    ),
     reason("unaudited", "the line that the audit log must have cannot be written: try again"),
     reason("overloaded", "more requests, or more memory, than is taken at once: try again"),
     reason("unknown_mount", "the path is below no backend: it begins with a backend's name"),

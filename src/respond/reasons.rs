@@ -38,6 +38,7 @@ fn examples() -> Vec<Rejection> {
         Rejection::Overloaded,
         Rejection::RateLimited { max: 0, key: "", retry_after: 0 },
         Rejection::Unaudited,
+        Rejection::NoMemory,
         Rejection::Timeout,
         Rejection::SlowBody,
         Rejection::Defect(String::new()),

@@ -27,8 +27,6 @@ use tower::Service;
 
 /// How often an HTTP/2 connection is asked whether its client is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long a client may take nothing of an answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long, after a shutdown, a connection may take to end that only waits, and how often that is looked at.
 const GRACE: Duration = Duration::from_millis(250);
 /// Bytes of the head of a request: a token and a URL at their caps fit.
@@ -69,6 +67,8 @@ pub(super) struct Bounds {
     pub head: Duration,
     /// How long a connection may wait for a request.
     pub idle: Duration,
+    /// How long a caller may take nothing of what is sent.
+    pub stall: Duration,
 }
 
 impl Bounds {
@@ -79,6 +79,7 @@ impl Bounds {
             addresses: Addresses::new(None),
             head: crate::config::HEAD_TIMEOUT,
             idle: crate::config::IDLE_TIMEOUT,
+            stall: crate::config::STALL_TIMEOUT,
         }
     }
 }
@@ -135,7 +136,7 @@ impl Connections {
                 if !told {
                     counted = bounds.addresses.enter(peer).ok()?;
                 }
-                let stream = Unstalled::new(stream, WRITE_TIMEOUT);
+                let stream = Unstalled::new(stream, bounds.stall);
                 let opened = tokio::time::timeout(bounds.head, opened(stream, tls, told)).await.ok()??;
                 // A proxy's connections are those of whom it names.
                 if let Some(address) = opened.address {
@@ -178,7 +179,7 @@ impl Connections {
     {
         let Some(place) = self.bounds.places.enter().map(Arc::new) else { return };
         let stream =
-            Line::new(Unstalled::new(stream, WRITE_TIMEOUT), Arc::clone(&place), Some(self.bounds.head));
+            Line::new(Unstalled::new(stream, self.bounds.stall), Arc::clone(&place), Some(self.bounds.head));
         let service = Keeping { service, place: Arc::clone(&place) };
         let connection = self.http1.serve_connection(TokioIo::new(stream), service);
         let mut down = self.shutdown.clone();

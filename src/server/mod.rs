@@ -342,8 +342,14 @@ fn bounds(config: &Config, workers: usize) -> impl Fn() -> Bounds + use<> {
         tracing::info!(most, "connections of callers, for there are no more open files");
     }
     let addresses = Addresses::new(connections.per_address);
-    let (head, idle) = (connections.head_timeout, connections.idle_timeout);
-    move || Bounds { places: Places::new(most.div_ceil(workers)), addresses: addresses.clone(), head, idle }
+    let (head, idle, stall) = (connections.head_timeout, connections.idle_timeout, config.stall_timeout);
+    move || Bounds {
+        places: Places::new(most.div_ceil(workers)),
+        addresses: addresses.clone(),
+        head,
+        idle,
+        stall,
+    }
 }
 
 async fn bind(address: SocketAddr, bound: &mut Vec<SocketAddr>) -> Result<TcpListener, StartFault> {

@@ -268,7 +268,8 @@ async fn atk_57_rules_and_alerts_are_cut() {
     assert_eq!(proxy.get(target).await.json()["data"]["groups"], serde_json::json!([]));
     let line = proxy.prometheus.take_one().line;
     assert_eq!(line, "GET /api/v1/rules?rule_name%5B%5D=a&rule_name%5B%5D=b&type=alert");
-    for query in ["group_next_token=x", "group_limit=0", "group_limit=x", "exclude_alerts=x", "match[]=up"] {
+    for query in ["group_next_token=x", "group_limit=0", "group_limit=x", "exclude_alerts=x", "match[]=up%7B"]
+    {
         assert_eq!(proxy.get(&format!("/prometheus/api/v1/rules?{query}")).await.status, 400, "{query}");
     }
     proxy.prometheus.answer(Answer::of("400 Bad Request", "application/json", b"globex-lit"));

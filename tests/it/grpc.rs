@@ -679,7 +679,7 @@ async fn each_refusal_has_its_code() {
         (good.as_str(), search("{} | unheard_of()"), 3),
         (good.as_str(), search("{ .a = \"\0\" }"), 3),
         (good.as_str(), vec![0xff], 3),
-        (good.as_str(), search(&format!("{{ .a = \"{}\" }}", "x".repeat(70_000))), 8),
+        (good.as_str(), search(&format!("{{ .a = \"{}\" }}", "x".repeat(140_000))), 8),
     ] {
         let answered = client.call(token, SEARCH, &message).await;
         assert_eq!((answered.http, answered.code()), (200, code), "{:?}", answered.outcome());

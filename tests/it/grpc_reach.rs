@@ -72,7 +72,8 @@ async fn a_listener_with_a_certificate_is_called_over_tls() {
     streaming.grpc.answer(GrpcAnswer::of([b"", b""]));
     let mut client = GrpcClient::connect_tls(proxy.running.addresses[0], &ours).await;
     let answered = client.call(&proxy.issuer.token("acme-books"), SEARCH, ALL).await;
-    assert_eq!((answered.outcome(), answered.messages.len()), ((0, ""), 2));
+    // Over shared traces a search is ordered by what is shown, once, at its end.
+    assert_eq!((answered.outcome(), answered.messages.len()), ((0, ""), 1));
     assert!(String::from_utf8_lossy(&streaming.grpc.take_one().body).contains("acme-books"));
     assert_eq!(client.call("x.y.z", SEARCH, ALL).await.code(), 16);
     assert!(streaming.grpc.take().is_empty());

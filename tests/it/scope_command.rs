@@ -78,7 +78,7 @@ fn a_refusal_has_a_kind_a_message_and_a_place() {
             "\"\\ud800\"",
             "",
             "\"{}\" \"{}\"",
-            &format!("\"{}\"", "a".repeat(64 * 1024 + 1)),
+            &format!("\"{}\"", "a".repeat(128 * 1024 + 1)),
             r#""{}""#,
         ],
     );
