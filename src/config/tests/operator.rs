@@ -103,3 +103,25 @@ shutdown: { delay: 0s, timeout: 4s }";
         assert!(listen(bad).unwrap_err().contains("is no network"), "{bad}");
     }
 }
+
+#[test]
+fn an_origin_is_written_as_browsers_send_it() {
+    let set = |origin: &str| parse(&with("limits", &format!("tail: {{ origins: [\"{origin}\"] }}")));
+    for good in ["https://portal.example.org", "http://127.0.0.1:3000", "https://xn--bcher-kva.example"] {
+        assert_eq!(set(good).unwrap().tails.origins, [good]);
+    }
+    for bad in [
+        "",
+        "*",
+        "null",
+        "portal.example.org",
+        "https://portal.example.org/",
+        "https://portal.example.org/x",
+        "https://Portal.example.org",
+        "https://u@portal.example.org",
+        "https://*.example.org",
+        "ftp://portal.example.org",
+    ] {
+        assert!(set(bad).unwrap_err().contains("`tail.origins`: "), "{bad}");
+    }
+}
