@@ -179,10 +179,11 @@ func dropLeadingTrue(tree *node) {
 	always := alwaysTrue()
 	tree.walk(func(n *node) {
 		elements := n.get("Elements")
-		if n.kind != "Pipeline" || elements == nil || len(elements.parts) < 2 {
+		if n.kind != "Pipeline" || elements == nil {
 			return
 		}
-		if isFilter(elements.parts[0].node, always) {
+		// The caller's own first one may be in parentheses, which the tree does not show.
+		for len(elements.parts) > 1 && isFilter(elements.parts[0].node, always) {
 			elements.parts = elements.parts[1:]
 		}
 	})
