@@ -59,7 +59,15 @@ pub(super) struct Place {
 
 /// A request that keeps its connection's place until it's dropped.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Place>);
+pub(super) struct Busy(Option<Arc<Place>>);
+
+impl Busy {
+    /// The connection will have no other request: it became one of another protocol (RFC 9110, section 7.8), and keeps
+    /// its place to its end.
+    fn for_good(mut self) {
+        self.0 = None;
+    }
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,19 +132,20 @@ impl Place {
         if let Some(key) = state.waits.take() {
             lock(&self.places.open).waiting.remove(&key);
         }
-        Busy(Arc::clone(self))
+        Busy(Some(Arc::clone(self)))
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut state = lock(&self.0.line.state);
+        let Some(place) = &self.0 else { return };
+        let mut state = lock(&place.line.state);
         state.busy = state.busy.saturating_sub(1);
         if state.busy == 0 {
-            let mut open = lock(&self.0.places.open);
+            let mut open = lock(&place.places.open);
             let key = (true, open.next);
             open.next = open.next.saturating_add(1);
-            open.waiting.insert(key, Arc::clone(&self.0.line));
+            open.waiting.insert(key, Arc::clone(&place.line));
             state.waits = Some(key);
         }
     }
@@ -176,7 +185,12 @@ impl<F: Future<Output = Result<http::Response<B>, E>>, B, E> Future for Kept<F> 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answered = ready!(this.inner.poll(cx));
-        let busy = this.busy.take();
+        let mut busy = this.busy.take();
+        if matches!(&answered, Ok(response) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS)
+            && let Some(busy) = busy.take()
+        {
+            busy.for_good();
+        }
         Poll::Ready(answered.map(|response| response.map(|inner| Kept { inner, busy })))
     }
 }
@@ -288,6 +302,22 @@ mod tests {
         drop(all);
         assert!(places.enter().is_some());
         assert_eq!(lock(&places.open).waiting.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_another_protocol_waits_for_no_request_and_keeps_its_place() {
+        let places = Places::new(1);
+        let place = Arc::new(places.enter().unwrap());
+        let answered = |status: u16| async move {
+            http::Response::builder().status(status).body(http_body_util::Empty::<bytes::Bytes>::new())
+        };
+        drop(Kept::new(Box::pin(answered(200)), place.begin()).await.unwrap());
+        assert_eq!(place.waiting(), Some(1));
+        drop(Kept::new(Box::pin(answered(101)), place.begin()).await.unwrap());
+        assert_eq!(place.waiting(), None);
+        assert!(places.enter().is_none(), "nothing is told to go");
+        drop(place);
+        assert!(places.enter().is_some());
     }
 
     #[test]

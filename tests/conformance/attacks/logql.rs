@@ -74,7 +74,7 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
             "ATK-1B parentheses",
             format!("{}rate({{service=\"catalog\"}}[5m]){}", "(".repeat(20_000), ")".repeat(20_000)),
         ),
-        ("ATK-1B filters", format!("{{service=\"catalog\"}}{}", "|=\"\"".repeat(15_000))),
+        ("ATK-1B filters", format!("{{service=\"catalog\"}}{}", "|=\"\"".repeat(20_000))),
         (
             "ATK-1B a range without end",
             r#"count_over_time({service="catalog"}[999999999999999999999y])"#.to_owned(),
