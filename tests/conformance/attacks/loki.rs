@@ -194,8 +194,8 @@ fn unscopable(clock: &Clock) -> Vec<Attack> {
         .map(|(name, path, params)| {
             // A field's name is compared, and an empty label is none: both are sent as they are.
             let sent = path.contains("detected_field/") || name.ends_with("volume's target");
-            let status = if sent { 200 } else { 400 };
-            Attack::refused(name, L, Request::get(&path, &params), &[status])
+            let status: &[u16] = if sent { &[200] } else { &[400] };
+            Attack::refused(name, L, Request::get(&path, &params), status)
         })
         .collect()
 }

@@ -105,8 +105,8 @@ pub fn all(clock: &Clock) -> Vec<Attack> {
     ] {
         let request = get(path, &[(name, value)]);
         // Rules are found by the matchers, and cut after that.
-        let status = if path == "/api/v1/rules" { 200 } else { 400 };
-        let attack = Attack::refused(format!("ATK-56 silent-200 {path} {value}"), P, request, &[status]);
+        let status: &[u16] = if path == "/api/v1/rules" { &[200] } else { &[400] };
+        let attack = Attack::refused(format!("ATK-56 silent-200 {path} {value}"), P, request, status);
         all.push(attack.control(named()));
     }
     // Pages are of what is left: the last one says so.
