@@ -366,9 +366,9 @@ impl Comparison<'_> {
             }
             _ if ours == twin => None,
             _ if self.treated(Treat::AnySeries, at) && nameless(ours) == nameless(twin) => None,
-            _ if self.treated(Treat::Close, at) && close(ours, twin, 1.0) => None,
+            _ if self.treated(Treat::Close, at) && close(ours, twin) => None,
             _ if self.treated(Treat::OneToThreeTimes, at)
-                && TIMES.iter().any(|times| close(ours, twin, *times)) =>
+                && TIMES.iter().any(|times| counted(ours, twin, *times)) =>
             {
                 None
             }
@@ -418,17 +418,28 @@ fn covers(path: &[&str], at: &[Step]) -> bool {
 /// What one to three times a number can be of one to three times the same number.
 const TIMES: [f64; 7] = [1.0, 2.0, 3.0, 1.0 / 2.0, 1.0 / 3.0, 3.0 / 2.0, 2.0 / 3.0];
 
-/// Whether a number is `times` another, to within 1e-9 of its size.
-fn close(ours: &Value, twin: &Value, times: f64) -> bool {
+/// Whether a number is what was counted `times` as often as another. Parts of a volume are rounded to whole bytes after
+/// they were counted, each side's by half a byte at most.
+fn counted(ours: &Value, twin: &Value, times: f64) -> bool {
+    let rounded = if times == 1.0 { 0.0 } else { (1.0 + times) / 2.0 };
+    apart(ours, twin, times).is_some_and(|apart| apart <= rounded)
+}
+
+/// Whether a number is another, to within 1e-9 of its size.
+fn close(ours: &Value, twin: &Value) -> bool {
+    apart(ours, twin, 1.0).is_some_and(|apart| apart == 0.0)
+}
+
+/// How far a number is from `times` another: 0 within 1e-9 of its size.
+fn apart(ours: &Value, twin: &Value, times: f64) -> Option<f64> {
     let number = |value: &Value| match value {
         Value::Number(n) => n.as_f64(),
         Value::String(s) => s.parse::<f64>().ok(),
         _ => None,
     };
-    match (number(ours), number(twin)) {
-        (Some(a), Some(b)) => (a - times * b).abs() <= 1e-9 * a.abs().max(b.abs()),
-        _ => false,
-    }
+    let (a, b) = (number(ours)?, number(twin)?);
+    let apart = (a - times * b).abs();
+    Some(if apart <= 1e-9 * a.abs().max(b.abs()) { 0.0 } else { apart })
 }
 
 /// A text without the labels of the series that it names: what is in braces.
