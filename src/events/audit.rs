@@ -126,7 +126,7 @@ pub struct Record {
     pub status: Option<u16>,
     /// Why it was refused, if it was.
     pub refused: Option<&'static str>,
-    /// What was asked, if that is to be told: the URL's query, a line feed, the form; its first [`ASKED_BYTES`].
+    /// What was asked, if that is to be told: the URL's query, a line feed, the form; its first 16 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<Box<str>>,
     /// SHA-256 of what was asked: the URL's query, a line feed, the form.
