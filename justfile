@@ -28,6 +28,10 @@ instructions:
 deny:
     bash .ci/steps deny
 
+# The book of docs/, into target/book.
+book:
+    bash .ci/steps book
+
 # Real Prometheus, Loki, Tempo, Alertmanager and Keycloak, and 300 random questions of each language; installs what it needs.
 conformance:
     bash .ci/steps conformance

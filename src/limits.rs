@@ -3,7 +3,7 @@
 /// Caps on what a caller may send and on what is sent to a backend.
 ///
 /// All are settable in the configuration under `limits:`; the defaults are the values documented in
-/// the README.
+/// `docs/configuration.md`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one bearer token.

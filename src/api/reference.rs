@@ -1,4 +1,4 @@
-//! The endpoint tables as text, for the README.
+//! The endpoint tables as text, for `docs/endpoints.md`.
 
 use super::{Endpoint, Filter, Form, Kind, Methods, Treatment};
 use std::fmt::Write as _;

@@ -158,7 +158,9 @@ impl CaseFile {
 fn like(kind: &str) -> String {
     let bare = |text: &str| text.replace(['_', '-', ' '], "").to_ascii_lowercase();
     let meant = REASONS.iter().find(|reason| bare(reason.name) == bare(kind));
-    meant.map_or(", see the reasons in the README".to_owned(), |meant| format!(", write `{}`", meant.name))
+    meant.map_or(", see the reasons in docs/observability.md".to_owned(), |meant| {
+        format!(", write `{}`", meant.name)
+    })
 }
 
 /// How the name of a file of cases ends.

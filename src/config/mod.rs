@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, read strictly and checked whole before anything is started.
 //!
 //! `file` is its shape, `check` and `identity` turn that into [`Config`], whose types say what was checked, `reach` reads
-//! how a backend is reached, `value` reads single values, `snapshot` reads it with its policies, and [`mod@reference`] is the table of all keys from which the README's is made.
+//! how a backend is reached, `value` reads single values, `snapshot` reads it with its policies, and [`mod@reference`] is the table of all keys from which that of `docs/configuration.md` is made.
 
 mod check;
 mod file;

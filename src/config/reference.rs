@@ -1,4 +1,4 @@
-//! The table of all keys of the configuration file, for the README and for whoever writes one.
+//! The table of all keys of the configuration file, for `docs/configuration.md` and for whoever writes one.
 
 /// One key: its path (`[]` for each entry of a list, `NAME` for a name of the operator's), its default,
 /// and what it is.

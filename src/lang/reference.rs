@@ -1,4 +1,4 @@
-//! The table of what each language has here, for the README. Its last column is what happens to the
+//! The table of what each language has here, for `docs/languages.md`. Its last column is what happens to the
 //! examples.
 
 use super::{Feature, Features, QueryError, ScopedText, logql, promql, traceql};

@@ -266,7 +266,7 @@ fn a_reason_that_is_none_and_a_policy_without_rules_are_told() {
     let (code, said) = refused("norule");
     let told = "policies/p.cases.yaml:6:14: case `one`: nothing is refused as `norule`, write `no_rule`";
     assert!(code == 2 && said.contains(told), "{said}");
-    assert!(refused("nonsense").1.contains("see the reasons in the README"));
+    assert!(refused("nonsense").1.contains("see the reasons in docs/observability.md"));
     let (code, said) = Files::new("rules: []\n", "cases: []\n").palisade(&["check"]);
     assert!(code == 0 && said.contains("no file has a rule: nobody is granted anything (warning)"), "{said}");
     assert_eq!(Files::new("rules: []\n", "cases: []\n").palisade(&["check", "--strict"]).0, 1);
