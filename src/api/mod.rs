@@ -8,6 +8,7 @@ mod accept;
 pub mod alertmanager;
 mod class;
 pub mod loki;
+pub mod own;
 pub mod parameters;
 pub mod path;
 pub mod prometheus;

@@ -1,6 +1,6 @@
 //! Single values of the configuration: each function reads one and says what is wrong with it.
 
-use crate::api::Kind;
+use crate::api::{Kind, own};
 use crate::lang::logql::label_usable;
 use crate::lang::{Feature, logql, promql, traceql};
 use crate::limits::QueryLimits;
@@ -107,6 +107,9 @@ pub(super) fn backend_name(name: &str) -> Result<(), String> {
     let first = name.bytes().next().is_some_and(plain);
     if name == "t" {
         return Err("backend name `t` is kept for the paths `/t/TENANT/NAME`".to_owned());
+    }
+    if name == own::NAME {
+        return Err(format!("backend name `{name}` is kept for what Palisade answers itself"));
     }
     if first && name.len() <= 63 && name.bytes().all(|b| plain(b) || b == b'-') {
         Ok(())
@@ -261,7 +264,7 @@ mod tests {
         for good in ["prometheus", "0", "loki-eu-1", &"a".repeat(63)] {
             assert_eq!(backend_name(good), Ok(()), "{good}");
         }
-        for bad in ["", "t", "-a", "A", "a_b", "a/b", "a.b", "..", "a b", "ä", &"a".repeat(64)] {
+        for bad in ["", "t", "palisade", "-a", "A", "a_b", "a/b", "a.b", "..", "a b", "ä", &"a".repeat(64)] {
             assert!(backend_name(bad).is_err(), "{bad}");
         }
     }

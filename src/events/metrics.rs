@@ -1,7 +1,7 @@
 //! The metrics, registered once; on the hot path only handles are touched.
 
 use super::{Outcome, TailEnd, TokenOutcome};
-use crate::api::{Endpoint, Methods, Treatment};
+use crate::api::{Endpoint, Methods, Treatment, own};
 use crate::rejection::TokenFault;
 use crate::scope::Backend;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -21,6 +21,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     backends: Vec<BackendMetrics>,
     no_mount: Vec<Counter>,
+    own: BackendMetrics,
     token_cached: Counter,
     token_verified: Counter,
     token_refused: Vec<(TokenFault, Counter)>,
@@ -93,6 +94,7 @@ impl Metrics {
                 .into_iter()
                 .map(|o| counter!("palisade_requests_total", "backend" => "", "endpoint" => "", "outcome" => o.name()))
                 .collect(),
+            own: BackendMetrics::of(own::NAME, own::ENDPOINTS),
             token_cached: counter!("palisade_token_total", "outcome" => "cached"),
             token_verified: counter!("palisade_token_total", "outcome" => "verified"),
             token_refused: TokenFault::ALL
@@ -118,6 +120,11 @@ impl Metrics {
     /// The metrics of the backend at `index` of those registered.
     pub fn backend(&self, index: usize) -> Option<&BackendMetrics> {
         self.backends.get(index)
+    }
+
+    /// The metrics of what Palisade answers itself.
+    pub fn own(&self) -> &BackendMetrics {
+        &self.own
     }
 
     /// A request ended before a backend was known.
@@ -199,13 +206,16 @@ impl Metrics {
 
 impl BackendMetrics {
     fn register(backend: &Backend) -> Self {
-        let endpoints = backend.kind.endpoints();
+        Self::of(&backend.name, backend.kind.endpoints())
+    }
+
+    fn of(name: &str, endpoints: &'static [Endpoint]) -> Self {
         let streams = |e: &Endpoint| matches!(e.methods, Methods::Grpc(_));
         let rows = endpoints.iter().map(|e| (e.name, streams(e))).chain([("unknown", false)]);
-        let register = |(name, streams)| EndpointMetrics::register(&backend.name, name, streams);
+        let register = |(endpoint, streams)| EndpointMetrics::register(name, endpoint, streams);
         let by_endpoint = rows.map(register).collect();
         let tails = endpoints.iter().any(|endpoint| endpoint.treatment == Treatment::Tail);
-        Self { endpoints, by_endpoint, tails: tails.then(|| TailMetrics::register(&backend.name)) }
+        Self { endpoints, by_endpoint, tails: tails.then(|| TailMetrics::register(name)) }
     }
 
     /// The metrics of live tails, if this backend has them.

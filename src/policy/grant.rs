@@ -200,6 +200,12 @@ fn single(terms: &[Term], share: Option<&Arc<Share>>, tenants: &TenantLimits) ->
     }
 }
 
+/// What several grants let through together, in as few conjunctions as say it.
+pub fn united<'g>(grants: impl Iterator<Item = &'g Grant>) -> Vec<Scope> {
+    let terms = simplify(grants.map(|grant| Term::clone(&grant.term)).collect());
+    terms.into_iter().map(|term| term.scope).collect()
+}
+
 /// The same union in fewer terms: what another term covers is dropped, and terms that are equal but in
 /// one dimension become one. Nothing else is merged: `{a, eu} ∪ {b, us}` is not `{a b, eu us}`.
 ///

@@ -27,7 +27,7 @@ pub use decide::{Judgement, Outcome, Verdict};
 pub use expression::MAX_EXPRESSION_BYTES;
 pub use facts::Facts;
 pub use file::read_folder;
-pub use grant::{Grant, Grants};
+pub use grant::{Grant, Grants, united};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
 pub use limits::{Allowed, Rate, RuleLimits, Share};

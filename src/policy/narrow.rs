@@ -162,6 +162,28 @@ impl Grants {
         }
     }
 
+    /// Each conjunction that is granted at endpoints of `class` of `backend`, or of any, as a grant of its own: all
+    /// that is granted there, or what `narrowing` names of it. None where nothing is.
+    ///
+    /// # Errors
+    /// As [`Self::choose`], but for those that say that there are none or several.
+    pub fn conjunctions(
+        &self,
+        backend: &str,
+        class: Option<Class>,
+        narrowing: Option<&Narrowing>,
+    ) -> Result<Vec<Grant>, Forbidden> {
+        let view = self.view(backend, class)?;
+        if let (true, Err(refused @ Forbidden::TooManyValues)) = (view.terms.is_empty(), &view.whole) {
+            return Err(*refused);
+        }
+        let terms = match narrowing {
+            Some(narrowing) if !view.terms.is_empty() => narrowed(&view.terms, narrowing)?,
+            _ => view.terms.clone(),
+        };
+        terms.into_iter().map(|term| self.single(&[term], view.share.as_ref())).collect()
+    }
+
     /// What may be named where a request needs a narrower scope: the scopes of its union, or where that is one, each
     /// choice of a value for each dimension.
     pub fn choices(&self, backend: &str, class: Option<Class>, narrowing: Option<&Narrowing>) -> String {

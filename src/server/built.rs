@@ -16,7 +16,7 @@ use crate::events::audit::Audit;
 use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{
-    Authenticate, Authorize, Conclude, Counted, Decision, Forwarding, From, Gates, Judge, Lasting, Mount,
+    Authenticate, Authorize, Conclude, Counted, Decision, Forwarding, From, Gates, Judge, Lasting, Me, Mount,
     Mounts, Scope, ScopedQueries, Served, Shares, Site, Tails,
 };
 use crate::tenant::SaltKey;
@@ -151,9 +151,17 @@ impl Built {
             message_bytes: self.config.tails.message_bytes,
             metrics: Arc::clone(metrics),
         };
-        let stages = |served, proxies| Stages {
-            mounts: Mounts { served, timeout: self.config.request_timeout },
-            authenticate: Authenticate { verifier: Arc::clone(&self.verifier), metrics: Arc::clone(metrics) },
+        let stages = |served: Served, proxies| Stages {
+            mounts: Mounts {
+                me: Arc::new(Me {
+                    authenticate: self.authenticate(),
+                    authorize: self.authorize(),
+                    sites: served.sites(),
+                }),
+                served,
+                timeout: self.config.request_timeout,
+            },
+            authenticate: self.authenticate(),
             authorize: self.authorize(),
             scope: Scope {
                 limits: Arc::clone(&limits),
@@ -187,6 +195,10 @@ impl Built {
             Ok(doors.collect())
         };
         (0..workers).map(of_worker).collect()
+    }
+
+    fn authenticate(&self) -> Authenticate {
+        Authenticate { verifier: Arc::clone(&self.verifier), metrics: Arc::clone(&self.metrics) }
     }
 
     fn authorize(&self) -> Authorize {

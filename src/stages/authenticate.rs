@@ -1,9 +1,11 @@
 //! Who is asking.
 
-use super::{Answering, Authenticated, Decision, Raw, Refused, Reply};
+use super::{Answering, Authenticated, Decision, Raw, Refused, Reply, Told};
 use crate::auth::{Verified, Verifier};
 use crate::events::{Metrics, TokenOutcome};
+use crate::rejection::TokenFault;
 use futures_util::future::Either;
+use http::HeaderMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
@@ -56,20 +58,39 @@ where
 }
 
 impl Authenticate {
-    async fn authenticate(&self, raw: Raw) -> Result<Authenticated, Refused> {
-        match self.verifier.verify(&raw.headers).await {
-            Ok(verified) => Ok(self.known(raw, verified)),
+    /// Whose token a request shows; `told` knows it from here on.
+    pub(super) async fn verify(
+        &self,
+        headers: &HeaderMap,
+        told: &mut Told,
+    ) -> Result<Arc<Verified<Decision>>, TokenFault> {
+        match self.verifier.verify(headers).await {
+            Ok(verified) => {
+                self.count(&verified, told);
+                Ok(verified)
+            }
             Err(fault) => {
                 self.metrics.token(TokenOutcome::Refused(fault));
-                Err(raw.told.refuse(fault))
+                Err(fault)
             }
         }
     }
 
+    async fn authenticate(&self, mut raw: Raw) -> Result<Authenticated, Refused> {
+        match self.verify(&raw.headers, &mut raw.told).await {
+            Ok(verified) => Ok(Authenticated { raw, verified }),
+            Err(fault) => Err(raw.told.refuse(fault)),
+        }
+    }
+
     fn known(&self, mut raw: Raw, verified: Arc<Verified<Decision>>) -> Authenticated {
+        self.count(&verified, &mut raw.told);
+        Authenticated { raw, verified }
+    }
+
+    fn count(&self, verified: &Verified<Decision>, told: &mut Told) {
         let first = verified.first_use();
         self.metrics.token(if first { TokenOutcome::Verified } else { TokenOutcome::Cached });
-        raw.told.caller = Some(Arc::clone(verified.caller()));
-        Authenticated { raw, verified }
+        told.caller = Some(Arc::clone(verified.caller()));
     }
 }

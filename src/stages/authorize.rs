@@ -113,9 +113,9 @@ impl Authorize {
         verified: &Verified<Decision>,
         asked: &Asked<'_>,
     ) -> Result<(Arc<Mount>, Grant), Rejection> {
-        let decision = verified.decision(self.generation, |caller| self.decide(caller));
+        let decision = self.decision(verified);
         let grants = decision.as_ref().as_ref().map_err(|forbidden| *forbidden)?;
-        let wish = narrowing(asked)?;
+        let wish = narrowing(asked.headers, asked.tenant)?;
         // Which endpoint it is, is looked at twice where rules tell endpoints apart, and there only.
         // By its method as well: to look at a silence is not to change it.
         let class = || {
@@ -137,6 +137,11 @@ impl Authorize {
         })
     }
 
+    /// What the policy says of the caller.
+    pub(super) fn decision(&self, verified: &Verified<Decision>) -> Arc<Decision> {
+        verified.decision(self.generation, |caller| self.decide(caller))
+    }
+
     /// Decides once a token; what could not be evaluated is told.
     fn decide(&self, caller: &Caller) -> Decision {
         let judgement = self.policies.judge(caller.claims());
@@ -152,10 +157,11 @@ impl Authorize {
     }
 }
 
-fn narrowing(asked: &Asked<'_>) -> Result<Option<Narrowing>, Forbidden> {
-    let lines = |name: HeaderName| asked.headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
+/// What a request wishes to see no more than: by its headers, or by the `tenant` of its path.
+pub(super) fn narrowing(headers: &HeaderMap, tenant: Option<&str>) -> Result<Option<Narrowing>, Forbidden> {
+    let lines = |name: HeaderName| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
     let headers = Narrowing::from_headers(lines(SCOPE), lines(TENANT))?;
-    match asked.tenant {
+    match tenant {
         None => Ok(headers),
         Some(tenant) => Narrowing::and_tenant(headers, tenant).map(Some),
     }

@@ -4,7 +4,7 @@
 
 use super::conclude::Conclude;
 use super::{Left, Told};
-use crate::api::Endpoint;
+use crate::api::{Endpoint, own};
 use crate::auth::Caller;
 use crate::budget::Permit;
 use crate::events::audit::{Place, Record};
@@ -164,10 +164,9 @@ impl Entry {
             told.endpoint = endpoint(told, self.uri.path());
         }
         let (told, outcome) = (&self.told, self.outcome());
-        let measured = told.measured();
         let metrics = &self.stage.metrics;
-        let counted = measured.and_then(|(_, index)| metrics.backend(index));
-        if measured.is_none() {
+        let (answerer, counted) = (told.answerer(), told.counted(metrics));
+        if answerer.is_none() {
             metrics.below_no_mount(outcome);
         }
         let broken = match &self.end {
@@ -175,7 +174,7 @@ impl Entry {
             _ => None,
         };
         let finished = RequestFinished {
-            backend: measured.map(|(name, _)| name),
+            backend: answerer,
             endpoint: told.endpoint,
             outcome,
             status: self.answered.as_ref().map(|answered| answered.status),
@@ -209,7 +208,7 @@ impl Entry {
             address: Some(self.address),
             method: self.method.as_str().to_owned(),
             path: self.path().to_owned(),
-            backend: self.told.measured().map(|(name, _)| name.to_owned()),
+            backend: self.told.answerer().map(str::to_owned),
             endpoint: self.told.endpoint.map(|endpoint| endpoint.name),
             outcome: self.outcome().name(),
             status: answered.map(|answered| answered.status.as_u16()),
@@ -241,6 +240,9 @@ impl Drop for Entry {
 /// The endpoint of a path, where some backend of the site has it.
 fn endpoint(told: &Told, path: &str) -> Option<&'static Endpoint> {
     let below = path.get(told.mounted..)?;
+    if told.own {
+        return own::route(below);
+    }
     let mounts = &told.site.as_ref()?.mounts;
     mounts.iter().find_map(|mount| mount.backend.route(below).ok()).map(|matched| matched.endpoint)
 }

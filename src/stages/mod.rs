@@ -11,6 +11,7 @@ mod entry;
 mod forward;
 mod gates;
 mod given;
+mod me;
 mod mount;
 mod scope;
 mod scoped_queries;
@@ -25,17 +26,18 @@ pub use conclude::Conclude;
 pub use entry::Answering as Counted;
 pub use forward::{Forward, Forwarding, Sealed};
 pub use gates::Gates;
+pub use me::Me;
 pub use mount::{Mount, Mounts, Raw, Served, Site};
 pub use scope::Scope;
 pub use scoped_queries::ScopedQueries;
 pub use shares::Shares;
 pub use tail::{Judge, Lasting, Tails};
 
-use crate::api::Endpoint;
+use crate::api::{Endpoint, own};
 use crate::auth::{Caller, Verified};
 use crate::budget::Permit;
-use crate::events::Outcome;
 use crate::events::audit::Digests;
+use crate::events::{BackendMetrics, Metrics, Outcome};
 use crate::policy::{Grant, Grants};
 use crate::rejection::{Forbidden, Rejection};
 use crate::respond::Body;
@@ -115,6 +117,8 @@ struct Told {
 #[derive(Clone, Debug, Default)]
 struct Facts {
     site: Option<Arc<Site>>,
+    /// Whether it is for Palisade itself.
+    own: bool,
     /// Bytes of the path before what is below the site.
     mounted: usize,
     /// The backend, once it is known which of the site's it is.
@@ -175,12 +179,26 @@ impl Left {
 }
 
 impl Facts {
-    /// The backend's name, and its place among the metrics.
+    /// The backend's name and its place among the metrics.
     fn measured(&self) -> Option<(&str, usize)> {
         match (&self.mount, &self.site) {
             (Some(mount), _) => Some((&mount.backend.name, mount.index)),
             (None, Some(site)) => Some((&site.measured.0, site.measured.1)),
             (None, None) => None,
+        }
+    }
+
+    /// The name of whoever answers: a backend, or Palisade itself.
+    fn answerer(&self) -> Option<&str> {
+        if self.own { Some(own::NAME) } else { self.measured().map(|(name, _)| name) }
+    }
+
+    /// Where it is counted.
+    fn counted<'m>(&self, metrics: &'m Metrics) -> Option<&'m BackendMetrics> {
+        if self.own {
+            Some(metrics.own())
+        } else {
+            self.measured().and_then(|(_, index)| metrics.backend(index))
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which backend a path belongs to.
 
-use super::{Arrived, Left, Refused, Reply, Told};
-use crate::api::Kind;
+use super::{Answering, Arrived, Left, Me, Refused, Reply, Told};
+use crate::api::{Kind, own};
 use crate::rejection::Rejection;
 use crate::respond::grpc;
 use crate::scope::Backend;
@@ -66,10 +66,12 @@ pub struct Raw {
 }
 
 /// Finds the backend that a request is for, and bounds the request's time.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Mounts {
     /// What is served.
     pub served: Served,
+    /// What is answered without a backend.
+    pub me: Arc<Me>,
     /// How long one request may take, to the head of its answer.
     pub timeout: Duration,
 }
@@ -84,6 +86,14 @@ pub enum Served {
 }
 
 impl Served {
+    /// All that is served.
+    pub fn sites(&self) -> Arc<[Arc<Site>]> {
+        match self {
+            Self::ByName(sites) => Arc::clone(sites),
+            Self::Root(site) => Arc::new([Arc::clone(site)]),
+        }
+    }
+
     fn is_root(&self) -> bool {
         matches!(self, Self::Root(_))
     }
@@ -122,7 +132,7 @@ impl<S> Layer<S> for Mounts {
 }
 
 /// The service of [`Mounts`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Mounted<S> {
     mounts: Arc<Mounts>,
     next: S,
@@ -134,7 +144,7 @@ where
 {
     type Response = Reply;
     type Error = Refused;
-    type Future = Either<Ready<Result<Reply, Refused>>, Bounded<S::Future>>;
+    type Future = Either<Ready<Result<Reply, Refused>>, Bounded<Either<S::Future, Answering>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
         self.next.poll_ready(cx)
@@ -142,9 +152,13 @@ where
 
     fn call(&mut self, arrived: Arrived<Incoming>) -> Self::Future {
         let left = arrived.told.left.shared();
-        match self.mounts.raw(arrived) {
-            Ok(raw) => {
-                let answering = tokio::time::timeout(self.mounts.timeout, self.next.call(raw));
+        let answering = match own(&arrived.request) {
+            Some(own) => self.mounts.own(arrived, own).map(Either::Right),
+            None => self.mounts.raw(arrived).map(|raw| Either::Left(self.next.call(raw))),
+        };
+        match answering {
+            Ok(answering) => {
+                let answering = tokio::time::timeout(self.mounts.timeout, answering);
                 Either::Right(Bounded { answering: Some(answering), left })
             }
             Err(refused) => Either::Left(future::ready(Err(refused))),
@@ -152,7 +166,31 @@ where
     }
 }
 
+/// A request for Palisade itself: the tenant of its path, and the path below our name. Calls of gRPC have none.
+fn own<B>(request: &Request<B>) -> Option<(Option<String>, String)> {
+    let (tenant, path) = per_tenant(request.uri().path());
+    let below = own::below(path).filter(|_| !grpc::is_call(request.version(), request.headers()))?;
+    Some((tenant.map(str::to_owned), below.to_owned()))
+}
+
 impl Mounts {
+    /// The answer to a request for Palisade itself, if it is to be answered at all.
+    fn own(
+        &self,
+        arrived: Arrived<Incoming>,
+        (tenant, below): (Option<String>, String),
+    ) -> Result<Answering, Refused> {
+        let Arrived { request, refused, mut told } = arrived;
+        told.trace_id = trace_id(request.headers());
+        told.own = true;
+        told.mounted = request.uri().path().len().saturating_sub(below.len());
+        if let Some(refused) = refused.or_else(|| host(&request).err()) {
+            return Err(told.refuse(refused));
+        }
+        let arrived = Arrived { request, refused: None, told };
+        Ok(Box::pin(Arc::clone(&self.me).answer(arrived, tenant, below)))
+    }
+
     /// The request below its backend's mount, if it is to be answered at all.
     fn raw(&self, arrived: Arrived<Incoming>) -> Result<Raw, Refused> {
         let Arrived { request, refused, mut told } = arrived;

@@ -15,6 +15,7 @@ mod grpc_reach;
 mod identity;
 mod large;
 mod loki;
+mod me;
 mod mounted;
 mod names;
 mod paths;
