@@ -5,7 +5,7 @@
 //! a matcher is read here, refused where the two would differ, and written anew in a spelling that both
 //! read alike.
 
-use super::core::quote;
+use super::core::{is_pattern, quote};
 use super::matcher::MatchOp;
 use super::promql::scope::push_pattern;
 use super::{QueryError, ScopedText};
@@ -48,6 +48,15 @@ impl Filter {
         Ok(Self { name, op, value: value(trimmed(rest))? })
     }
 
+    /// Whether it is the scope's `matcher`.
+    fn says(&self, matcher: &ScopeMatcher) -> bool {
+        let valued = match matcher.values.single() {
+            Some(value) => self.op == MatchOp::Equal && *self.value == *value.as_str(),
+            None => self.op == MatchOp::Regex && is_pattern(self.value.as_bytes(), &matcher.values),
+        };
+        valued && *self.name == *matcher.label
+    }
+
     /// The matcher, written so that both parsers read it back. A name that is no identifier is quoted:
     /// the older parser refuses it.
     pub fn text(&self) -> String {
@@ -68,10 +77,10 @@ impl Filter {
 /// # Errors
 /// `defect` if one does not read back.
 pub fn scope(matchers: &ScopeMatchers) -> Result<Vec<ScopedText>, QueryError> {
-    matchers.iter().map(scope_one).collect()
+    matchers.iter().map(|matcher| scope_one(matcher, matchers)).collect()
 }
 
-fn scope_one(matcher: &ScopeMatcher) -> Result<ScopedText, QueryError> {
+fn scope_one(matcher: &ScopeMatcher, scope: &ScopeMatchers) -> Result<ScopedText, QueryError> {
     let (op, value) = match matcher.values.single() {
         Some(value) => (MatchOp::Equal, value.as_str().to_owned()),
         None => {
@@ -82,11 +91,12 @@ fn scope_one(matcher: &ScopeMatcher) -> Result<ScopedText, QueryError> {
     };
     let filter = Filter { name: matcher.label.as_ref().to_owned(), op, value };
     let text = filter.text();
-    if !is_identifier(&filter.name) || Filter::read(&text).as_ref() != Ok(&filter) {
+    let again = Filter::read(&text).ok().filter(|again| again.says(matcher));
+    if !is_identifier(&matcher.label) || again.is_none() {
         return Err(QueryError::defect("a matcher of the scope does not read back"));
     }
     let span = Span::new(0, text.len());
-    Ok(ScopedText::proven(text, 1, vec![span]))
+    Ok(ScopedText::proven(text, 1, vec![span], scope))
 }
 
 /// Without the spaces around it. Those beyond ASCII are left: the two parsers differ on them.

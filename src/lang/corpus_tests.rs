@@ -187,9 +187,25 @@ fn a_case_is_read() {
     assert_eq!(case.complaint(&refused), None);
 }
 
+/// The proofs share no escaping with the writers.
+#[test]
+fn a_writer_that_does_not_escape_is_found_by_each_proof() {
+    use super::core::quote::broken::without_escapes;
+    use super::{QueryErrorKind, alertmanager, logql, promql};
+    let (caps, scope) = (QueryLimits::default(), matchers("tenant=a.b,c"));
+    let promql = |text| promql::scope(text, promql::Entry::Expression, Features::NONE, &caps, &scope);
+    let logql = |text| logql::scope(text, logql::Entry::Expression, Features::NONE, &caps, &scope);
+    let alertmanager = || alertmanager::scope(&scope).map(|mut texts| texts.remove(0));
+    let all = || [promql("x"), promql("absent(x)"), logql("{x=\"y\"}"), alertmanager()];
+    assert!(all().iter().all(Result::is_ok));
+    for outcome in without_escapes(all) {
+        assert_eq!(outcome.unwrap_err().kind, QueryErrorKind::Defect);
+    }
+}
+
 #[test]
 fn a_wrong_outcome_is_a_complaint_and_can_be_written_back() {
-    let outcome = Ok(ScopedText::proven("up{tenant=\"a\"}".into(), 1, Vec::new()));
+    let outcome = Ok(ScopedText::proven("up{tenant=\"a\"}".into(), 1, Vec::new(), &matchers("tenant=a")));
     assert!(Case::read(FILE).complaint(&outcome).is_some());
     let case = Case::read(&updated(FILE, &outcome));
     assert_eq!(case.complaint(&outcome), None);

@@ -48,15 +48,14 @@ pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
 /// A silence made, or changed: then the one that it changes is looked at first. Between the look and the
 /// change, only who may change it already can: ids are random, and stay with their owner.
 fn write(body: &[u8], matchers: &ScopeMatchers, most: usize) -> Result<Asking, Rejection> {
-    let mut posted = Silence::read(body)?;
+    let posted = Silence::read(body)?;
     posted.guard(most)?;
-    posted.own(matchers)?;
-    let looked_at = match posted.id() {
+    let owned = posted.own(matchers)?;
+    let looked_at = match owned.id() {
         Some(changed) => Some(silence(id(changed)?, Sending::Get)),
         None => None,
     };
-    let body = serde_json::to_vec(&posted).map_err(|e| Rejection::Defect(e.to_string()))?;
-    let sending = Sending::Post(ScopedBody::json(body));
+    let sending = Sending::Post(ScopedBody::silence(&owned)?);
     let post = Draft { path: SILENCES.to_owned(), arguments: Vec::new(), accept: Accept::Json, sending };
     let cut = Cut::SilenceWritten { owned: matchers.clone(), changes: looked_at.is_some() };
     Ok(Asking::Calls(looked_at.into_iter().chain([post]).collect(), cut))

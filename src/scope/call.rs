@@ -1,10 +1,13 @@
 //! One call to a backend, built from typed parts.
 
-use super::grpc;
+use super::remote_read::ScopedRead;
+use super::reply::OwnedSilence;
+use super::{grpc, snappy};
 use crate::api::{Accept, Endpoint, Form, Methods, Rpc};
 use crate::lang::{ReadText, ScopedText};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
+use crate::tenant::ScopeMatchers;
 use std::sync::Arc;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -32,17 +35,28 @@ pub struct ScopedBody {
     bytes: Vec<u8>,
     /// What it says, where its bytes are no text.
     said: Option<String>,
+    /// The scope that it carries.
+    scope: ScopeMatchers,
 }
 
 impl ScopedBody {
-    /// JSON. To be called with what was written from typed parts only.
-    pub(super) fn json(bytes: Vec<u8>) -> Self {
-        Self { content_type: "application/json", bytes, said: None }
+    /// A silence, as JSON.
+    ///
+    /// # Errors
+    /// [`Rejection::Defect`] if it cannot be written.
+    pub(super) fn silence(owned: &OwnedSilence<'_>) -> Result<Self, Rejection> {
+        let bytes = owned.json().map_err(|e| Rejection::Defect(e.to_string()))?;
+        Ok(Self { content_type: "application/json", bytes, said: None, scope: owned.scope().clone() })
     }
 
-    /// A block of snappy that says `said`. To be called with what was written from typed parts only.
-    pub(super) fn snappy(block: Vec<u8>, said: String) -> Self {
-        Self { content_type: REMOTE_READ, bytes: block, said: Some(said) }
+    /// A remote read, as a block of snappy.
+    ///
+    /// # Errors
+    /// [`Rejection::Defect`] if it is too long to be one.
+    pub(super) fn remote_read(read: &ScopedRead<'_>) -> Result<Self, Rejection> {
+        let block = snappy::compress(read.bytes());
+        let bytes = block.ok_or_else(|| Rejection::Defect("a block is too long".into()))?;
+        Ok(Self { content_type: REMOTE_READ, bytes, said: Some(read.shown()), scope: read.scope().clone() })
     }
 
     /// The body to be read instead of sent.
@@ -120,6 +134,15 @@ impl Draft {
         self.arguments.iter().any(|argument| matches!(argument, Argument::Scoped(..)))
     }
 
+    /// Whether each of its texts, and its body, carries just `scope`.
+    fn carries_only(&self, scope: &ScopeMatchers) -> bool {
+        let texts = self.arguments.iter().all(|argument| match argument {
+            Argument::Scoped(_, text) => text.scope() == scope,
+            Argument::Read(..) | Argument::Plain(..) => true,
+        });
+        texts && !matches!(&self.sending, Sending::Post(body) if body.scope != *scope)
+    }
+
     /// Whether it has a text that does not.
     pub(super) fn is_only_read(&self) -> bool {
         self.arguments.iter().any(|argument| matches!(argument, Argument::Read(..)))
@@ -130,8 +153,16 @@ impl Draft {
     ///
     /// # Errors
     /// [`Rejection::TooLarge`] over the caps, [`Rejection::Defect`] for an unscoped text in the place
-    /// of a scoped one, and for a method that is not the row's.
-    pub(super) fn encode(self, endpoint: &Endpoint, limits: &Limits) -> Result<Call, Rejection> {
+    /// of a scoped one, for one of another scope than `scope`, and for a method that is not the row's.
+    pub(super) fn encode(
+        self,
+        endpoint: &Endpoint,
+        scope: &ScopeMatchers,
+        limits: &Limits,
+    ) -> Result<Call, Rejection> {
+        if !self.carries_only(scope) {
+            return Err(Rejection::Defect(format!("`{}` has a text of another scope", endpoint.name)));
+        }
         if let Methods::Grpc(rpc) = endpoint.methods {
             return self.message(endpoint, rpc)?.within(limits);
         }

@@ -204,7 +204,7 @@ pub fn scope(
         Drafted::Calls(drafts, cut) => {
             let endpoint = asked.matched.endpoint;
             let carried = backend.carried(grant, asked, limits)?;
-            Ok(Plan::Send(seal::seal(grant, endpoint, drafts, carried, cut, limits)?))
+            Ok(Plan::Send(seal::seal((grant, backend), endpoint, drafts, carried, cut, limits)?))
         }
     }
 }

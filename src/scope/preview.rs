@@ -72,7 +72,7 @@ pub fn preview(
     let headers: Vec<_> = headers.map(|(name, value)| (name, decoded(value))).collect();
     let calls = drafts.iter().map(|draft| shown(endpoint.methods, &headers, draft)).collect();
     let is_cut = cut.is_some() && !grant.scope().is_unrestricted();
-    seal::seal(grant, endpoint, drafts, carried, cut, limits)?;
+    seal::seal((grant, backend), endpoint, drafts, carried, cut, limits)?;
     Ok(Preview::Calls { calls, cut: is_cut })
 }
 

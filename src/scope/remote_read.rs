@@ -9,8 +9,8 @@ use super::call::{Draft, ScopedBody, Sending};
 use super::prompb::{LabelMatcher, Query, ReadRequest};
 use super::reply::Cut;
 use super::{Accept, Asked, Asking, snappy};
-use crate::lang::core::nullable;
 use crate::lang::core::quote::{push_pattern, push_quoted};
+use crate::lang::core::{is_pattern, nullable};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::tenant::{ScopeMatcher, ScopeMatchers};
@@ -57,10 +57,7 @@ pub(super) fn asking(asked: &Asked, owned: &ScopeMatchers, limits: &Limits) -> R
     for query in &mut scoped.queries {
         query.matchers.splice(0..0, scope.iter().cloned());
     }
-    let bytes = scoped.encode_to_vec();
-    prove(&request, &scope, &bytes)?;
-    let block = snappy::compress(&bytes).ok_or_else(|| Rejection::Defect("a block is too long".into()))?;
-    let sending = Sending::Post(ScopedBody::snappy(block, shown(&scoped)));
+    let sending = Sending::Post(ScopedBody::remote_read(&ScopedRead::prove(&request, &scoped, owned)?)?);
     let longest = request.queries.iter().map(span).max().unwrap_or_default();
     let path = asked.matched.endpoint.path.to_owned();
     let cut = Cut::RemoteRead { owned: owned.clone(), accept, queries: request.queries.len(), longest };
@@ -137,18 +134,58 @@ fn matcher(matcher: &ScopeMatcher) -> LabelMatcher {
     LabelMatcher { kind: PATTERN, name: matcher.label.as_ref().to_owned(), value }
 }
 
-/// Reads what is to be sent afresh: each query must be the caller's, with the scope before its matchers.
-fn prove(request: &ReadRequest, scope: &[LabelMatcher], bytes: &[u8]) -> Result<(), Rejection> {
-    let defect = |what: &str| Rejection::Defect(format!("a scoped remote read {what}"));
-    let again = ReadRequest::decode(bytes).map_err(|_| defect("is not read again"))?;
-    let same = |(before, after): (&Query, &Query)| {
-        after.matchers.strip_prefix(scope) == Some(&*before.matchers)
-            && Query { matchers: before.matchers.clone(), ..after.clone() } == *before
+/// A remote read whose every query carries its scope.
+pub(super) struct ScopedRead<'s> {
+    bytes: Vec<u8>,
+    scoped: &'s ReadRequest,
+    scope: &'s ScopeMatchers,
+}
+
+impl<'s> ScopedRead<'s> {
+    /// Writes `scoped` and reads it afresh: each query must be the caller's, with `scope` before its matchers.
+    fn prove(
+        request: &ReadRequest,
+        scoped: &'s ReadRequest,
+        scope: &'s ScopeMatchers,
+    ) -> Result<Self, Rejection> {
+        let bytes = scoped.encode_to_vec();
+        let defect = |what: &str| Rejection::Defect(format!("a scoped remote read {what}"));
+        let again = ReadRequest::decode(&*bytes).map_err(|_| defect("is not read again"))?;
+        let same = |(before, after): (&Query, &Query)| {
+            let own = after.matchers.split_at_checked(scope.iter().len());
+            own.is_some_and(|(first, own)| *own == *before.matchers && says(first, scope))
+                && Query { matchers: before.matchers.clone(), ..after.clone() } == *before
+        };
+        let queries = request.queries.len() == again.queries.len();
+        let types = request.accepted_response_types == again.accepted_response_types;
+        let all = queries && types && request.queries.iter().zip(&again.queries).all(same);
+        if all { Ok(Self { bytes, scoped, scope }) } else { Err(defect("says something else")) }
+    }
+
+    /// The message.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The scope that each query carries.
+    pub(super) fn scope(&self) -> &ScopeMatchers {
+        self.scope
+    }
+
+    /// The queries to be read by people: one a line, as selectors.
+    pub(super) fn shown(&self) -> String {
+        shown(self.scoped)
+    }
+}
+
+/// Whether `first` are the matchers of `scope`, each as a pattern.
+fn says(first: &[LabelMatcher], scope: &ScopeMatchers) -> bool {
+    let is = |(found, matcher): (&LabelMatcher, &ScopeMatcher)| {
+        found.kind == PATTERN
+            && *found.name == *matcher.label
+            && is_pattern(found.value.as_bytes(), &matcher.values)
     };
-    let queries = request.queries.len() == again.queries.len();
-    let types = request.accepted_response_types == again.accepted_response_types;
-    let all = queries && types && request.queries.iter().zip(&again.queries).all(same);
-    if all { Ok(()) } else { Err(defect("says something else")) }
+    first.len() == scope.iter().len() && first.iter().zip(scope.iter()).all(is)
 }
 
 fn span(query: &Query) -> Duration {
@@ -156,7 +193,6 @@ fn span(query: &Query) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }
 
-/// The queries to be read: one a line, as selectors.
 fn shown(request: &ReadRequest) -> String {
     let mut text = String::new();
     for query in &request.queries {

@@ -4,8 +4,8 @@
 //! makes one. Whoever changes this file changes what can leak.
 
 use super::call::{Call, Draft, Sending};
-use super::carried::Carried;
 use super::reply::Cut;
+use super::{Backend, Carried};
 use crate::api::{Endpoint, Filter, Treatment};
 use crate::limits::Limits;
 use crate::policy::Grant;
@@ -40,18 +40,19 @@ impl Scoped {
 /// Seals `drafts`. The grant is the permit: without one there is no caller to scope for.
 ///
 /// # Errors
-/// [`Rejection::Defect`] if a draft has no scoped text where the endpoint's treatment needs one, or no
-/// cut where it needs one; over the caps on what is sent, [`Rejection::TooLarge`].
+/// [`Rejection::Defect`] if a draft has no scoped text where the endpoint's treatment needs one, one of another scope
+/// than the grant's, or no cut where it needs one; over the caps on what is sent, [`Rejection::TooLarge`];
+/// [`Forbidden`](crate::rejection::Forbidden) if `backend` cannot say the scope.
 pub(super) fn seal(
-    permit: &Grant,
+    (permit, backend): (&Grant, &Backend),
     endpoint: &'static Endpoint,
     drafts: Vec<Draft>,
     carried: Carried,
     cut: Option<Cut>,
     limits: &Limits,
 ) -> Result<Scoped, Rejection> {
-    let everything = permit.scope().is_unrestricted();
-    let has_text = |d: &Draft| everything || d.is_scoped() || d.is_only_read();
+    let scope = backend.matchers(permit)?;
+    let has_text = |d: &Draft| scope.is_unrestricted() || d.is_scoped() || d.is_only_read();
     let (all, first) = (drafts.iter().all(has_text), drafts.first().is_some_and(has_text));
     // What has no scope is sent where nothing stored is read, and nowhere else.
     let fits = drafts.iter().all(|d| d.is_only_read() == (endpoint.treatment == Treatment::Read));
@@ -76,10 +77,10 @@ pub(super) fn seal(
         // A static answer is never sent.
         Treatment::Static(_) | Treatment::StaticBy(..) => (false, false),
     };
-    let uncut = matches!(cut, Some(Cut::Whole { .. })) && !everything;
+    let uncut = matches!(cut, Some(Cut::Whole { .. })) && !scope.is_unrestricted();
     if drafts.is_empty() || uncut || !fits || !has_scope || needs_cut != cut.is_some() {
         return Err(Rejection::Defect(format!("`{}` is not scoped in full", endpoint.name)));
     }
-    let calls = drafts.into_iter().map(|d| d.encode(endpoint, limits)).collect::<Result<_, _>>()?;
+    let calls = drafts.into_iter().map(|d| d.encode(endpoint, &scope, limits)).collect::<Result<_, _>>()?;
     Ok(Scoped { endpoint, calls, carried, cut })
 }

@@ -144,10 +144,40 @@ pub fn push_quoted(out: &mut String, value: &str) {
 /// The set is that of Go's `regexp.QuoteMeta`.
 pub fn push_pattern(out: &mut String, value: &str) {
     for c in value.chars() {
-        if matches!(c, '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$') {
+        if escapes()
+            && matches!(c, '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$')
+        {
             out.push('\\');
         }
         out.push(c);
+    }
+}
+
+/// Whether patterns are escaped: always, but where a test breaks it to see the proofs refuse.
+#[cfg(not(test))]
+const fn escapes() -> bool {
+    true
+}
+
+#[cfg(test)]
+use broken::escapes;
+
+#[cfg(test)]
+pub(crate) mod broken {
+    use std::cell::Cell;
+
+    thread_local!(static ESCAPES: Cell<bool> = const { Cell::new(true) });
+
+    pub(super) fn escapes() -> bool {
+        ESCAPES.get()
+    }
+
+    /// What `run` gives where nothing escapes patterns.
+    pub(crate) fn without_escapes<T>(run: impl FnOnce() -> T) -> T {
+        ESCAPES.set(false);
+        let outcome = run();
+        ESCAPES.set(true);
+        outcome
     }
 }
 

@@ -10,19 +10,29 @@ pub struct ScopedText {
     text: String,
     selectors: usize,
     insertions: Vec<Span>,
+    scope: ScopeMatchers,
 }
 
 impl ScopedText {
-    /// Seals `text`. To be called with proven text only.
-    pub(in crate::lang) fn proven(text: String, selectors: usize, insertions: Vec<Span>) -> Self {
-        Self { text, selectors, insertions }
+    /// Seals `text`, which carries `scope`. To be called with proven text only.
+    pub(in crate::lang) fn proven(
+        text: String,
+        selectors: usize,
+        insertions: Vec<Span>,
+        scope: &ScopeMatchers,
+    ) -> Self {
+        Self { text, selectors, insertions, scope: scope.clone() }
     }
 
     /// The caller's own text, where the scope is everything and so adds nothing; `None` for any other
     /// scope. To be called with a text that the reader took.
     pub(crate) fn unrestricted(text: impl Into<String>, scope: &ScopeMatchers) -> Option<Self> {
-        let whole = Self { text: text.into(), selectors: 0, insertions: Vec::new() };
-        scope.is_unrestricted().then_some(whole)
+        scope.is_unrestricted().then(|| Self::proven(text.into(), 0, Vec::new(), scope))
+    }
+
+    /// The scope that it carries: whoever sends it must be granted just this one.
+    pub fn scope(&self) -> &ScopeMatchers {
+        &self.scope
     }
 
     /// The text to send.

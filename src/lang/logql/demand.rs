@@ -1,7 +1,7 @@
 //! What each stream selector must carry: the matchers of the scope, and its salt.
 
 use super::parse::can_be_pasted;
-use super::tree::{MatchOperator, Matcher};
+use super::tree::MatchOperator;
 use crate::lang::core::quote::{push_pattern, push_quoted};
 use crate::tenant::{ScopeMatchers, Values};
 
@@ -29,10 +29,10 @@ pub(super) struct Demand<'s> {
     pub absent: Said,
 }
 
-/// One matcher, as it is written and read.
+/// One matcher, as it is written.
+#[derive(Clone)]
 pub(super) struct Said {
     label: String,
-    operator: MatchOperator,
     value: String,
     /// The matcher's text.
     pub text: String,
@@ -50,14 +50,7 @@ impl Said {
         text.push_str(label);
         text.push_str(sign);
         push_quoted(&mut text, value);
-        Self { label: label.to_owned(), operator, value: value.to_owned(), text }
-    }
-
-    /// Whether `found` is this matcher.
-    pub fn is(&self, found: &Matcher<'_>) -> bool {
-        *found.label == *self.label
-            && found.operator == self.operator
-            && *found.value == *self.value.as_bytes()
+        Self { label: label.to_owned(), value: value.to_owned(), text }
     }
 
     /// Whether Loki may write it into a query of its own.
@@ -88,7 +81,7 @@ impl<'s> Demands<'s> {
             let absent = Said::new(label, MatchOperator::Match, &pattern);
             let plain = match values.single() {
                 Some(value) => Said::new(label, MatchOperator::Equal, value.as_str()),
-                None => Said::new(label, MatchOperator::Match, &pattern),
+                None => absent.clone(),
             };
             list.push(Demand { label, values: Some(values), plain, absent });
         }
@@ -98,10 +91,6 @@ impl<'s> Demands<'s> {
         }
         let some = |operator| Said::new(NOTHING, operator, ".+");
         Self { list, nothing: [some(MatchOperator::Match), some(MatchOperator::NotMatch)] }
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Demand<'s>> {
-        self.list.iter()
     }
 
     /// The dimensions of the scope, without the salt.

@@ -4,15 +4,20 @@
 //! is no comment in it, so anything that could begin one is a failure, as is all else that this scanner
 //! does not know.
 
-use super::demand::{Demand, Demands};
+use crate::lang::core::after_matcher;
+use crate::tenant::{Salt, ScopeMatcher, ScopeMatchers};
 
 /// What a selector begins with that reads nothing, whatever follows.
 const NOTHING: &str = r#"__nothing__=~".+",__nothing__!~".+","#;
 
-/// How many stream selectors `text` has, if each carries the scope and its salt: our exact bytes directly after the
-/// brace. Within `absent_over_time` a dimension may instead be carried by an equality with one of its
+/// What stands before the salt.
+const SALT: &str = "__salt__!=\"";
+
+/// How many stream selectors `text` has, if each carries `scope` and its salt directly after the brace. Within `absent_over_time` a dimension may instead be carried by an equality with one of its
 /// values, and a selector may instead read nothing. `None` if one does not, or if the text is not understood.
-pub(super) fn scoped_selectors(text: &str, demands: &Demands<'_>) -> Option<usize> {
+pub(super) fn scoped_selectors(text: &str, scope: &ScopeMatchers) -> Option<usize> {
+    let salt = scope.salt();
+    let carried = (scope, salt.as_ref().map(Salt::as_str));
     let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
     let mut selectors = 0;
     // The last word, as long as nothing but parentheses and spaces stands after it.
@@ -20,7 +25,7 @@ pub(super) fn scoped_selectors(text: &str, demands: &Demands<'_>) -> Option<usiz
     while let Some(&byte) = scanner.bytes.get(scanner.at) {
         match byte {
             b'{' => {
-                scanner.selector(word.eq_ignore_ascii_case("absent_over_time"), demands)?;
+                scanner.selector(word.eq_ignore_ascii_case("absent_over_time"), carried)?;
                 selectors += 1;
                 word = "";
             }
@@ -52,24 +57,24 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// Takes a selector, which must carry every demand.
-    fn selector(&mut self, absent: bool, demands: &Demands<'_>) -> Option<()> {
-        self.at += 1;
-        let reads_nothing = absent && self.text.get(self.at..)?.starts_with(NOTHING);
-        if reads_nothing {
-            self.at += NOTHING.len();
-        }
+    /// Takes a selector, which must carry the scope and its salt.
+    fn selector(&mut self, absent: bool, (scope, salt): (&ScopeMatchers, Option<&str>)) -> Option<()> {
+        let mut rest = self.text.get(self.at + 1..)?;
+        let nothing = rest.strip_prefix(NOTHING).filter(|_| absent);
+        rest = nothing.unwrap_or(rest);
         let mut missing = Vec::new();
-        for demand in demands.iter().filter(|demand| !reads_nothing || demand.values.is_none()) {
-            let bytes = if absent { &demand.absent.text } else { &demand.plain.text };
-            let rest = self.text.get(self.at..)?;
-            match rest.strip_prefix(bytes.as_str()).and_then(|after| after.bytes().next()) {
-                Some(b',') => self.at += bytes.len() + 1,
-                Some(b'}') => self.at += bytes.len(),
-                _ if absent && demand.values.is_some() => missing.push(demand),
-                _ => return None,
+        for matcher in scope.iter().filter(|_| nothing.is_none()) {
+            match after_matcher(rest, matcher, absent).and_then(after_comma) {
+                Some(after) => rest = after,
+                None if absent => missing.push(matcher),
+                None => return None,
             }
         }
+        if let Some(salt) = salt {
+            let after = rest.strip_prefix(SALT)?.strip_prefix(salt)?.strip_prefix('"')?;
+            rest = after_comma(after)?;
+        }
+        self.at = self.text.len() - rest.len();
         let mut item = self.at;
         loop {
             match *self.bytes.get(self.at)? {
@@ -78,7 +83,7 @@ impl<'a> Scanner<'a> {
                     let from = self.at;
                     self.string(quote)?;
                     let (name, value) = (self.text.get(item..from)?, self.text.get(from + 1..self.at - 1)?);
-                    missing.retain(|demand| !equals_one(name, value, demand));
+                    missing.retain(|matcher| !equals_one(name, value, matcher));
                 }
                 b',' => {
                     self.at += 1;
@@ -133,10 +138,15 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether `name` and the literal's inside `value` say that the label is one of the demand's values.
-fn equals_one(name: &str, value: &str, demand: &Demand<'_>) -> bool {
+/// What follows a matcher: `text` without the comma between it and the next.
+fn after_comma(text: &str) -> Option<&str> {
+    text.strip_prefix(',').or_else(|| text.starts_with('}').then_some(text))
+}
+
+/// Whether `name` and the literal's inside `value` say that the label is one of the matcher's values.
+fn equals_one(name: &str, value: &str, matcher: &ScopeMatcher) -> bool {
     let label = name.trim_end_matches(' ').strip_suffix('=').map(|l| l.trim_matches(' '));
-    label == Some(demand.label) && demand.values.is_some_and(|values| values.contains(value))
+    label == Some(&*matcher.label) && matcher.values.contains(value)
 }
 
 #[cfg(test)]

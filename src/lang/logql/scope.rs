@@ -36,8 +36,8 @@ pub fn scope(
     let plan = read.tree.selectors().iter().map(|s| planned(&read, s, &demands));
     let plan = plan.collect::<Result<Vec<_>, _>>()?;
     let emitted = written(text, &read, &plan, &demands, limits)?;
-    prove(&read.tree, &plan, &demands, &emitted, entry, features, limits)?;
-    Ok(ScopedText::proven(emitted.text, plan.len(), emitted.insertions))
+    prove(&read.tree, &plan, scope, &emitted, entry, features, limits)?;
+    Ok(ScopedText::proven(emitted.text, plan.len(), emitted.insertions, scope))
 }
 
 /// Reads `text`, which must be an `entry` as a whole, and writes it again without a scope: for endpoints that
@@ -78,8 +78,8 @@ pub fn scope_selector(scope: &ScopeMatchers, limits: &QueryLimits) -> Result<Sco
     }
     let read = Read::of_empty_selector();
     let plan = [Planned::Plain];
-    prove(&read.tree, &plan, &demands, &emitted, Entry::Selector, Features::NONE, limits)?;
-    Ok(ScopedText::proven(emitted.text, 1, emitted.insertions))
+    prove(&read.tree, &plan, scope, &emitted, Entry::Selector, Features::NONE, limits)?;
+    Ok(ScopedText::proven(emitted.text, 1, emitted.insertions, scope))
 }
 
 /// What `selector` gets.

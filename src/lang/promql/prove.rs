@@ -3,7 +3,8 @@
 
 use super::Entry;
 use super::parse::{self, Read};
-use super::scope::{Carried, NOTHING, push_pattern};
+use super::scope::{Carried, NOTHING};
+use crate::lang::core::is_pattern;
 use crate::lang::matcher::{MatchOp, Matcher};
 use crate::lang::{Features, QueryError};
 use crate::limits::QueryLimits;
@@ -37,60 +38,41 @@ pub(super) fn prove(
     if !same {
         return Err(QueryError::defect("proof: the scoped text says something else"));
     }
-    let expected = Expected::of(scope, carried.iter().any(|carried| carried.absent));
     for ((old, new), carried) in before.selectors.iter().zip(&again.selectors).zip(carried) {
         if old.name != new.name || old.shift != new.shift || old.edges != new.edges {
             return Err(QueryError::defect("proof: a selector changed"));
         }
-        if !expected.stand(before.matchers(old), again.matchers(new), carried) {
+        if !stand(scope, before.matchers(old), again.matchers(new), carried) {
             return Err(QueryError::defect("proof: a selector lacks the scope"));
         }
     }
     Ok(())
 }
 
-/// The matchers that a scope is written as; with their values as patterns where one is needed.
-struct Expected<'s> {
-    matchers: Vec<(&'s ScopeMatcher, String)>,
-}
-
-impl<'s> Expected<'s> {
-    fn of(scope: &'s ScopeMatchers, any_absent: bool) -> Self {
-        let matchers = scope.iter().map(|matcher| {
-            let mut pattern = String::new();
-            if any_absent || matcher.values.len() > 1 {
-                push_pattern(&mut pattern, matcher);
-            }
-            (matcher, pattern)
-        });
-        Self { matchers: matchers.collect() }
+/// Whether `new` is `scope` and then `old`.
+fn stand(scope: &ScopeMatchers, old: &[Matcher<'_>], new: &[Matcher<'_>], carried: &Carried) -> bool {
+    if carried.nothing {
+        return carried.absent && reads_nothing(new).is_some_and(|rest| rest == old);
     }
-
-    /// Whether `new` is the scope and then `old`.
-    fn stand(&self, old: &[Matcher<'_>], new: &[Matcher<'_>], carried: &Carried) -> bool {
-        if carried.nothing {
-            return carried.absent && reads_nothing(new).is_some_and(|rest| rest == old);
-        }
-        let mut rest = new;
-        for (index, (expected, pattern)) in self.matchers.iter().enumerate() {
-            if carried.own.contains(&index) {
-                if !carried.absent || !old.iter().any(|m| is_own(m, expected)) {
-                    return false;
-                }
-                continue;
-            }
-            let Some((first, others)) = rest.split_first() else { return false };
-            let (op, value) = match expected.values.single().filter(|_| !carried.absent) {
-                Some(value) => (MatchOp::Equal, value.as_str()),
-                None => (MatchOp::Regex, pattern.as_str()),
-            };
-            if first.name != *expected.label || first.op != op || *first.value != *value.as_bytes() {
+    let mut rest = new;
+    for (index, expected) in scope.iter().enumerate() {
+        if carried.own.contains(&index) {
+            if !carried.absent || !old.iter().any(|m| is_own(m, expected)) {
                 return false;
             }
-            rest = others;
+            continue;
         }
-        rest == old
+        let Some((first, others)) = rest.split_first() else { return false };
+        let says = match expected.values.single().filter(|_| !carried.absent) {
+            Some(value) => first.op == MatchOp::Equal && *first.value == *value.as_str().as_bytes(),
+            None => first.op == MatchOp::Regex && is_pattern(&first.value, &expected.values),
+        };
+        if first.name != *expected.label || !says {
+            return false;
+        }
+        rest = others;
     }
+    rest == old
 }
 
 /// What follows the two matchers that contradict each other.
@@ -119,11 +101,15 @@ mod tests {
     }
 
     fn proven_for(text: &str, scoped: &str, nothing: bool) -> bool {
+        proven_in("tenant=a", text, scoped, nothing)
+    }
+
+    fn proven_in(scope: &str, text: &str, scoped: &str, nothing: bool) -> bool {
         let (how, limits) = ((Entry::Expression, Features::NONE), QueryLimits::default());
         let read = parse::read(text, how.0, how.1, &limits).unwrap();
         let carried: Vec<_> =
             read.places.iter().map(|p| Carried { absent: p.absent, own: Vec::new(), nothing }).collect();
-        prove(&read, &carried, scoped, how, &limits, &matchers("tenant=a")).is_ok()
+        prove(&read, &carried, scoped, how, &limits, &matchers(scope)).is_ok()
     }
 
     #[test]
@@ -131,6 +117,16 @@ mod tests {
         assert!(proven("x", r#"x{tenant="a"}"#));
         assert!(proven("x{b='c'} + 1", r#"x{tenant="a",b="c"}+1"#));
         assert!(proven("absent(x)", r#"absent(x{tenant=~"a"})"#));
+    }
+
+    #[test]
+    fn several_values_are_their_pattern_and_no_wider_one() {
+        let proven =
+            |value: &str| proven_in("tenant=a.b,c", "x", &format!("x{{tenant=~\"{value}\"}}"), false);
+        assert!(proven(r"a\\.b|c"));
+        for wider in ["a.b|c", r"a\\.b|c|d", r"a\\.b", ".*", r"c|a\\.b", ""] {
+            assert!(!proven(wider), "{wider}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It knows strings, braces and words, and no grammar. Every opening brace must be followed by the
 //! scope, byte for byte; a word that stands alone must be one that is no metric.
 
+use crate::lang::core::after_matcher;
 use crate::tenant::{ScopeMatcher, ScopeMatchers};
 
 /// Words whose parentheses hold labels.
@@ -110,8 +111,8 @@ fn selector<'t>(text: &'t str, scope: &ScopeMatchers, absent: bool) -> Option<&'
     let mut rest = nothing.unwrap_or(text);
     let mut missing: Vec<&ScopeMatcher> = Vec::new();
     for matcher in scope.iter().filter(|_| nothing.is_none()) {
-        let written = after_matcher(rest, matcher, false);
-        match written.or_else(|| after_matcher(rest, matcher, true).filter(|_| absent)) {
+        let written = after(rest, matcher, false);
+        match written.or_else(|| after(rest, matcher, true).filter(|_| absent)) {
             Some(after) => rest = after.strip_prefix(',').unwrap_or(after),
             None if absent => missing.push(matcher),
             None => return None,
@@ -136,21 +137,8 @@ fn selector<'t>(text: &'t str, scope: &ScopeMatchers, absent: bool) -> Option<&'
 }
 
 /// What follows `matcher` as it is written for a scope, if `text` begins with it and it ends there.
-fn after_matcher<'t>(text: &'t str, matcher: &ScopeMatcher, pattern: bool) -> Option<&'t str> {
-    let mut rest = text.strip_prefix(&*matcher.label)?;
-    if let Some(value) = matcher.values.single().filter(|_| !pattern) {
-        rest = rest.strip_prefix("=\"")?.strip_prefix(value.as_str())?;
-    } else {
-        rest = rest.strip_prefix("=~\"")?;
-        for (index, value) in matcher.values.iter().enumerate() {
-            rest = if index > 0 { rest.strip_prefix('|')? } else { rest };
-            for (index, part) in value.as_str().split('.').enumerate() {
-                rest = if index > 0 { rest.strip_prefix(r"\\.")? } else { rest };
-                rest = rest.strip_prefix(part)?;
-            }
-        }
-    }
-    rest.strip_prefix('"').filter(|rest| rest.trim_start_matches(' ').starts_with([',', '}']))
+fn after<'t>(text: &'t str, matcher: &ScopeMatcher, pattern: bool) -> Option<&'t str> {
+    after_matcher(text, matcher, pattern).filter(|rest| rest.trim_start_matches(' ').starts_with([',', '}']))
 }
 
 /// Whether `text` is `label="value"`, in any quotes, with a value of `matcher`.

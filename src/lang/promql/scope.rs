@@ -129,7 +129,7 @@ pub(super) fn write(
     prove::prove(read, &carried, &emitted.text, (entry, features), limits, scope)?;
     scan::scan(&emitted.text, carried.len(), scope)
         .map_err(|fault| QueryError::defect(format!("scan: {fault}")))?;
-    Ok((ScopedText::proven(emitted.text, carried.len(), emitted.insertions), carried))
+    Ok((ScopedText::proven(emitted.text, carried.len(), emitted.insertions, scope), carried))
 }
 
 /// Refuses a scoped text over its cap before it is written.

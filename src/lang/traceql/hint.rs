@@ -114,7 +114,7 @@ impl Hint<'_> {
         let emitted = layout::lay_out(Emitted { text, insertions: vec![insertion] })?;
         check_scoped_bytes(emitted.text.len(), limits.scoped_traceql_bytes)?;
         self.prove(&emitted.text)?;
-        Ok(ScopedText::proven(emitted.text, 1, emitted.insertions))
+        Ok(ScopedText::proven(emitted.text, 1, emitted.insertions, &self.condition.scope))
     }
 
     fn prove(&self, text: &str) -> Result<(), QueryError> {

@@ -61,7 +61,7 @@ fn scope_with(
     let emitted = layout::lay_out(emit(text, &kept, &insertions))?;
     check_scoped_bytes(emitted.text.len(), most)?;
     prove(&Proof { text, kept: &kept, tree: &tree, condition, entry, features, limits }, &emitted)?;
-    Ok(ScopedText::proven(emitted.text, filters, emitted.insertions))
+    Ok(ScopedText::proven(emitted.text, filters, emitted.insertions, &condition.scope))
 }
 
 /// `text` of a caller who may see everything: without a scope, but with the salt that everything has, too.
@@ -137,6 +137,8 @@ pub(super) struct Condition {
     pub comparisons: Vec<Comparison>,
     /// The scope's salt.
     pub salt: Option<Salt>,
+    /// The scope.
+    pub scope: ScopeMatchers,
 }
 
 /// What the scope requires of one attribute.
@@ -164,8 +166,8 @@ impl Condition {
     /// `shown` is for searches. From `resource.tenant = "a"` alone Tempo shows `a` for a list that has
     /// it, too; asked for any value as well, it shows the whole list, and the answer's cut drops it.
     pub(super) fn new(matchers: &ScopeMatchers, shown: bool) -> Result<Self, QueryError> {
-        let mut condition =
-            Self { text: String::with_capacity(64), comparisons: Vec::new(), salt: matchers.salt() };
+        let (text, scope) = (String::with_capacity(64), matchers.clone());
+        let mut condition = Self { text, comparisons: Vec::new(), salt: matchers.salt(), scope };
         for matcher in matchers.iter() {
             let comparison = Comparison::new(matcher)?;
             let shown = shown.then(|| Comparison { name: comparison.name.clone(), test: Test::Shown });

@@ -44,7 +44,7 @@ fn calls(
     let of = Drafting { backend: &backend, asked: &asked, matchers, limits: &limits, memory: None };
     let Asking::Calls(drafts, cut) = asking(filter, of)? else { panic!("{target}") };
     let lines = drafts.into_iter().map(|draft| {
-        let mut call = draft.encode(endpoint, &limits).unwrap();
+        let mut call = draft.encode(endpoint, matchers, &limits).unwrap();
         let target = percent_encoding::percent_decode_str(call.target()).decode_utf8().unwrap().into_owned();
         match call.take_outgoing() {
             Outgoing::Get => format!("GET {target}"),

@@ -38,7 +38,7 @@ fn asked(body: Vec<u8>, scope: &ScopeMatchers, limits: &Limits) -> Result<(ReadR
     let asked = Asked { matched, parameters, body: Some(body), accept: Accept::Json, carried };
     let Asking::Calls(mut drafts, cut) = asking(&asked, scope, limits)? else { panic!() };
     assert_eq!(drafts.len(), 1);
-    let call = drafts.remove(0).encode(endpoint, limits).unwrap();
+    let call = drafts.remove(0).encode(endpoint, scope, limits).unwrap();
     let bytes = snappy::decompress(call.body(), usize::MAX).unwrap();
     Ok((ReadRequest::decode(&*bytes).unwrap(), cut))
 }
@@ -146,16 +146,19 @@ fn the_longest_span_is_known() {
 
 #[test]
 fn every_other_request_is_a_defect() {
-    let scope = [own(2, "tenant", "a")];
+    let scope = [own(2, "tenant", r"a\.b")];
     let before = request(&[query(&[own(0, "x", "y")])], &[0]);
-    let proven = |after: &ReadRequest| prove(&before, &scope, &after.encode_to_vec()).is_ok();
+    let mine = mine();
+    let proven = |after: &ReadRequest| ScopedRead::prove(&before, after, &mine).is_ok();
     let right = query(&[scope[0].clone(), own(0, "x", "y")]);
     assert!(proven(&request(std::slice::from_ref(&right), &[0])));
     for wrong in [
         request(&[query(&[own(0, "x", "y")])], &[0]),
         request(&[query(&[own(0, "x", "y"), scope[0].clone()])], &[0]),
         request(&[query(&scope)], &[0]),
-        request(&[query(&[own(1, "tenant", "a"), own(0, "x", "y")])], &[0]),
+        request(&[query(&[own(1, "tenant", r"a\.b"), own(0, "x", "y")])], &[0]),
+        request(&[query(&[own(2, "tenant", "a.b"), own(0, "x", "y")])], &[0]),
+        request(&[query(&[own(2, "region", r"a\.b"), own(0, "x", "y")])], &[0]),
         request(&[Query { end_timestamp_ms: 4, ..right.clone() }], &[0]),
         request(&[right.clone(), right.clone()], &[0]),
         request(&[right], &[1]),

@@ -33,7 +33,7 @@ pub use confirmed::{Confirm, Confirming};
 pub use invariants::check as check_invariants;
 pub use mark::{Mark, Named};
 pub use rules::Page;
-pub use silences::Silence;
+pub use silences::{OwnedSilence, Silence};
 pub use streamed::{Streamed, known, listing};
 pub use tag_names::TagScope;
 pub use tag_values::Sought;

@@ -137,7 +137,7 @@ impl<'a> Silence<'a> {
     /// # Errors
     /// [`Rejection::Parameter`] if that cannot be done: there is a choice, or a matcher that is not the
     /// caller's to set.
-    pub fn own(&mut self, scope: &ScopeMatchers) -> Result<(), Rejection> {
+    pub fn own(mut self, scope: &ScopeMatchers) -> Result<OwnedSilence<'a>, Rejection> {
         for m in scope.iter() {
             let refuse = |problem: String| Err(Rejection::parameter("matchers", problem));
             let label = &m.label;
@@ -161,7 +161,10 @@ impl<'a> Silence<'a> {
                 _ => return refuse(format!("name `{label}` more than once")),
             }
         }
-        Ok(())
+        match self.is_owned(scope) {
+            true => Ok(OwnedSilence { silence: self, scope: scope.clone() }),
+            false => Err(Rejection::Defect("a silence lacks the scope".into())),
+        }
     }
 
     /// Whether it is the scope's, and nobody else's.
@@ -177,6 +180,33 @@ impl<'a> Silence<'a> {
         let label = m.label.clone();
         let plain = move |own: &&SilenceMatcher<'_>| own.is_equal && !own.is_regex && *own.name.0 == *label;
         self.matchers.iter().filter(plain).map(|own| &own.value)
+    }
+}
+
+/// A posted silence that is one of its scope's. Made by [`Silence::own`] only.
+#[derive(Debug)]
+pub struct OwnedSilence<'a> {
+    silence: Silence<'a>,
+    scope: ScopeMatchers,
+}
+
+impl OwnedSilence<'_> {
+    /// The id of the silence that it changes, if it does.
+    pub fn id(&self) -> Option<&str> {
+        self.silence.id()
+    }
+
+    /// Whose it is.
+    pub fn scope(&self) -> &ScopeMatchers {
+        &self.scope
+    }
+
+    /// As it is posted.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&self.silence)
     }
 }
 

@@ -48,9 +48,8 @@ fn ask_of(backend: &Backend, matchers: &ScopeMatchers, target: &str) -> Result<A
 fn calls(features: &[Feature], matchers: &ScopeMatchers, target: &str) -> (Vec<String>, Cut) {
     let Asking::Calls(drafts, cut) = ask(features, matchers, target).unwrap() else { panic!("{target}") };
     let endpoint = path::route(Kind::Tempo, target.split('?').next().unwrap()).unwrap().endpoint;
-    let encoded =
-        drafts.into_iter().map(|d| d.encode(endpoint, &Limits::default()).unwrap().target().to_owned());
-    (encoded.collect(), cut)
+    let encoded = |d: Draft| d.encode(endpoint, matchers, &Limits::default()).unwrap().target().to_owned();
+    (drafts.into_iter().map(encoded).collect(), cut)
 }
 
 const ONE: &[(&str, &[&str])] = &[("tenant", &["a"])];

@@ -3,7 +3,6 @@
 use super::*;
 use crate::lang::QueryErrorKind;
 use crate::lang::corpus_tests::{matchers, salted};
-use crate::tenant::ScopeMatchers;
 
 /// Whether `after` stands as the proof for `before` with `tenant="acme"` everywhere.
 fn stands(before: &str, after: &str) -> bool {
@@ -12,12 +11,11 @@ fn stands(before: &str, after: &str) -> bool {
 }
 
 fn stands_for(scope: &ScopeMatchers, planned: impl Fn(bool) -> Planned, before: &str, after: &str) -> bool {
-    let demands = Demands::of(scope);
     let limits = QueryLimits::default();
     let read = read(before, Entry::Expression, Features::NONE, &limits).unwrap();
     let plan: Vec<_> = read.tree.selectors().iter().map(|s| planned(s.absent)).collect();
     let emitted = Emitted { text: after.to_owned(), insertions: Vec::new() };
-    match prove(&read.tree, &plan, &demands, &emitted, Entry::Expression, Features::NONE, &limits) {
+    match prove(&read.tree, &plan, scope, &emitted, Entry::Expression, Features::NONE, &limits) {
         Ok(()) => true,
         Err(error) => {
             assert_eq!(error.kind, QueryErrorKind::Defect);
@@ -56,6 +54,18 @@ fn anything_else_does_not_stand() {
         assert!(!stands(before, after), "{after}");
     }
     assert!(!stands("absent_over_time({a=\"b\"}[5m])", "absent_over_time({tenant=\"acme\",a=\"b\"}[5m])"));
+}
+
+#[test]
+fn several_values_are_their_pattern_and_no_wider_one() {
+    let scope = matchers("tenant=a.b,c");
+    let stands = |value: &str| {
+        stands_for(&scope, |_| Planned::Plain, "{x=\"y\"}", &format!("{{tenant=~\"{value}\",x=\"y\"}}"))
+    };
+    assert!(stands(r"a\\.b|c"));
+    for wider in ["a.b|c", r"a\\.b|c|d", r"a\\.b", ".*", r"c|a\\.b", ""] {
+        assert!(!stands(wider), "{wider}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::lang::corpus_tests::{matchers, salted};
 
 fn scanned(text: &str, scope: &str) -> Option<usize> {
-    scoped_selectors(text, &Demands::of(&matchers(scope)))
+    scoped_selectors(text, &matchers(scope))
 }
 
 #[test]
@@ -22,6 +22,7 @@ fn scoped_selectors_are_counted() {
         assert_eq!(scanned(text, "tenant=acme"), Some(count), "{text}");
     }
     assert_eq!(scanned("{region=\"eu\",tenant=~\"a|b\",c=\"d\"}", "tenant=a,b region=eu"), Some(1));
+    assert_eq!(scanned(r#"{tenant=~"a\\.b|c"}"#, "tenant=a.b,c"), Some(1));
     assert_eq!(scanned("absent_over_time({region=~\"eu\",tenant=\"a\"}[1m])", "tenant=a region=eu"), Some(1));
 }
 
@@ -56,6 +57,9 @@ fn a_selector_without_the_scope_is_found() {
     }
     assert_eq!(scanned("{tenant=\"acme\",region=\"eu\"}", "tenant=acme region=eu"), None);
     assert_eq!(scanned("{region=\"eu\"}", "tenant=acme region=eu"), None);
+    for wider in [r"a.b|c", r"a\.b|c", r"a\\.b|c|d", r"a\\.b", ".*", r"c|a\\.b"] {
+        assert_eq!(scanned(&format!("{{tenant=~\"{wider}\"}}"), "tenant=a.b,c"), None, "{wider}");
+    }
 }
 
 #[test]
@@ -75,7 +79,7 @@ fn what_is_not_understood_is_no_proof() {
 fn a_selector_without_the_salt_is_found() {
     let scope = salted("tenant=acme");
     let salt = scope.salt().unwrap();
-    let scanned = |text: &str| scoped_selectors(&text.replace("SALT", salt.as_str()), &Demands::of(&scope));
+    let scanned = |text: &str| scoped_selectors(&text.replace("SALT", salt.as_str()), &scope);
     for text in [
         r#"{tenant="acme",__salt__!="SALT"}"#,
         r#"{tenant="acme",__salt__!="SALT",a="b"} | c="d""#,

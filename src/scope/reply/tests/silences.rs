@@ -88,10 +88,11 @@ fn a_list_keeps_its_order_and_the_callers_own() {
 /// What is posted for `matchers`, by a caller of `scope`.
 fn posted(scope: &ScopeMatchers, matchers: Value) -> Result<Value, String> {
     let body = silence(matchers).to_string();
-    let mut silence = Silence::read(body.as_bytes()).map_err(|e| e.to_string())?;
-    silence.own(scope).map_err(|e| e.to_string())?;
-    let json = serde_json::to_value(&silence).unwrap();
-    assert!(silence.is_owned(scope), "{json}");
+    let silence = Silence::read(body.as_bytes()).map_err(|e| e.to_string())?;
+    let owned = silence.own(scope).map_err(|e| e.to_string())?;
+    let written = owned.json().unwrap();
+    let json: Value = serde_json::from_slice(&written).unwrap();
+    assert!(Silence::read(&written).unwrap().is_owned(scope), "{json}");
     Ok(json["matchers"].clone())
 }
 
