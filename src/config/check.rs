@@ -94,6 +94,8 @@ impl Check<'_> {
     pub fn config(&self, file: ConfigFile) -> Result<Config, ConfigError> {
         let (limits, request_timeout, concurrent_requests) = self.limits(&file.limits)?;
         let tails = self.tails(&file.tail, &file.limits)?;
+        let origins = file.cors.origins.iter().map(|text| self.read("cors.origins", text, origin));
+        let cors_origins = origins.collect::<Result<_, _>>()?;
         if file.backends.value.is_empty() {
             return Err(self.fault(file.backends.referenced, "`backends`: at least one is needed"));
         }
@@ -124,6 +126,7 @@ impl Check<'_> {
             request_timeout,
             concurrent_requests,
             tails,
+            cors_origins,
             connections: self.connections(&file.limits)?,
             body_timeout: self.timeout("limits.body_timeout", &file.limits.body_timeout, BODY_TIMEOUT)?,
             shutdown: self.shutdown(&file.shutdown)?,

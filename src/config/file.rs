@@ -30,6 +30,9 @@ pub(super) struct ConfigFile {
     /// Live tails.
     #[serde(default)]
     pub tail: TailFile,
+    /// Pages of other origins.
+    #[serde(default)]
+    pub cors: CorsFile,
     /// A line for each request, to a sink of its own.
     pub audit: Option<AuditFile>,
     /// The file with the secret that the salts of scopes are made of.
@@ -39,6 +42,15 @@ pub(super) struct ConfigFile {
     pub shutdown: ShutdownFile,
     /// Bytes of scoped queries that are kept.
     pub scoped_query_cache_bytes: Option<Spanned<u64>>,
+}
+
+/// `cors`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CorsFile {
+    /// The origins whose pages may read answers.
+    #[serde(default)]
+    pub origins: Vec<Spanned<String>>,
 }
 
 /// `tail`.

@@ -76,6 +76,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Live tails.
     pub tails: TailSettings,
+    /// The origins whose pages may read answers, as the header `Origin` names them.
+    pub cors_origins: Arc<[String]>,
     /// The audit log, if there is one.
     pub audit: Option<AuditLog>,
 }

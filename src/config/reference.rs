@@ -298,6 +298,13 @@ pub const KEYS: &[Key] = &[
         "origins whose pages may open one, such as `https://portal.example.org`; a request without `Origin`, as \
          Grafana's proxy sends it, needs none",
     ),
+    ("cors", "`{}`", "pages of other origins"),
+    (
+        "cors.origins",
+        "`[]`",
+        "origins whose pages may read answers, such as `https://portal.example.org`, exactly as browsers name them; never `*`, \
+         and never with cookies",
+    ),
     (
         "cache_salt_file",
         "made at start",

@@ -59,6 +59,7 @@ impl Snapshot {
             ("limits.request_timeout", new.request_timeout != old.request_timeout),
             ("limits.concurrent_requests", new.concurrent_requests != old.concurrent_requests),
             ("tail", new.tails.origins != old.tails.origins),
+            ("cors", new.cors_origins != old.cors_origins),
             ("limits.concurrent_tails", new.tails.concurrent != old.tails.concurrent),
             ("limits.tail_message_bytes", new.tails.message_bytes != old.tails.message_bytes),
             ("cache_salt_file", new.cache_salt_file != old.cache_salt_file),

@@ -98,7 +98,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(of("limits.concurrent_requests"), config.concurrent_requests.to_string());
     assert_eq!(of("limits.concurrent_tails"), config.tails.concurrent.to_string());
     assert_eq!(of("limits.tail_message_bytes"), config.tails.message_bytes.to_string());
-    assert!(config.tails.origins.is_empty());
+    assert!(config.tails.origins.is_empty() && config.cors_origins.is_empty());
     let (limits, query) = (&config.limits, &config.limits.query);
     for (key, default) in [
         ("limits.token_bytes", limits.token_bytes),
@@ -178,6 +178,7 @@ limits: { token_bytes: 1, tenants: 2, body_bytes: 3, parameter_pairs: 4, filtere
   query: { bytes: 11, tokens: 12, nesting: 13, selectors: 14, scoped_promql_bytes: 15, scoped_logql_bytes: 16,
     scoped_traceql_bytes: 17 } }
 tail: { origins: [https://portal.example.org] }
+cors: { origins: ["http://localhost:3000"] }
 "#,
     )
     .unwrap();
@@ -231,6 +232,7 @@ tail: { origins: [https://portal.example.org] }
     let tails = &config.tails;
     assert_eq!((tails.concurrent, tails.message_bytes), (9, 10));
     assert_eq!(tails.origins, ["https://portal.example.org"]);
+    assert_eq!(*config.cors_origins, ["http://localhost:3000"]);
     let limits = &config.limits;
     assert_eq!((limits.token_bytes, limits.tenants, limits.body_bytes, limits.parameter_pairs), (1, 2, 3, 4));
     let bytes = (limits.filtered_answer_bytes, limits.outbound_body_bytes, limits.outbound_url_bytes);

@@ -16,8 +16,8 @@ use crate::events::audit::Audit;
 use crate::policy::Policies;
 use crate::scope::Backend;
 use crate::stages::{
-    Authenticate, Authorize, Conclude, Counted, Decision, Forwarding, From, Gates, Judge, Lasting, Me, Mount,
-    Mounts, Scope, ScopedQueries, Served, Shares, Site, Tails,
+    Authenticate, Authorize, Conclude, Cors, Counted, Decision, Forwarding, From, Gates, Judge, Lasting, Me,
+    Mount, Mounts, Scope, ScopedQueries, Served, Shares, Site, Tails,
 };
 use crate::tenant::SaltKey;
 use crate::trust::{self, Credentials};
@@ -160,6 +160,7 @@ impl Built {
                 }),
                 served,
                 timeout: self.config.request_timeout,
+                cors: Cors(Arc::clone(&self.config.cors_origins)),
             },
             authenticate: self.authenticate(),
             authorize: self.authorize(),
@@ -182,6 +183,7 @@ impl Built {
                 permits: self.shares.arrived.clone(),
                 audit: self.audit.clone(),
                 proxies,
+                cors: Cors(Arc::clone(&self.config.cors_origins)),
             },
         };
         let of_worker = |_| {

@@ -1,7 +1,7 @@
 //! The end of every request, also of one whose handling panics: an answer, and one event.
 
 use super::entry::{Answering, Entry};
-use super::{Arrived, From, Refused, Reply};
+use super::{Arrived, Cors, From, Refused, Reply, cors};
 use crate::budget::Budget;
 use crate::events::audit::{Audit, Unwritable};
 use crate::events::{Metrics, Outcome};
@@ -30,6 +30,8 @@ pub struct Conclude {
     pub audit: Option<Audit>,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Arc<[IpNet]>,
+    /// Whose pages may read answers.
+    pub cors: Cors,
 }
 
 impl<S> Layer<S> for Conclude {
@@ -67,6 +69,7 @@ where
         // Opened at once, with its place in the audit log: whatever becomes of the request, it is entered.
         let mut entry = Entry::open(&stage, request.method().clone(), request.uri().clone(), address);
         let is_call = grpc::is_call(request.version(), request.headers());
+        let said = stage.cors.say(&request);
         entry.place = stage.audit.as_ref().and_then(Audit::place);
         if let Some(audit) = stage.audit.clone().filter(|audit| entry.place.is_none() && !audit.is_stuck()) {
             let mut next = self.next.clone();
@@ -81,7 +84,7 @@ where
                 };
                 let arrived = Arrived { request, refused, told: entry.told() };
                 let answering = catch_unwind(AssertUnwindSafe(|| next.call(arrived)));
-                Ok(Concluded { answering, entry }.conclude(is_call).await)
+                Ok(Concluded { answering, entry }.conclude(is_call, said).await)
             });
         }
         let refused = stage.admit(&mut entry).err();
@@ -89,7 +92,7 @@ where
         // The stages behind are this request's own, and are not called again.
         let answering = catch_unwind(AssertUnwindSafe(|| self.next.call(arrived)));
         let concluded = Concluded { answering, entry };
-        Box::pin(async move { Ok(concluded.conclude(is_call).await) })
+        Box::pin(async move { Ok(concluded.conclude(is_call, said).await) })
     }
 }
 
@@ -111,11 +114,15 @@ struct Concluded<F> {
 }
 
 impl<F: Future<Output = Result<Reply, Refused>>> Concluded<F> {
-    async fn conclude(self, is_call: bool) -> Response<Answering> {
+    async fn conclude(self, is_call: bool, said: Option<cors::Said>) -> Response<Answering> {
         // Locals are dropped in the reverse order.
         let Self { entry, answering } = self;
         let result = unless_panicked(answering, &entry).await;
-        conclude(result, is_call, entry)
+        let mut response = conclude(result, is_call, entry);
+        if let Some(said) = said {
+            said.add(response.headers_mut());
+        }
+        response
     }
 }
 
@@ -190,7 +197,8 @@ mod tests {
     async fn answered(version: Version, content_type: &str, at_once: bool) -> http::response::Parts {
         let metrics = Arc::new(Metrics::new(&[]).unwrap());
         let permits = Budget::of(1);
-        let stage = Conclude { metrics: Arc::clone(&metrics), permits, audit: None, proxies: Arc::default() };
+        let (proxies, cors) = (Arc::default(), Cors(Arc::new([])));
+        let stage = Conclude { metrics: Arc::clone(&metrics), permits, audit: None, proxies, cors };
         let mut service = stage.layer(service_fn(move |_: Arrived<()>| {
             assert!(!at_once, "no");
             async { panic!("no") }

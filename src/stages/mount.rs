@@ -1,7 +1,9 @@
 //! Which backend a path belongs to.
 
-use super::{Answering, Arrived, Left, Me, Refused, Reply, Told};
+use super::cors::preflight;
+use super::{Answering, Arrived, Cors, Left, Me, Refused, Reply, Told};
 use crate::api::{Kind, own};
+use crate::events::Outcome;
 use crate::rejection::Rejection;
 use crate::respond::grpc;
 use crate::scope::Backend;
@@ -74,6 +76,8 @@ pub struct Mounts {
     pub me: Arc<Me>,
     /// How long one request may take, to the head of its answer.
     pub timeout: Duration,
+    /// Whose pages may ask.
+    pub cors: Cors,
 }
 
 /// What one listener serves.
@@ -151,6 +155,9 @@ where
     }
 
     fn call(&mut self, arrived: Arrived<Incoming>) -> Self::Future {
+        if arrived.refused.is_none() && self.mounts.cors.is_preflight(&arrived.request) {
+            return Either::Left(future::ready(Ok(arrived.told.reply(preflight(), Outcome::Static))));
+        }
         let left = arrived.told.left.shared();
         let answering = match own(&arrived.request) {
             Some(own) => self.mounts.own(arrived, own).map(Either::Right),

@@ -7,6 +7,7 @@ mod answers;
 mod audit;
 mod auth;
 mod control;
+mod cors;
 mod demo;
 mod deploy;
 mod docs;

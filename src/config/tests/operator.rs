@@ -123,5 +123,7 @@ fn an_origin_is_written_as_browsers_send_it() {
         "ftp://portal.example.org",
     ] {
         assert!(set(bad).unwrap_err().contains("`tail.origins`: "), "{bad}");
+        let cors = parse(&with("limits", &format!("cors: {{ origins: [\"{bad}\"] }}")));
+        assert!(cors.unwrap_err().contains("`cors.origins`: "), "{bad}");
     }
 }
