@@ -534,6 +534,7 @@ fn the_table_of_keys_is_that_of_the_file() {
     add("limits.query.", fields::<file::QueryLimitsFile>());
     add("shutdown.", fields::<file::ShutdownFile>());
     add("tail.", fields::<file::TailFile>());
+    add("cors.", fields::<file::CorsFile>());
     add("audit.", fields::<file::AuditFile>());
     add("audit.otlp.", fields::<file::OtlpFile>());
     expected.sort();
