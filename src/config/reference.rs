@@ -248,11 +248,16 @@ pub const KEYS: &[Key] = &[
     ("limits.query.scoped_promql_bytes", "`2097152`", "bytes of a scoped PromQL text"),
     ("limits.query.scoped_logql_bytes", "`122880`", "bytes of a scoped LogQL text, at most 131071"),
     ("limits.query.scoped_traceql_bytes", "`122880`", "bytes of a scoped TraceQL text, at most 127999"),
-    ("limits.request_timeout", "`125s`", "how long one request may take in all, at most `1h`"),
+    (
+        "limits.request_timeout",
+        "`125s`",
+        "how long one request may take until it is answered, at most `1h`; an answer that is still given so long after its token's \
+         end is broken off",
+    ),
     (
         "limits.stall_timeout",
         "`60s`",
-        "how long a client may take nothing of what is sent over its connection before that is ended, at most `1h`",
+        "how long a client may take nothing of an answer before that is broken off, over HTTP/2 each for itself, at most `1h`",
     ),
     (
         "limits.memory_bytes",

@@ -184,6 +184,7 @@ impl Built {
                 audit: self.audit.clone(),
                 proxies,
                 cors: Cors(Arc::clone(&self.config.cors_origins)),
+                timeout: self.config.request_timeout,
             },
         };
         let of_worker = |_| {

@@ -2,14 +2,15 @@
 
 use super::line::Line;
 use super::opening::{Opened, Protocol};
-use super::places::{Addresses, Kept, Place, Places};
+use super::places::{Addresses, Place, Places};
 use super::stall::Unstalled;
-use bytes::Bytes;
+use super::taking::{Given, Kept, On, Streams, Taking};
+use crate::stages::Timed;
 use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service as HyperService;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -87,7 +88,6 @@ impl Bounds {
 /// The connections that one runtime serves.
 pub(super) struct Connections {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
     bounds: Bounds,
     shutdown: watch::Receiver<bool>,
     tasks: TaskTracker,
@@ -100,13 +100,7 @@ impl Connections {
         let mut http1 = http1::Builder::new();
         // It also is how long a connection may wait between requests.
         http1.timer(TokioTimer::new()).header_read_timeout(bounds.idle).max_buf_size(HEAD_BYTES);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_INTERVAL)
-            .max_header_list_size(HEAD_BYTES as u32)
-            .max_concurrent_streams(128);
-        Self { http1, http2, bounds, shutdown, tasks }
+        Self { http1, bounds, shutdown, tasks }
     }
 
     /// Serves `stream`, which `peer` opened, in a task of its own, with what `service` makes for the address that it comes
@@ -120,15 +114,14 @@ impl Connections {
     ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Timed,
     {
         let peer = peer.ip().to_canonical();
         let told = proxies.iter().any(|proxy| proxy.contains(&peer));
         let Some(place) = self.bounds.places.enter().map(Arc::new) else {
             return tracing::debug!(address = %peer, "a connection is turned away: there are too many");
         };
-        let (http1, http2, bounds) = (self.http1.clone(), self.http2.clone(), self.bounds.clone());
+        let (http1, bounds) = (self.http1.clone(), self.bounds.clone());
         let mut down = self.shutdown.clone();
         self.tasks.spawn(async move {
             let opening = async {
@@ -149,17 +142,28 @@ impl Connections {
             };
             let Some((opened, _counted)) = unless(&mut down, opening).await else { return };
             let address = opened.address.unwrap_or(peer);
-            let service = Keeping { service: service(address), place: Arc::clone(&place) };
+            let service = service(address);
             let served = match opened.protocol {
                 Protocol::Http1 => {
                     let stream = Line::new(opened.stream, Arc::clone(&place), Some(bounds.head));
+                    let taking = Arc::<Taking>::default();
+                    let overdue = taking.overdue(None);
+                    let by = By::Line(Arc::clone(&taking));
+                    let service = Keeping { service, place: Arc::clone(&place), by };
                     let connection = http1.serve_connection(TokioIo::new(stream), service).with_upgrades();
-                    served(connection, |connection| connection.graceful_shutdown(), &place, &mut down).await
+                    let end =
+                        |connection: Pin<&mut _>| http1::UpgradeableConnection::graceful_shutdown(connection);
+                    served(connection, end, overdue, &place, &mut down).await
                 }
                 Protocol::Http2 => {
                     let stream = Line::new(opened.stream, Arc::clone(&place), None);
-                    let connection = http2.serve_connection(TokioIo::new(stream), service);
-                    served(connection, |connection| connection.graceful_shutdown(), &place, &mut down).await
+                    let streams = Streams::new(bounds.stall);
+                    let overdue = streams.overdue();
+                    let by = By::Streams(streams.clone());
+                    let service = Keeping { service, place: Arc::clone(&place), by };
+                    let connection = http2(streams.clone()).serve_connection(TokioIo::new(stream), service);
+                    let end = |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);
+                    served(connection, end, overdue, &place, &mut down).await
                 }
             };
             if let Some(Err(error)) = served {
@@ -174,17 +178,18 @@ impl Connections {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Timed,
     {
         let Some(place) = self.bounds.places.enter().map(Arc::new) else { return };
         let stream =
             Line::new(Unstalled::new(stream, self.bounds.stall), Arc::clone(&place), Some(self.bounds.head));
-        let service = Keeping { service, place: Arc::clone(&place) };
+        let taking = Arc::<Taking>::default();
+        let service = Keeping { service, place: Arc::clone(&place), by: By::Line(Arc::clone(&taking)) };
         let connection = self.http1.serve_connection(TokioIo::new(stream), service);
         let mut down = self.shutdown.clone();
         self.tasks.spawn(async move {
-            let served = served(connection, |connection| connection.graceful_shutdown(), &place, &mut down);
+            let end = |connection: Pin<&mut _>| http1::Connection::graceful_shutdown(connection);
+            let served = served(connection, end, taking.overdue(None), &place, &mut down);
             if let Some(Err(error)) = served.await {
                 tracing::debug!(%error, "connection ended");
             }
@@ -198,40 +203,71 @@ impl Connections {
     }
 }
 
-/// A service that keeps its connection's place while it works.
+/// How HTTP/2 is served on one connection, each stream among `streams`.
+fn http2(streams: Streams) -> http2::Builder<Streams> {
+    let mut http2 = http2::Builder::new(streams);
+    http2
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .max_header_list_size(HEAD_BYTES as u32)
+        .max_concurrent_streams(128);
+    http2
+}
+
+/// A service that keeps its connection's place while it works, and sees what is taken of its answers.
 #[derive(Clone)]
 struct Keeping<S> {
     service: S,
     place: Arc<Place>,
+    by: By,
+}
+
+/// What an answer is given by.
+#[derive(Clone)]
+enum By {
+    /// A connection that gives one after the other.
+    Line(Arc<Taking>),
+    /// A stream of its own.
+    Streams(Streams),
 }
 
 impl<S, B> HyperService<Request<Incoming>> for Keeping<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+    B: Timed,
 {
-    type Response = Response<Kept<B>>;
+    type Response = Response<Given<B>>;
     type Error = Infallible;
     type Future = Kept<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let busy = self.place.begin();
+        let on = match &self.by {
+            By::Line(taking) => On { busy, taking: Arc::clone(taking), is_stream: false },
+            By::Streams(streams) => On { busy, taking: streams.begin(), is_stream: true },
+        };
         // Every service here is always ready: its stages refuse what is too much.
-        Kept::new(self.service.clone().call(request), busy)
+        Kept::new(self.service.clone().call(request), on)
     }
 }
 
 /// Serves `connection` to its end, which `end` tells it to come to at a shutdown; `None` where it is given up, because it
-/// only waits and another needs its place, or the server ends.
+/// only waits and another needs its place, it is `overdue`, or the server ends.
 async fn served<C: Future>(
     connection: C,
     end: impl FnOnce(Pin<&mut C>),
+    overdue: impl Future<Output = ()>,
     place: &Place,
     down: &mut watch::Receiver<bool>,
 ) -> Option<C::Output> {
     let mut connection = std::pin::pin!(connection);
+    let mut overdue = std::pin::pin!(overdue);
     loop {
         tokio::select! {
+            // What is overdue shows once the connection has done what it can.
+            biased;
             served = connection.as_mut() => return Some(served),
+            () = overdue.as_mut() => return None,
             // A request may have begun meanwhile.
             () = place.gone() => if place.is_idle() { return None },
             () = asked(down) => break,

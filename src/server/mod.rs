@@ -12,6 +12,7 @@ mod opening;
 mod places;
 pub mod stack;
 mod stall;
+mod taking;
 mod tls;
 mod workers;
 

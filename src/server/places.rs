@@ -4,13 +4,10 @@
 //! taken: first those that never had one, oldest first, so that who opens connections and says nothing
 //! shuts out nobody.
 
-use http_body::{Body, Frame, SizeHint};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use tokio::sync::Notify;
 
 /// How many more may be there for a moment than there are places, until those told to go are gone.
@@ -64,7 +61,7 @@ pub(super) struct Busy(Option<Arc<Place>>);
 impl Busy {
     /// The connection will have no other request: it became one of another protocol (RFC 9110, section 7.8), and keeps
     /// its place to its end.
-    fn for_good(mut self) {
+    pub fn for_good(mut self) {
         self.0 = None;
     }
 }
@@ -162,59 +159,6 @@ impl Drop for Place {
     }
 }
 
-pin_project_lite::pin_project! {
-    /// What is worked on while its connection keeps its place: an answer, and then its body.
-    #[derive(Debug)]
-    pub(super) struct Kept<T> {
-        #[pin]
-        inner: T,
-        busy: Option<Busy>,
-    }
-}
-
-impl<T> Kept<T> {
-    /// `inner`, until whose end the place is kept.
-    pub fn new(inner: T, busy: Busy) -> Self {
-        Self { inner, busy: Some(busy) }
-    }
-}
-
-impl<F: Future<Output = Result<http::Response<B>, E>>, B, E> Future for Kept<F> {
-    type Output = Result<http::Response<Kept<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answered = ready!(this.inner.poll(cx));
-        let mut busy = this.busy.take();
-        if matches!(&answered, Ok(response) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS)
-            && let Some(busy) = busy.take()
-        {
-            busy.for_good();
-        }
-        Poll::Ready(answered.map(|response| response.map(|inner| Kept { inner, busy })))
-    }
-}
-
-impl<B: Body> Body for Kept<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().inner.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
 /// How many connections each address has open, of so many at most. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
@@ -302,22 +246,6 @@ mod tests {
         drop(all);
         assert!(places.enter().is_some());
         assert_eq!(lock(&places.open).waiting.len(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_connection_of_another_protocol_waits_for_no_request_and_keeps_its_place() {
-        let places = Places::new(1);
-        let place = Arc::new(places.enter().unwrap());
-        let answered = |status: u16| async move {
-            http::Response::builder().status(status).body(http_body_util::Empty::<bytes::Bytes>::new())
-        };
-        drop(Kept::new(Box::pin(answered(200)), place.begin()).await.unwrap());
-        assert_eq!(place.waiting(), Some(1));
-        drop(Kept::new(Box::pin(answered(101)), place.begin()).await.unwrap());
-        assert_eq!(place.waiting(), None);
-        assert!(places.enter().is_none(), "nothing is told to go");
-        drop(place);
-        assert!(places.enter().is_some());
     }
 
     #[test]

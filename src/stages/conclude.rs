@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tower::{Layer, Service};
 
 /// Turns replies and refusals into answers, counts and logs them, and takes only so many at once.
@@ -32,6 +33,8 @@ pub struct Conclude {
     pub proxies: Arc<[IpNet]>,
     /// Whose pages may read answers.
     pub cors: Cors,
+    /// How long one request may take until it is answered.
+    pub timeout: Duration,
 }
 
 impl<S> Layer<S> for Conclude {
@@ -197,8 +200,14 @@ mod tests {
     async fn answered(version: Version, content_type: &str, at_once: bool) -> http::response::Parts {
         let metrics = Arc::new(Metrics::new(&[]).unwrap());
         let permits = Budget::of(1);
-        let (proxies, cors) = (Arc::default(), Cors(Arc::new([])));
-        let stage = Conclude { metrics: Arc::clone(&metrics), permits, audit: None, proxies, cors };
+        let stage = Conclude {
+            metrics: Arc::clone(&metrics),
+            permits,
+            audit: None,
+            proxies: Arc::default(),
+            cors: Cors(Arc::new([])),
+            timeout: Duration::from_secs(1),
+        };
         let mut service = stage.layer(service_fn(move |_: Arrived<()>| {
             assert!(!at_once, "no");
             async { panic!("no") }

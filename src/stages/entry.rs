@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes of a path that are told.
 const PATH_BYTES: usize = 1024;
@@ -247,6 +247,24 @@ fn endpoint(told: &Told, path: &str) -> Option<&'static Endpoint> {
     mounts.iter().find_map(|mount| mount.backend.route(below).ok()).map(|matched| matched.endpoint)
 }
 
+/// The body of an answer, as the connection that gives it knows it.
+pub trait Timed:
+    http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + Send + 'static
+{
+    /// When it must be over.
+    fn ends(&self) -> Option<SystemTime> {
+        None
+    }
+
+    /// It is given up for this reason, whether all of it was given or not.
+    fn broke_off(&mut self, _why: &'static str) {}
+}
+
+impl Timed for Body {}
+
+/// That of a service whose panics are caught.
+impl Timed for tower_http::body::UnsyncBoxBody<Bytes, tower_http::BoxError> {}
+
 /// The body of an answer, which makes the entry of its request when it ends, or is given up.
 #[derive(Debug)]
 pub struct Answering {
@@ -272,10 +290,23 @@ impl Answering {
         response.map(|body| Self { body, entry: None })
     }
 
+    /// It has ended for us; what was given of it may still be given up.
     fn end(&mut self, end: End) {
-        if let Some(mut entry) = self.entry.take() {
+        if let Some(entry) = &mut self.entry {
             entry.end = Some(end);
         }
+    }
+}
+
+impl Timed for Answering {
+    /// Nothing of a token lasts longer after its end than a request that began then.
+    fn ends(&self) -> Option<SystemTime> {
+        let entry = self.entry.as_ref()?;
+        entry.told.caller.as_ref()?.ends().checked_add(entry.stage.timeout)
+    }
+
+    fn broke_off(&mut self, why: &'static str) {
+        self.end(End::Broken(why.to_owned()));
     }
 }
 

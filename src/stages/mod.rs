@@ -25,7 +25,7 @@ pub use authenticate::Authenticate;
 pub use authorize::Authorize;
 pub use conclude::Conclude;
 pub use cors::Cors;
-pub use entry::Answering as Counted;
+pub use entry::{Answering as Counted, Timed};
 pub use forward::{Forward, Forwarding, Sealed};
 pub use gates::Gates;
 pub use me::Me;
