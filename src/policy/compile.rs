@@ -1,9 +1,10 @@
 //! Policy files into rules that can be evaluated. Everything that can be found wrong without a token is
 //! found here.
 
-use super::expression::Expression;
+use super::expression::{Expression, Tables};
 use super::file::{PolicyFile, RuleFile, RuleLimitsFile, read_folder};
 use super::limits::{Rate, RuleLimits, Share, TenantLimits, tenant_key};
+use super::maps;
 use crate::api::{Class, Classes, UnknownClass};
 use crate::limits::Limits;
 use crate::tenant::ScopeValue;
@@ -28,6 +29,8 @@ pub struct Policies {
     pub(super) max_values: usize,
     /// The limits of tenants.
     pub(super) tenants: Arc<TenantLimits>,
+    /// What expressions look things up in.
+    pub(super) tables: Tables,
 }
 
 /// One compiled rule.
@@ -82,14 +85,16 @@ impl Policies {
         let mut rules = Vec::new();
         let mut names: BTreeMap<String, &str> = BTreeMap::new();
         let mut tenants = TenantLimits::default();
-        for (file, text) in files {
-            let read: PolicyFile = crate::yaml::read(file, text)?;
-            for rule in read.rules {
+        let read = |(file, text): &(String, String)| Ok((file.clone(), crate::yaml::read(file, text)?));
+        let files: Vec<(String, PolicyFile)> = files.iter().map(read).collect::<Result<_, FileError>>()?;
+        let tables = maps::read(&files)?;
+        for (file, read) in &files {
+            for rule in &read.rules {
                 if rules.len() >= MAX_RULES {
                     return Err(FileError::at(file, rule.referenced, format!("more than {MAX_RULES} rules")));
                 }
                 let place = rule.value.name.referenced;
-                let compiled = compile_rule(file, rule)?;
+                let compiled = compile_rule(file, rule, &tables)?;
                 if let Some(first) = names.insert(compiled.name.to_string(), file) {
                     let message = format!("rule name `{}` is taken in {first}", compiled.name);
                     return Err(FileError::at(file, place, message));
@@ -100,7 +105,7 @@ impl Policies {
                 tenant_limits(file, tenant, limits, &mut tenants)?;
             }
         }
-        Ok(Self { rules, max_values: limits.tenants, tenants: Arc::new(tenants) })
+        Ok(Self { rules, max_values: limits.tenants, tenants: Arc::new(tenants), tables })
     }
 
     /// The names of the rules, in the order in which they are evaluated.
@@ -109,25 +114,25 @@ impl Policies {
     }
 }
 
-fn compile_rule(file: &str, rule: Spanned<RuleFile>) -> Result<Rule, FileError> {
+fn compile_rule(file: &str, rule: &Spanned<RuleFile>, tables: &Tables) -> Result<Rule, FileError> {
     let place = rule.referenced;
-    let rule = rule.value;
+    let rule = &rule.value;
     let name: Arc<str> = checked_name(file, &rule.name)?;
     let unrestricted = rule.unrestricted.as_ref().is_some_and(|yes| yes.value);
     if let (true, Some(scope)) = (unrestricted, &rule.scope) {
         let message = format!("rule `{name}`: `unrestricted` grants everything and takes no `scope`");
         return Err(FileError::at(file, scope.referenced, message));
     }
-    let coverage = Arc::new(coverage(file, &name, &rule, unrestricted)?);
-    let when = rule.when.map(|text| expression(file, &name, "when", &text)).transpose()?;
-    let dimensions = rule.scope.map(|scope| scope.value).unwrap_or_default();
-    if dimensions.is_empty() && !unrestricted {
+    let coverage = Arc::new(coverage(file, &name, rule, unrestricted)?);
+    let when = rule.when.as_ref().map(|text| expression(file, &name, "when", text, tables)).transpose()?;
+    let dimensions = rule.scope.iter().flat_map(|scope| &scope.value);
+    if dimensions.clone().next().is_none() && !unrestricted {
         let message = format!("rule `{name}`: `scope` needs at least one dimension");
         return Err(FileError::at(file, place, message));
     }
     let mut scope = BTreeMap::new();
     for (dimension, text) in dimensions {
-        if !is_dimension(&dimension) {
+        if !is_dimension(dimension) {
             let message = format!(
                 "rule `{name}`: `{dimension}` is no dimension, use a lower-case letter and then at most {} \
                  lower-case letters, digits or underscores",
@@ -135,8 +140,8 @@ fn compile_rule(file: &str, rule: Spanned<RuleFile>) -> Result<Rule, FileError> 
             );
             return Err(FileError::at(file, text.referenced, message));
         }
-        let compiled = expression(file, &name, &format!("scope.{dimension}"), &text)?;
-        scope.insert(dimension, compiled);
+        let compiled = expression(file, &name, &format!("scope.{dimension}"), text, tables)?;
+        scope.insert(dimension.clone(), compiled);
     }
     let at = Place { file: file.into(), location: place };
     Ok(Rule { name, at, when, scope, unrestricted, coverage })
@@ -255,8 +260,14 @@ pub fn is_dimension(name: &str) -> bool {
     first_ok && rest_ok && name.len() <= MAX_DIMENSION_BYTES
 }
 
-fn expression(file: &str, rule: &str, key: &str, text: &Spanned<String>) -> Result<Expression, FileError> {
-    Expression::compile(&text.value)
+fn expression(
+    file: &str,
+    rule: &str,
+    key: &str,
+    text: &Spanned<String>,
+    tables: &Tables,
+) -> Result<Expression, FileError> {
+    Expression::compile(&text.value, tables)
         .map_err(|fault| FileError::at(file, text.referenced, format!("rule `{rule}`: `{key}`: {fault}")))
 }
 

@@ -1,6 +1,6 @@
 //! A single condition on claims, for whoever judges a token before any rule does.
 
-use super::expression::{Answer, Claims, Expression};
+use super::expression::{Answer, Claims, Expression, Tables};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl Condition {
     /// # Errors
     /// What is wrong, for the author of the file.
     pub fn compile(text: &str) -> Result<Self, String> {
-        let expression = Expression::compile(text)?;
+        let expression = Expression::compile(text, &Tables::default())?;
         if expression.is_never_true() {
             return Err("can be true for no token".to_owned());
         }
@@ -23,7 +23,7 @@ impl Condition {
 
     /// Whether it is true of `claims`. What cannot be evaluated, and what is no boolean, is not.
     pub fn holds(&self, claims: &Map<String, Value>) -> bool {
-        self.0.evaluate(&Claims::new(claims)) == Ok(Answer::Boolean(true))
+        self.0.evaluate(&Claims::new(claims, &Tables::default())) == Ok(Answer::Boolean(true))
     }
 }
 

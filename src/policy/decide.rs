@@ -74,7 +74,7 @@ impl Policies {
 
     /// [`Self::decide`] with its reasons.
     pub fn judge(&self, claims: &Map<String, Value>) -> Judgement {
-        let claims = Claims::new(claims);
+        let claims = Claims::new(claims, &self.tables);
         let mut granted = Vec::new();
         let mut verdicts = Vec::with_capacity(self.rules.len());
         let mut refused: Option<Forbidden> = None;
@@ -108,7 +108,7 @@ impl Policies {
 impl Rule {
     /// The rule's scope for these claims, or why there is none. Every dimension is evaluated, because a
     /// bad value anywhere refuses the token even where another dimension removes the rule.
-    fn evaluate(&self, claims: &Claims, max_values: usize) -> Result<Scope, Outcome> {
+    fn evaluate(&self, claims: &Claims<'_>, max_values: usize) -> Result<Scope, Outcome> {
         if !self.matches(claims)? {
             return Err(Outcome::DoesNotMatch);
         }
@@ -134,7 +134,7 @@ impl Rule {
         }
     }
 
-    fn matches(&self, claims: &Claims) -> Result<bool, Outcome> {
+    fn matches(&self, claims: &Claims<'_>) -> Result<bool, Outcome> {
         let fault = |fault: String| Outcome::Fault { key: "when".to_owned(), fault };
         match &self.when {
             None => Ok(true),
@@ -149,7 +149,7 @@ impl Rule {
 fn values(
     dimension: &str,
     expression: &Expression,
-    claims: &Claims,
+    claims: &Claims<'_>,
     max_values: usize,
 ) -> Result<Values, Outcome> {
     let answer = expression

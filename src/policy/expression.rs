@@ -1,16 +1,23 @@
 //! Expressions over the claims of a token: the Common Expression Language (CEL,
 //! <https://github.com/google/cel-spec>), read and evaluated by the `cel` crate, which is used in this
-//! file only.
+//! module only.
 //!
 //! The expression is the operator's, the claims are not: what an evaluation may cost is bounded when the
 //! expression is compiled, and a panic of the crate is an evaluation error like others.
 
+mod meant;
+mod tables;
+
+pub(super) use tables::Tables;
+
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::{Context, Env, ExecutionError, IdedExpr, Value, extensions};
+use meant::meant;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
+use tables::looked_up;
 
 /// Bytes of one expression.
 pub const MAX_EXPRESSION_BYTES: usize = 4096;
@@ -32,12 +39,14 @@ const MATCHES_STEPS: usize = 100;
 /// Bytes of the pattern of a `matches`.
 const MAX_PATTERN_BYTES: usize = 256;
 
-/// The only variable that an expression has.
+/// What an expression is about.
 const CLAIMS: &str = "claims";
+/// The tables that it may look things up in.
+const MAPS: &str = "maps";
 
 /// CEL's standard functions that are of use over claims. The list is closed so that a misspelt name is
 /// found when the file is loaded, and not when the first caller is denied.
-const FUNCTIONS: [&str; 22] = [
+const FUNCTIONS: [&str; 23] = [
     "size",
     "contains",
     "startsWith",
@@ -49,6 +58,7 @@ const FUNCTIONS: [&str; 22] = [
     "double",
     "bool",
     "type",
+    "flatten",
     "charAt",
     "indexOf",
     "join",
@@ -108,7 +118,7 @@ const TYPES: [&str; 8] = ["string", "list", "map", "int", "uint", "double", "boo
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib().with_optional_support(false);
     // What it declares is declared nowhere else, so it cannot fail; without it the functions are unknown.
-    let _ = env.add_extension(extensions::strings);
+    let _ = env.add_extension(extensions::strings).and_then(|()| env.add_extension(extensions::lists));
     Arc::new(env)
 });
 
@@ -123,6 +133,8 @@ pub(super) struct Expression {
     matches: bool,
     /// Whether lists are made of texts.
     splits: bool,
+    /// Whether it looks something up.
+    looks_up: bool,
     /// The claims that it names.
     claims: BTreeSet<String>,
 }
@@ -141,21 +153,23 @@ pub(super) enum Answer {
 }
 
 /// A token's claims, ready for any number of expressions.
-pub(super) struct Claims {
-    context: Context<'static, 'static>,
+pub(super) struct Claims<'t> {
+    context: Context<'t, 'static>,
     /// Elements of the longest list or map.
     longest: usize,
     /// Bytes of the longest text.
     longest_text: usize,
+    /// Elements of the longest list of a table.
+    widest: usize,
 }
 
-impl Claims {
-    pub fn new(claims: &Map<String, Json>) -> Self {
-        let mut context = Context::with_env(Arc::clone(&ENV));
+impl<'t> Claims<'t> {
+    pub fn new(claims: &Map<String, Json>, tables: &'t Tables) -> Self {
+        let mut context = tables.context.new_inner_scope();
         context.add_variable_from_value(CLAIMS, object(claims));
         let inner = claims.values().map(longest).max().unwrap_or(0);
         let longest_text = claims.values().map(longest_text).max().unwrap_or(0);
-        Self { context, longest: claims.len().max(inner), longest_text }
+        Self { context, longest: claims.len().max(inner), longest_text, widest: tables.widest }
     }
 }
 
@@ -203,14 +217,15 @@ impl Expression {
     ///
     /// # Errors
     /// What is wrong, for the author of the file.
-    pub fn compile(text: &str) -> Result<Self, String> {
+    pub fn compile(text: &str, tables: &Tables) -> Result<Self, String> {
         if text.len() > MAX_EXPRESSION_BYTES {
             return Err(format!("expression over the limit of {MAX_EXPRESSION_BYTES} bytes"));
         }
         // Reading 48 open rules takes more than a worker's 2 MiB stack in a debug build.
         std::thread::scope(|threads| {
             let reader = std::thread::Builder::new().stack_size(READER_STACK_BYTES);
-            let reader = reader.spawn_scoped(threads, || read(text)).map_err(|error| error.to_string())?;
+            let reader =
+                reader.spawn_scoped(threads, || read(text, tables)).map_err(|error| error.to_string())?;
             reader.join().unwrap_or_else(|_| Err("expression cannot be read".to_owned()))
         })
     }
@@ -230,7 +245,9 @@ impl Expression {
     /// two different texts of one claim.
     pub fn is_never_true(&self) -> bool {
         if self.claims.is_empty() {
-            return self.evaluate(&Claims::new(&Map::new())) != Ok(Answer::Boolean(true));
+            let tables = Tables::default();
+            return !self.looks_up
+                && self.evaluate(&Claims::new(&Map::new(), &tables)) != Ok(Answer::Boolean(true));
         }
         let mut required: BTreeMap<String, &str> = BTreeMap::new();
         let mut open = vec![&self.tree];
@@ -254,19 +271,23 @@ impl Expression {
     ///
     /// # Errors
     /// Why there is no result. The text holds names of the expression, never values of the token.
-    pub fn evaluate(&self, claims: &Claims) -> Result<Answer, String> {
+    pub fn evaluate(&self, claims: &Claims<'_>) -> Result<Answer, String> {
         let step = if self.matches { MATCHES_STEPS } else { 1 };
+        // Each step may take a whole list out of a table, and a macro may go through one.
+        let widest = if self.looks_up { claims.widest.max(1) } else { 1 };
+        let step = step.saturating_mul(widest);
         // A text can be split into as many parts as it has bytes, and one.
         let parts = if self.splits { claims.longest_text.saturating_add(1) } else { 0 };
         if self.loops > 0
-            && claims.longest.max(parts).saturating_pow(self.loops).saturating_mul(step) > MAX_STEPS
+            && claims.longest.max(parts).max(widest).saturating_pow(self.loops).saturating_mul(step)
+                > MAX_STEPS
         {
             return Err("the token's lists are too long for the macros of this expression".to_owned());
         }
         // Unwind safety: neither the tree nor the context is changed by an evaluation.
         let result = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.tree, &claims.context)))
             .map_err(|_| "the evaluation panicked".to_owned())?
-            .map_err(|error| fault(&error))?;
+            .map_err(|error| fault(&error, &self.source))?;
         Ok(match result {
             Value::Bool(b) => Answer::Boolean(b),
             Value::String(text) => Answer::Text(text),
@@ -277,7 +298,7 @@ impl Expression {
 }
 
 /// Reads and checks `text`; a tree that is refused is dropped here, where there is stack for it.
-fn read(text: &str) -> Result<Expression, String> {
+fn read(text: &str, tables: &Tables) -> Result<Expression, String> {
     let tree = ENV.parser().max_recursion_depth(MAX_OPEN_RULES).parse(text).map_err(|errors| match errors
         .errors
         .first()
@@ -294,52 +315,13 @@ fn read(text: &str) -> Result<Expression, String> {
         matches: false,
         splits: false,
         growth: 1,
+        tables,
+        looks_up: false,
         claims: BTreeSet::new(),
     };
     check.expression(&tree, 0, false)?;
-    let Check { loops, matches, splits, claims, .. } = check;
-    Ok(Expression { source: text.into(), tree, loops, matches, splits, claims })
-}
-
-/// What an author hardly meant, who writes as in another language.
-fn meant(text: &str) -> Option<&'static str> {
-    // Outside of texts; escapes do not matter to a hint.
-    let mut bare = String::with_capacity(text.len());
-    let mut quote = None;
-    for c in text.chars() {
-        match quote {
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None if matches!(c, '"' | '\'') => {
-                quote = Some(c);
-                bare.push(' ');
-            }
-            None => bare.push(c),
-        }
-    }
-    let is_word =
-        |word: &str| bare.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word);
-    if quote.is_some() {
-        return Some("a quote is not closed");
-    }
-    let assigns = bare.replace("==", "  ").replace("!=", "  ").replace("<=", "  ").replace(">=", "  ");
-    if assigns.contains('=') {
-        return Some("CEL compares with `==`");
-    }
-    if is_word("and") {
-        return Some("CEL says `&&` for and");
-    }
-    if is_word("or") {
-        return Some("CEL says `||` for or");
-    }
-    if is_word("not") {
-        return Some("CEL says `!` for not");
-    }
-    let count = |c: char| bare.matches(c).count();
-    [('(', ')'), ('[', ']'), ('{', '}')]
-        .into_iter()
-        .any(|(open, close)| count(open) != count(close))
-        .then_some("a bracket is not closed, or closed once too often")
+    let Check { loops, matches, splits, looks_up, claims, .. } = check;
+    Ok(Expression { source: text.into(), tree, loops, matches, splits, looks_up, claims })
 }
 
 /// The claim and the text of `claims.a.b == 'text'`.
@@ -371,9 +353,11 @@ fn texts(items: &[Value]) -> Option<Vec<Arc<String>>> {
 
 /// The crate's message where it names parts of the expression or types; else a class, because the
 /// crate prints values.
-fn fault(error: &ExecutionError) -> String {
+fn fault(error: &ExecutionError, source: &str) -> String {
     match error {
-        ExecutionError::NoSuchKey(key) => format!("no such key `{key}`"),
+        // A key that is computed may be a value of the token.
+        ExecutionError::NoSuchKey(key) if source.contains(key.as_str()) => format!("no such key `{key}`"),
+        ExecutionError::NoSuchKey(_) => "no such key".to_owned(),
         ExecutionError::NoSuchOverload(overload) => overload.to_string(),
         ExecutionError::UndeclaredReference(name) => format!("unknown name `{name}`"),
         ExecutionError::FunctionError { function, .. } => format!("function `{function}` failed"),
@@ -398,6 +382,10 @@ struct Check<'a> {
     splits: bool,
     /// How many times as long a text has become at most.
     growth: usize,
+    /// What can be looked up in.
+    tables: &'a Tables,
+    /// Whether something is looked up.
+    looks_up: bool,
     /// The claims named so far.
     claims: BTreeSet<String>,
 }
@@ -447,6 +435,13 @@ impl<'a> Check<'a> {
                     return Err("`type(…)` can only be compared with `==` or `!=`".to_owned());
                 }
                 self.claims.extend(named_claim(call));
+                if let Some((table, key)) = looked_up(call) {
+                    if !self.tables.tables.contains_key(table) {
+                        return Err(format!("unknown map `{table}`, name its file in `{MAPS}`"));
+                    }
+                    self.looks_up = true;
+                    return self.expression(key, deeper, false);
+                }
                 for part in call.target.as_deref().into_iter().chain(&call.args) {
                     self.expression(part, deeper, equality)?;
                 }
@@ -500,8 +495,8 @@ impl<'a> Check<'a> {
         if self.bound.len() >= MAX_LOOPS {
             return Err(format!("more than {MAX_LOOPS} macros within one another"));
         }
-        if variable == CLAIMS {
-            return Err(format!("`{CLAIMS}` cannot be the variable of a macro"));
+        if variable == CLAIMS || variable == MAPS {
+            return Err(format!("`{variable}` cannot be the variable of a macro"));
         }
         self.bound.push(variable);
         self.loops = self.loops.max(u32::try_from(self.bound.len()).unwrap_or(u32::MAX));
@@ -521,6 +516,9 @@ impl<'a> Check<'a> {
                 Err(format!("type `{name}` can only be compared with `type(…)`"))
             }
         } else {
+            if name == MAPS {
+                return Err(format!("a map is asked by `KEY in {MAPS}.NAME` and `{MAPS}.NAME[KEY]` only"));
+            }
             Err(format!(
                 "unknown name `{name}`, only `{CLAIMS}` is known (a text is quoted twice: `'\"{name}\"'`)"
             ))

@@ -32,6 +32,7 @@ impl Policies {
         }
         let removed = before.facts().filter(|rule| named(self, rule.name()).is_none());
         changes.extend(removed.map(|rule| format!("rule `{}` removed", rule.name())));
+        changes.extend(self.tables.changed(&before.tables).map(|map| format!("map `{map}` changed")));
         if self.tenants.others != before.tenants.others {
             changes.push("limits of tenants that are not named changed".to_owned());
         }

@@ -15,6 +15,17 @@ pub(super) struct PolicyFile {
     /// The limits of tenants by their name, whoever asks; `*`: of each that is not named.
     #[serde(default)]
     pub tenant_limits: BTreeMap<String, Spanned<RuleLimitsFile>>,
+    /// Tables that expressions look things up in, as `maps.NAME`.
+    #[serde(default)]
+    pub maps: BTreeMap<String, Spanned<MapFile>>,
+}
+
+/// One of `maps`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MapFile {
+    /// The file beside this one that has it: `KEY: [VALUE, …]`.
+    pub file: Spanned<String>,
 }
 
 /// One rule: who (`when`) may see what (`scope`).
@@ -67,7 +78,7 @@ pub(super) struct RuleLimitsFile {
 /// Reads the policy files of a folder as (file name, text), in the order of their names.
 ///
 /// Read are the folder's own `*.yaml`, through symbolic links (a mounted Kubernetes config map is made of
-/// them); never a file whose name starts with a dot or ends in `.cases.yaml`, never a subfolder.
+/// them); never a file whose name starts with a dot or ends in `.cases.yaml` or `.map.yaml`, never a subfolder.
 ///
 /// # Errors
 /// The folder or a file cannot be read, a name or a text is not UTF-8, a file is too large, or there is
@@ -104,8 +115,9 @@ pub fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, FileError> {
 }
 
 /// Whether the name is that of a policy file; case counts.
-fn is_policy_file(name: &str) -> bool {
-    name.ends_with(".yaml") && !name.ends_with(".cases.yaml") && !name.starts_with('.')
+pub(super) fn is_policy_file(name: &str) -> bool {
+    let beside = name.ends_with(".cases.yaml") || name.ends_with(".map.yaml");
+    name.ends_with(".yaml") && !beside && !name.starts_with('.')
 }
 
 #[cfg(test)]
@@ -117,9 +129,17 @@ mod tests {
     fn only_the_folders_own_policy_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str| std::fs::write(folder.path().join(name), name).unwrap();
-        for name in
-            ["b.yaml", "a.yaml", ".hidden.yaml", "a.cases.yaml", "c.yml", "d.YAML", "e.yaml~", "README.md"]
-        {
+        for name in [
+            "b.yaml",
+            "a.yaml",
+            ".hidden.yaml",
+            "a.cases.yaml",
+            "a.map.yaml",
+            "c.yml",
+            "d.YAML",
+            "e.yaml~",
+            "README.md",
+        ] {
             write(name);
         }
         std::fs::create_dir(folder.path().join("sub.yaml")).unwrap();

@@ -19,6 +19,7 @@ mod grant;
 #[allow(clippy::panic)]
 mod invariants;
 mod limits;
+mod maps;
 mod narrow;
 
 pub use compile::{MAX_RULES, Policies, is_dimension};

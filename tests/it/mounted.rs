@@ -223,3 +223,27 @@ async fn what_changes_during_a_reload_is_served_after_it() {
     served.policies.swap(&[("p.yaml", SHUT)]);
     served.becomes(403).await;
 }
+
+/// A map that a job writes anew is served without a restart; one that is broken or gone leaves the one before.
+#[tokio::test]
+async fn a_map_of_the_policies_is_served_anew_when_it_changes() {
+    const MAPPED: &str = "maps: { shops: { file: shops.map.yaml } }
+rules: [{ name: mapped, when: claims.tenant in maps.shops, scope: { tenant: \"maps.shops[claims.tenant]\" } }]
+";
+    let mut served = Served::start(&Authority::new()).await;
+    served.becomes(200).await;
+    served.policies.swap(&[("p.yaml", MAPPED), ("shops.map.yaml", "globex-lit: [globex-lit]")]);
+    symlink("..data/shops.map.yaml", served.policies.path.join("shops.map.yaml")).unwrap();
+    served.becomes(403).await;
+    served.policies.swap(&[("p.yaml", MAPPED), ("shops.map.yaml", "acme-books: [acme-books]")]);
+    served.becomes(200).await;
+    let log = served.log();
+    assert!(log.contains("map `shops` changed"), "{log}");
+    for broken in [&[("p.yaml", MAPPED), ("shops.map.yaml", "acme-books: [a b")][..], &[("p.yaml", MAPPED)]] {
+        served.policies.swap(broken);
+        let (status, told) = served.reload().await;
+        assert_eq!((status, &told["reloaded"]), (422, &json!(false)), "{told}");
+        assert!(told["error"].as_str().unwrap().contains("shops.map.yaml"), "{told}");
+        served.becomes(200).await;
+    }
+}

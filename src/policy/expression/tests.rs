@@ -2,17 +2,23 @@
 
 use super::*;
 
-fn claims() -> Claims {
+static NONE: LazyLock<Tables> = LazyLock::new(Tables::default);
+
+fn compile(text: &str) -> Result<Expression, String> {
+    Expression::compile(text, &NONE)
+}
+
+fn claims() -> Claims<'static> {
     let json = serde_json::json!({
         "tenant": "acme-books", "level": 3, "debt": -3, "huge": u64::MAX, "ratio": 1.5, "staff": true, "none": null,
         "groups": ["/tenants/acme-books", "/staff"], "mixed": ["a", 1], "empty": [],
         "realm_access": {"roles": ["reader"]}, "https://acme/tenant": "acme-eu",
     });
-    Claims::new(json.as_object().unwrap())
+    Claims::new(json.as_object().unwrap(), &NONE)
 }
 
 fn evaluate(text: &str) -> Result<Answer, String> {
-    Expression::compile(text).unwrap_or_else(|e| panic!("{text}: {e}")).evaluate(&claims())
+    compile(text).unwrap_or_else(|e| panic!("{text}: {e}")).evaluate(&claims())
 }
 
 fn texts_of(items: &[&str]) -> Answer {
@@ -67,6 +73,7 @@ fn an_evaluation_error_names_no_value_of_the_token() {
         ("int(claims.tenant)", "function `int` failed"),
         ("claims.level / 0", "division by zero"),
         ("claims.groups[7]", "list index out of bounds"),
+        ("claims[claims.tenant]", "no such key"),
     ] {
         let error = evaluate(text).unwrap_err();
         assert_eq!(error, expected, "{text}");
@@ -96,7 +103,7 @@ fn misspelt_names_are_found_at_load() {
         ("claims.?tenant", "(at 1:"),
         ("'a", "(at 1:"),
     ] {
-        let error = Expression::compile(text).unwrap_err();
+        let error = compile(text).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");
     }
 }
@@ -123,39 +130,37 @@ fn every_listed_function_exists_and_is_of_use() {
 #[test]
 fn an_expression_has_4096_bytes_and_not_4097() {
     let text = |bytes: usize| format!("'{}'", "a".repeat(bytes - 2));
-    assert!(Expression::compile(&text(MAX_EXPRESSION_BYTES)).is_ok());
-    assert!(Expression::compile(&text(MAX_EXPRESSION_BYTES + 1)).unwrap_err().contains("4096 bytes"));
+    assert!(compile(&text(MAX_EXPRESSION_BYTES)).is_ok());
+    assert!(compile(&text(MAX_EXPRESSION_BYTES + 1)).unwrap_err().contains("4096 bytes"));
 }
 
 #[test]
 fn a_tree_has_24_levels_and_not_25() {
     let sum = |terms: usize| vec!["1"; terms].join("+");
-    assert!(Expression::compile(&sum(MAX_DEPTH)).is_ok());
-    assert!(Expression::compile(&sum(MAX_DEPTH + 1)).unwrap_err().contains("limit of 24"));
+    assert!(compile(&sum(MAX_DEPTH)).is_ok());
+    assert!(compile(&sum(MAX_DEPTH + 1)).unwrap_err().contains("limit of 24"));
 }
 
 #[test]
 fn macros_nest_2_deep_and_not_3() {
-    assert!(Expression::compile("claims.a.all(x, x.all(y, y))").is_ok());
-    assert!(
-        Expression::compile("claims.a.all(x, x.all(y, y.all(z, z)))").unwrap_err().contains("more than 2")
-    );
-    assert!(Expression::compile("claims.a.all(x, x) && claims.b.all(x, x) && claims.c.all(x, x)").is_ok());
+    assert!(compile("claims.a.all(x, x.all(y, y))").is_ok());
+    assert!(compile("claims.a.all(x, x.all(y, y.all(z, z)))").unwrap_err().contains("more than 2"));
+    assert!(compile("claims.a.all(x, x) && claims.b.all(x, x) && claims.c.all(x, x)").is_ok());
 }
 
 #[test]
 fn a_pattern_has_256_bytes_and_not_257() {
     let text = |bytes: usize| format!("claims.tenant.matches('{}')", "a".repeat(bytes));
-    assert!(Expression::compile(&text(MAX_PATTERN_BYTES)).is_ok());
-    assert!(Expression::compile(&text(MAX_PATTERN_BYTES + 1)).unwrap_err().contains("256 bytes"));
+    assert!(compile(&text(MAX_PATTERN_BYTES)).is_ok());
+    assert!(compile(&text(MAX_PATTERN_BYTES + 1)).unwrap_err().contains("256 bytes"));
 }
 
 #[test]
 fn long_lists_end_an_evaluation_before_it_starts() {
     let evaluate = |text: &str, length: usize| {
         let claims = serde_json::json!({"a": {"list": vec![0; length]}, "none": []});
-        let expression = Expression::compile(text).unwrap();
-        expression.evaluate(&Claims::new(claims.as_object().unwrap()))
+        let expression = compile(text).unwrap();
+        expression.evaluate(&Claims::new(claims.as_object().unwrap(), &NONE))
     };
     // The macros run over `none`, so that what is accepted costs nothing here.
     for (text, most) in [
@@ -200,7 +205,7 @@ fn the_deepest_texts_do_not_overflow_a_workers_stack() {
     let run = move || {
         let mut accepted = 0;
         for text in texts {
-            let compiled = Expression::compile(&text);
+            let compiled = compile(&text);
             accepted += usize::from(compiled.is_ok());
             if let Ok(expression) = compiled {
                 let _ = expression.evaluate(&claims());
@@ -237,7 +242,7 @@ fn texts_are_taken_apart_as_cel_go_names_it() {
 
 #[test]
 fn what_texts_are_taken_apart_by_is_the_expressions_own_and_bounded() {
-    let refused = |text: &str| Expression::compile(text).unwrap_err();
+    let refused = |text: &str| compile(text).unwrap_err();
     for text in [
         "claims.a.replace(claims.b, '')",
         "claims.a.replace('a', claims.b)",
@@ -248,20 +253,20 @@ fn what_texts_are_taken_apart_by_is_the_expressions_own_and_bounded() {
         assert!(refused(text).contains("must be texts in quotes"), "{text}");
     }
     let grows = |times: usize| format!("claims.a.replace('x', '{}')", "y".repeat(times));
-    assert!(Expression::compile(&grows(64)).is_ok());
+    assert!(compile(&grows(64)).is_ok());
     assert!(refused(&grows(65)).contains("more than 64 times as long"));
     let twice = "claims.a.replace('', 'yyyyyyy').replace('x', 'yyyyyyyyy')";
     assert!(refused(twice).contains("more than 64 times as long"));
     let long = |bytes: usize| format!("claims.a.replace('{}', '')", "y".repeat(bytes));
-    assert!(Expression::compile(&long(256)).is_ok() && refused(&long(257)).contains("256 bytes"));
+    assert!(compile(&long(256)).is_ok() && refused(&long(257)).contains("256 bytes"));
     for text in ["'%s'.format([claims.a])", "strings.quote(claims.a)"] {
         assert!(refused(text).contains("unknown"), "{text}");
     }
     // A macro over the parts of a long text is as long as the text.
-    let parts = Expression::compile("claims.a.split(',').exists(p, p == 'x')").unwrap();
+    let parts = compile("claims.a.split(',').exists(p, p == 'x')").unwrap();
     let of = |bytes: usize| {
         let json = serde_json::json!({ "a": ",".repeat(bytes) });
-        parts.evaluate(&Claims::new(json.as_object().unwrap()))
+        parts.evaluate(&Claims::new(json.as_object().unwrap(), &NONE))
     };
     assert_eq!(of(9_999), Ok(Answer::Boolean(false)));
     assert!(of(10_000).unwrap_err().contains("too long"));
@@ -277,8 +282,66 @@ fn what_is_written_as_in_another_language_is_told_in_cels() {
         ("has(claims.a", "a bracket is not closed"),
         ("claims.a == 'x", "a quote is not closed"),
     ] {
-        let told = Expression::compile(text).unwrap_err();
+        let told = compile(text).unwrap_err();
         assert!(told.contains(hint), "{text}: {told}");
     }
-    assert!(Expression::compile("claims.a == 'x = and y'").is_ok());
+    assert!(compile("claims.a == 'x = and y'").is_ok());
+}
+
+fn tables(lists: &[(&str, usize)]) -> Tables {
+    let list = |many: usize| (0..many).map(|number| format!("t{number}")).collect();
+    let table = lists.iter().map(|(key, many)| ((*key).to_owned(), list(*many))).collect();
+    Tables::new([("groups".to_owned(), table)].into())
+}
+
+#[test]
+fn what_is_looked_up_is_a_list_of_the_table() {
+    let tables = tables(&[("/staff", 2), ("none", 0), ("/music", 1)]);
+    let json =
+        serde_json::json!({ "groups": ["/staff", "/music", "/other"], "group": "/music", "maps": "x" });
+    let claims = Claims::new(json.as_object().unwrap(), &tables);
+    let evaluate = |text: &str| Expression::compile(text, &tables).unwrap().evaluate(&claims);
+    assert_eq!(evaluate("maps.groups[claims.group]"), Ok(texts_of(&["t0"])));
+    assert_eq!(evaluate("maps.groups['none']"), Ok(texts_of(&[])));
+    assert_eq!(evaluate("claims.group in maps.groups"), Ok(Answer::Boolean(true)));
+    let all = "claims.groups.filter(g, g in maps.groups).map(g, maps.groups[g]).flatten()";
+    assert_eq!(evaluate(all), Ok(texts_of(&["t0", "t1", "t0"])));
+    // Of a list of lists nothing is taken for a value.
+    assert_eq!(
+        evaluate("claims.groups.filter(g, g in maps.groups).map(g, maps.groups[g])"),
+        Ok(Answer::MixedList)
+    );
+    assert_eq!(evaluate("maps.groups[claims.maps]"), Err("no such key".to_owned()), "a value of the token");
+    assert_eq!(evaluate("maps.groups['y']"), Err("no such key `y`".to_owned()));
+    let expression = Expression::compile("'/staff' in maps.groups", &tables).unwrap();
+    assert!(!expression.is_never_true() && expression.claims().is_empty());
+    for (text, expected) in [
+        ("claims.a in maps.teams", "unknown map `teams`"),
+        ("maps.teams['a']", "unknown map `teams`"),
+        ("maps.groups", "a map is asked by"),
+        ("maps['groups']['a']", "a map is asked by"),
+        ("maps", "a map is asked by"),
+        ("has(maps.groups)", "a map is asked by"),
+        ("'groups' in maps", "a map is asked by"),
+        ("maps.groups.map(k, k)", "a map is asked by"),
+        ("maps.groups.exists(k, k in claims.groups)", "a map is asked by"),
+        ("claims.groups.map(maps, maps)", "`maps` cannot be the variable of a macro"),
+    ] {
+        let told = Expression::compile(text, &tables).unwrap_err();
+        assert!(told.contains(expected), "{text}: {told}");
+    }
+}
+
+/// A token of many groups, each with many tenants, is no work without a bound.
+#[test]
+fn the_lists_of_a_table_count_as_steps() {
+    let tables = tables(&[("/staff", 1_000)]);
+    let looks = "claims.groups.map(g, maps.groups[g]).flatten()";
+    let looks = Expression::compile(looks, &tables).unwrap();
+    let of = |many: usize| {
+        let json = serde_json::json!({ "groups": vec!["/staff"; many] });
+        looks.evaluate(&Claims::new(json.as_object().unwrap(), &tables))
+    };
+    assert!(matches!(of(1_000), Ok(Answer::Texts(texts)) if texts.len() == 1_000_000));
+    assert!(of(1_001).unwrap_err().contains("too long"));
 }
