@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::respond::{Body, answer, full};
-use crate::scope::reply::{Answer, Cut, Filtered};
+use crate::scope::reply::{Answer, Cut, Reply as Left};
 use crate::scope::{Accept, Call, Carried, Scoped};
 use crate::upstream::{self, DecodeFault, collect};
 use bytes::Bytes;
@@ -249,21 +249,17 @@ impl Exchange<'_> {
             }
         }
         self.complete(&cut, carried, &mut answers).await?;
-        let (filtered, memory) = made(cut, answers, memory, self.most).await?;
-        let (content_type, body, coding) = match filtered {
-            Filtered::Found { content_type, body } if carried.gzip && body.len() > COMPRESSED_BYTES => {
-                (content_type, body, Coding::Gzip)
-            }
-            Filtered::Found { content_type, body } => (content_type, body, Coding::Identity),
-            Filtered::Snappy { content_type, body } => (content_type, body, Coding::Snappy),
-            Filtered::Done => return Ok((without_body(StatusCode::OK), Outcome::Filtered)),
-            Filtered::NotFound => return Ok(self.not_found()),
-        };
         let zip = memory.another();
-        let body = memory.bind(body);
-        let body = match coding {
-            Coding::Gzip => given::zipped(body, zip).map_err(|_| Rejection::NoMemory)?,
-            Coding::Identity | Coding::Snappy => given::plain(body),
+        let (content_type, body, coding) = match made(cut, answers, memory, self.most).await? {
+            Left::Found { content_type, made, snappy: true } => {
+                (content_type, given::snappy(made)?, Coding::Snappy)
+            }
+            Left::Found { content_type, made, .. } if carried.gzip && made.bytes() > COMPRESSED_BYTES => {
+                (content_type, given::zipped(made, zip)?, Coding::Gzip)
+            }
+            Left::Found { content_type, made, .. } => (content_type, given::plain(made)?, Coding::Identity),
+            Left::Done => return Ok((without_body(StatusCode::OK), Outcome::Filtered)),
+            Left::NotFound => return Ok(self.not_found()),
         };
         let mut response = answer(StatusCode::OK, HeaderValue::from_static(content_type), body);
         if let Some(name) = coding.name() {
@@ -403,29 +399,21 @@ impl Coding {
     }
 }
 
-/// How many times its bytes an answer takes while it is cut.
-pub(super) const CUT_TIMES: usize = 5;
-
 /// The cut of `answers`, which may have `most` bytes, with the memory that it takes; of large ones on a thread that
 /// serves no other request meanwhile.
 pub(super) async fn made(
     cut: Cut,
     answers: Vec<Option<Answer>>,
-    mut memory: Permit,
+    memory: Permit,
     most: Option<u64>,
-) -> Result<(Filtered, Permit), Rejection> {
+) -> Result<Left, Rejection> {
     let bytes: usize = answers.iter().flatten().map(|answer| answer.body.len()).sum();
-    let make = move || {
-        memory.hold(bytes.saturating_mul(CUT_TIMES)).map_err(|_| Rejection::NoMemory)?;
-        match cut.apply(&answers)? {
-            // Held after the cut: what was cut away is nobody's business.
-            Filtered::Found { body, .. } | Filtered::Snappy { body, .. }
-                if most.is_some_and(|most| body.len() as u64 > most) =>
-            {
-                Err(answer_too_large(most.unwrap_or_default()))
-            }
-            filtered => Ok((filtered, memory)),
+    let make = move || match cut.make(answers, memory)? {
+        // Held after the cut: what was cut away is nobody's business.
+        Left::Found { made, .. } if most.is_some_and(|most| made.bytes() as u64 > most) => {
+            Err(answer_too_large(most.unwrap_or_default()))
         }
+        left => Ok(left),
     };
     if bytes < LARGE_BYTES {
         return make();

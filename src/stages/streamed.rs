@@ -4,7 +4,7 @@
 //! the answer, in its trailers, as the end of the caller's token does.
 
 use super::Told;
-use super::forward::{CUT_TIMES, Exchange, Forwarding, LARGE_BYTES, Sealed, answer_too_large};
+use super::forward::{Exchange, Forwarding, LARGE_BYTES, Sealed, answer_too_large};
 use super::tail::reached;
 use super::unlisted::PATIENCE;
 use crate::api::{Endpoint, Methods};
@@ -24,6 +24,9 @@ use hyper::body::Frame;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// How many times its bytes a message takes while it is cut: as it is, decoded, written, framed.
+const CUT_TIMES: usize = 5;
 
 /// An answer that streams.
 struct Streaming {

@@ -8,7 +8,7 @@
 use super::forward::{Exchange, LARGE_BYTES, made};
 use crate::lang::QueryErrorKind;
 use crate::rejection::{Rejection, UpstreamFault};
-use crate::scope::reply::{Answer, Confirm, Confirming, Cut, Filtered, Listed, Listing, SEARCHES, Unlisted};
+use crate::scope::reply::{Answer, Confirm, Confirming, Cut, Listed, Listing, Reply, SEARCHES, Unlisted};
 use crate::scope::{Asked, Carried, Plan, Scoped, scope};
 use http::StatusCode;
 use std::time::Duration;
@@ -128,7 +128,7 @@ impl Exchange<'_> {
             StatusCode::OK => {
                 let (answer, memory) = self.whole(upstream).await?;
                 match made(cut, vec![Some(answer)], memory, None).await? {
-                    (Filtered::Found { body, .. }, _) => Ok(body),
+                    Reply::Found { made, .. } => made.whole(),
                     _ => Err(UpstreamFault::Unexpected.into()),
                 }
             }

@@ -5,9 +5,10 @@
 //!
 //! The shapes are `metricMetadata` and `labelValues` in `web/api/v1/api.go`.
 
-use super::Filtered;
 use super::json::Text;
-use crate::rejection::{Rejection, UpstreamFault};
+use super::list::read;
+use super::made::{Account, Made, written};
+use crate::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,17 +33,22 @@ struct Metadata<'a> {
 /// Cuts the metadata in `body` to the names in `names`, and then to `limit` of them.
 ///
 /// # Errors
-/// [`UpstreamFault::Undecodable`] if one of the two does not decode.
-pub(super) fn cut(limit: Option<usize>, names: &[u8], body: &[u8]) -> Result<Filtered, Rejection> {
-    let names: Envelope<'_, BTreeSet<Text<'_>>> = read(names)?;
-    let said: Envelope<'_, BTreeMap<Text<'_>, Vec<Metadata<'_>>>> = read(body)?;
-    let own = said.data.into_iter().filter(|(family, all)| is_own(&names.data, family, all));
-    let shown = own.take(limit.unwrap_or(usize::MAX)).map(|(family, all)| (family, [agreed(&all)]));
-    Filtered::json(&Envelope { status: said.status, data: shown.collect::<BTreeMap<_, _>>() })
-}
-
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Rejection> {
-    serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable.into())
+/// [`crate::rejection::UpstreamFault::Undecodable`] if one of the two does not decode.
+pub(super) fn cut(
+    limit: Option<usize>,
+    names: &[u8],
+    body: &[u8],
+    account: Account,
+) -> Result<Option<Made>, Rejection> {
+    account.at_once(names.len().saturating_add(body.len()), || {
+        let names: Envelope<'_, BTreeSet<Text<'_>>> = read(names)?;
+        let said: Envelope<'_, BTreeMap<Text<'_>, Vec<Metadata<'_>>>> = read(body)?;
+        let own = said.data.into_iter().filter(|(family, all)| is_own(&names.data, family, all));
+        let shown = own.take(limit.unwrap_or(usize::MAX)).map(|(family, all)| (family, [agreed(&all)]));
+        let mut out = Vec::new();
+        written(&Envelope { status: said.status, data: shown.collect::<BTreeMap<_, _>>() }, &mut out)?;
+        Ok(Some(out))
+    })
 }
 
 /// Whether a series of `family`, which is of one of the types in `all`, has a name of the caller's.

@@ -1,8 +1,9 @@
 //! Cutting an answer to what its caller may see.
 //!
 //! Answers that no query narrows to the caller's data: of Tempo, of Alertmanager, of Prometheus' rules. An answer is
-//! decoded whole into a closed model, cut, and printed from what is left; what the model does not know
-//! is not passed. An answer that cannot be decoded is refused, never passed.
+//! decoded into a closed model, element by element, cut, and printed from what is left; what the model does not know
+//! is not passed. An answer that cannot be decoded is refused, never passed: all of it is decoded before any of it is
+//! given out (`made`).
 
 mod alerts;
 mod confirmed;
@@ -10,6 +11,8 @@ mod confirmed;
 #[allow(clippy::expect_used, clippy::panic)]
 mod invariants;
 mod json;
+mod list;
+mod made;
 mod mark;
 mod metadata;
 mod metrics;
@@ -31,6 +34,7 @@ pub use alerts::Shown;
 pub use confirmed::{Confirm, Confirming};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
+pub use made::{Made, PART_BYTES};
 pub use mark::{Mark, Named};
 pub use rules::Page;
 pub use silences::{OwnedSilence, Silence};
@@ -41,9 +45,10 @@ pub use unlisted::{Listed, Listing, SEARCHES, Unlisted};
 pub use window::{FURTHER_TRACES, Window};
 
 use super::Accept;
+use crate::budget::Permit;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::tenant::ScopeMatchers;
-use serde::Serialize;
+use made::{Account, LARGE_BYTES};
 use std::time::Duration;
 
 /// How one request's answers are cut.
@@ -186,21 +191,16 @@ pub struct Answer {
 }
 
 /// What the caller gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Filtered {
+#[derive(Debug)]
+pub enum Reply {
     /// 200 with this.
     Found {
         /// The content type.
         content_type: &'static str,
         /// The body.
-        body: Vec<u8>,
-    },
-    /// 200 with this, compressed with snappy.
-    Snappy {
-        /// The content type.
-        content_type: &'static str,
-        /// The body.
-        body: Vec<u8>,
+        made: Made,
+        /// Whether it is sent as a block of snappy.
+        snappy: bool,
     },
     /// 200 without a body.
     Done,
@@ -233,15 +233,15 @@ impl Cut {
     }
 
     /// Whether the next call may be made, after these answers to those before it. Where one may not, the
-    /// answer is [`Filtered::NotFound`].
+    /// answer is [`Reply::NotFound`].
     ///
     /// # Errors
-    /// As [`Cut::apply`].
+    /// As [`Cut::make`].
     pub fn admits(&self, answers: &[Option<Answer>]) -> Result<bool, Rejection> {
         match (self, answers) {
             (Self::SilenceWritten { owned, changes: true } | Self::SilenceExpired { owned }, [looked_at]) => {
                 let Some(silence) = looked_at else { return Ok(false) };
-                Ok(silences::one(owned, silence.body_of(Accept::Json)?)? != Filtered::NotFound)
+                silences::is_own(owned, silence.body_of(Accept::Json)?)
             }
             _ => Ok(true),
         }
@@ -263,33 +263,100 @@ impl Cut {
         }
     }
 
-    /// Cuts `answers`, one a call, in the order of the calls; `None` for a call that was answered 404.
+    /// Cuts `answers`, one a call, in the order of the calls; `None` for a call that was answered 404. `memory` takes what
+    /// that needs, and keeps it as long as there is anything to give out.
     ///
     /// # Errors
     /// [`UpstreamFault::Undecodable`] if an answer is not what the backend is known to send;
-    /// [`UpstreamFault::Unexpected`] for a 404 where nothing can be unknown.
-    pub fn apply(&self, answers: &[Option<Answer>]) -> Result<Filtered, Rejection> {
-        match (self, answers) {
-            (Self::Trace { envelope: Envelope::Always, accept, .. }, [None]) => trace::none(*accept),
+    /// [`UpstreamFault::Unexpected`] for a 404 where nothing can be unknown; [`Rejection::NoMemory`].
+    pub fn make(&self, answers: Vec<Option<Answer>>, memory: Permit) -> Result<Reply, Rejection> {
+        self.make_apart(answers, memory, LARGE_BYTES)
+    }
+
+    /// The same, where elements of more than `large` bytes are taken apart. With none, nothing is put together before it
+    /// is given out.
+    fn make_apart(
+        &self,
+        answers: Vec<Option<Answer>>,
+        memory: Permit,
+        large: usize,
+    ) -> Result<Reply, Rejection> {
+        let bytes = answers.iter().flatten().map(|answer| answer.body.len()).sum();
+        let account = Account::new(memory, bytes, large);
+        let json = |made: Result<Option<Made>, Rejection>| Ok(found(Accept::Json.media_type(), made?));
+        match (self, <[Option<Answer>; 1]>::try_from(answers)) {
+            (Self::Trace { envelope: Envelope::Always, accept, .. }, Ok([None])) => {
+                Ok(found(accept.media_type(), Some(account.whole(trace::none(*accept)?))))
+            }
             // A Loki without a ruler has no rules to ask for.
             (
                 Self::Trace { .. } | Self::Whole { .. } | Self::Rules { .. } | Self::FiringAlerts { .. },
-                [None],
-            ) => Ok(Filtered::NotFound),
-            (Self::Whole { accept }, [Some(answer)]) => {
-                let body = answer.body_of(*accept)?.to_owned();
-                Ok(Filtered::Found { content_type: accept.media_type(), body })
+                Ok([None]),
+            )
+            // Gone, or never there.
+            | (Self::Silence { .. }, Ok([None])) => Ok(Reply::NotFound),
+            (Self::Whole { accept }, Ok([Some(answer)])) => {
+                Ok(found(accept.media_type(), Some(account.whole(answer.into_body_of(*accept)?))))
             }
-            (Self::Trace { envelope, marks, accept, redacts }, [Some(answer)]) => {
-                trace::cut(*envelope, marks, *accept, *redacts, answer.body_of(Accept::Protobuf)?)
+            (Self::Trace { envelope, marks, accept, redacts }, Ok([Some(answer)])) => {
+                let body = answer.into_body_of(Accept::Protobuf)?;
+                let other = account.another();
+                let made = trace::cut(*envelope, marks, *accept, *redacts, body, account)?;
+                Ok(match made {
+                    None if *envelope == Envelope::Always => {
+                        found(accept.media_type(), Some(other.whole(trace::none(*accept)?)))
+                    }
+                    made => found(accept.media_type(), made),
+                })
             }
-            (Self::Search { marks, shared, spans }, [Some(answer)]) => {
-                search::cut(marks, *shared, *spans, answer.body_of(Accept::Json)?)
+            (Self::RemoteRead { owned, accept, queries, .. }, Ok([Some(answer)])) => {
+                let body = answer.into_body_of(*accept)?;
+                if *accept == Accept::ReadChunks {
+                    let made = remote_read::chunks(owned, *queries, body, account)?;
+                    return Ok(found(remote_read::CHUNKS, made));
+                }
+                let made = remote_read::samples(owned, *queries, body, account)?;
+                let found = |made| Reply::Found {
+                    content_type: Accept::ReadSamples.media_type(),
+                    made,
+                    snappy: true,
+                };
+                Ok(made.map_or(Reply::NotFound, found))
             }
-            (Self::TagNames { scope, flat, most, .. }, [Some(answer)]) => {
-                tag_names::cut(*scope, *flat, *most, answer.body_of(Accept::Json)?)
+            (cut, Ok([Some(answer)])) => {
+                let body = answer.into_body_of(Accept::Json)?;
+                json(match cut {
+                    Self::Search { marks, shared, spans } => {
+                        search::cut(marks, *shared, *spans, body, account)
+                    }
+                    Self::TagNames { scope, flat, most, .. } => {
+                        tag_names::cut(*scope, *flat, *most, &body, account)
+                    }
+                    Self::Metrics { marks } => metrics::cut(marks, body, account),
+                    Self::TagValues(sought) | Self::FlatTagValues(sought) if sought.len() == 1 => {
+                        let flat = matches!(cut, Self::FlatTagValues(_));
+                        tag_values::cut(sought, flat, &[&body], account)
+                    }
+                    Self::Rules { owned, exclude_alerts, page } => {
+                        rules::cut(owned, *exclude_alerts, page.as_ref(), body, account)
+                    }
+                    Self::FiringAlerts { owned } => rules::alerts(owned, body, account),
+                    Self::Receivers { owned } => alerts::receivers(owned, body, account),
+                    Self::Silences { owned } => silences::cut(owned, body, account),
+                    Self::Silence { owned } => silences::one(owned, &body, account),
+                    Self::SilenceWritten { changes: false, .. } => silences::written(&body, account),
+                    _ => Err(UpstreamFault::Unexpected.into()),
+                })
             }
-            (Self::Metrics { marks }, [Some(answer)]) => metrics::cut(marks, answer.body_of(Accept::Json)?),
+            (cut, Ok([None])) => cut.several(vec![None], account),
+            (cut, Err(answers)) => cut.several(answers, account),
+        }
+    }
+
+    /// Cuts the answers to several calls.
+    fn several(&self, answers: Vec<Option<Answer>>, account: Account) -> Result<Reply, Rejection> {
+        let json = |made: Result<Option<Made>, Rejection>| Ok(found(Accept::Json.media_type(), made?));
+        match (self, answers.as_slice()) {
             (Self::TagValues(sought) | Self::FlatTagValues(sought), answers)
                 if sought.len() == answers.len() =>
             {
@@ -298,48 +365,33 @@ impl Cut {
                     None => Err(UpstreamFault::Unexpected),
                 });
                 let flat = matches!(self, Self::FlatTagValues(_));
-                tag_values::cut(sought, flat, &bodies.collect::<Result<Vec<_>, _>>()?)
+                json(tag_values::cut(sought, flat, &bodies.collect::<Result<Vec<_>, _>>()?, account))
             }
-            (Self::Alerts { owned, shown, grouped }, [Some(listed), Some(alerts), Some(silences)]) => {
-                let bodies = [
-                    listed.body_of(Accept::Json)?,
-                    alerts.body_of(Accept::Json)?,
-                    silences.body_of(Accept::Json)?,
-                ];
-                alerts::cut(owned, *shown, *grouped, bodies)
-            }
-            (Self::RemoteRead { owned, accept, queries, .. }, [Some(answer)]) => {
-                let check =
-                    if *accept == Accept::ReadChunks { remote_read::chunks } else { remote_read::samples };
-                check(owned, *queries, answer.body_of(*accept)?)
+            (Self::Alerts { owned, shown, grouped }, [Some(_), Some(_), Some(_)]) => {
+                let bodies = answers.into_iter().flatten().map(|answer| answer.into_body_of(Accept::Json));
+                let bodies = bodies.collect::<Result<Vec<_>, _>>()?;
+                let bodies = <[_; 3]>::try_from(bodies).map_err(|_| UpstreamFault::Unexpected)?;
+                json(alerts::cut(owned, *shown, *grouped, bodies, account))
             }
             (Self::Metadata { limit }, [Some(names), Some(answer)]) => {
-                metadata::cut(*limit, names.body_of(Accept::Json)?, answer.body_of(Accept::Json)?)
+                let (names, answer) = (names.body_of(Accept::Json)?, answer.body_of(Accept::Json)?);
+                json(metadata::cut(*limit, names, answer, account))
             }
-            (Self::Rules { owned, exclude_alerts, page }, [Some(answer)]) => {
-                rules::cut(owned, *exclude_alerts, page.as_ref(), answer.body_of(Accept::Json)?)
+            (Self::SilenceWritten { changes: true, .. }, [Some(_), Some(answer)]) => {
+                json(silences::written(answer.body_of(Accept::Json)?, account))
             }
-            (Self::FiringAlerts { owned }, [Some(answer)]) => {
-                rules::alerts(owned, answer.body_of(Accept::Json)?)
-            }
-            (Self::Receivers { owned }, [Some(answer)]) => {
-                alerts::receivers(owned, answer.body_of(Accept::Json)?)
-            }
-            (Self::Silences { owned }, [Some(answer)]) => silences::cut(owned, answer.body_of(Accept::Json)?),
-            (Self::Silence { owned }, [Some(answer)]) => silences::one(owned, answer.body_of(Accept::Json)?),
-            (Self::SilenceWritten { changes: false, .. }, [Some(answer)])
-            | (Self::SilenceWritten { changes: true, .. }, [Some(_), Some(answer)]) => {
-                silences::written(answer.body_of(Accept::Json)?)
-            }
-            (Self::SilenceExpired { .. }, [Some(_), Some(_)]) => Ok(Filtered::Done),
-            // Gone since it was looked at, or never there.
-            (Self::Silence { .. }, [None])
-            | (Self::SilenceWritten { changes: true, .. } | Self::SilenceExpired { .. }, [Some(_), None]) => {
-                Ok(Filtered::NotFound)
+            (Self::SilenceExpired { .. }, [Some(_), Some(_)]) => Ok(Reply::Done),
+            // Gone since it was looked at.
+            (Self::SilenceWritten { changes: true, .. } | Self::SilenceExpired { .. }, [Some(_), None]) => {
+                Ok(Reply::NotFound)
             }
             _ => Err(UpstreamFault::Unexpected.into()),
         }
     }
+}
+
+fn found(content_type: &'static str, made: Option<Made>) -> Reply {
+    made.map_or(Reply::NotFound, |made| Reply::Found { content_type, made, snappy: false })
 }
 
 impl Answer {
@@ -348,15 +400,28 @@ impl Answer {
     fn body_of(&self, asked: Accept) -> Result<&[u8], UpstreamFault> {
         if self.content_type == asked.media_type() { Ok(&self.body) } else { Err(UpstreamFault::Undecodable) }
     }
-}
 
-impl Filtered {
-    /// JSON printed from `answer`.
-    fn json<T: Serialize>(answer: &T) -> Result<Self, Rejection> {
-        let body = serde_json::to_vec(answer).map_err(|e| Rejection::Defect(e.to_string()))?;
-        Ok(Self::Found { content_type: Accept::Json.media_type(), body })
+    /// The same without a copy.
+    fn into_body_of(self, asked: Accept) -> Result<Vec<u8>, UpstreamFault> {
+        self.body_of(asked).map(drop)?;
+        Ok(self.body)
     }
 }
+
+/// What the caller gets, put together.
+#[cfg(any(test, feature = "fuzzing"))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // as in `Reply`
+pub enum Filtered {
+    Found { content_type: &'static str, body: Vec<u8> },
+    Snappy { content_type: &'static str, body: Vec<u8> },
+    Done,
+    NotFound,
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::expect_used, clippy::panic)]
+mod put_together;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]

@@ -14,23 +14,6 @@ use prost::bytes::Bytes;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-/// `tempopb.TraceByIDResponse`, the envelope of `/api/v2/traces`, its resource spans not decoded yet.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct TraceByIdEnvelope {
-    #[prost(message, optional, tag = "1")]
-    pub trace: Option<TraceEnvelope>,
-    /// `tempopb.PartialStatus`.
-    #[prost(int32, tag = "3")]
-    pub status: i32,
-}
-
-/// `tempopb.Trace`, its resource spans not decoded yet.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct TraceEnvelope {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    pub resource_spans: Vec<Bytes>,
-}
-
 /// What decides about a `ResourceSpans`: the attributes of its resource, as far as they are texts.
 /// Reads the same bytes to the same attributes as [`ResourceSpans`] does, and nothing further: spans
 /// of others are never decoded.
@@ -108,6 +91,7 @@ pub(crate) struct Trace {
 }
 
 /// [`Trace`] as `/api/traces` prints it: `MarshalToJSONV1` in `pkg/tempopb/trace_utils.go`.
+#[cfg(any(test, feature = "proxy"))]
 #[derive(Serialize)]
 pub(crate) struct Batches<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

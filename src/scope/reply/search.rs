@@ -4,8 +4,10 @@
 //! The shape is `SearchResponse` in `pkg/tempopb/tempo.proto`.
 
 use super::json::{Attribute, Text, Unsigned, is_zero};
+use super::list::{Raw, elements, read, there};
+use super::made::{Account, JSON_TIMES, Made, Model, make, written};
 use super::otlp::Empty;
-use super::{Filtered, Mark, Window};
+use super::{Mark, Window};
 use crate::rejection::{Rejection, UpstreamFault};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -21,9 +23,16 @@ struct SearchAnswer<'a> {
     traces: Vec<Trace<'a>>,
 }
 
+/// The same, its traces as they are written.
+#[derive(Deserialize)]
+struct Found<'a> {
+    #[serde(borrow, default, deserialize_with = "there")]
+    traces: Option<Raw<'a>>,
+}
+
+/// The answer without its traces.
 #[derive(Serialize)]
-struct SearchReply<'a> {
-    traces: Vec<Trace<'a>>,
+struct SearchReply {
     /// Empty: the backend's counts are of everyone's data.
     metrics: Empty,
 }
@@ -84,6 +93,43 @@ struct ServiceStats {
     error_count: u32,
 }
 
+/// How traces are cut.
+struct Search {
+    marks: Vec<Mark>,
+    shared: Option<Window>,
+    spans: bool,
+}
+
+impl Model for Search {
+    type Form = ();
+    const TIMES: usize = JSON_TIMES;
+
+    fn write(&self, (): (), part: &[u8], out: &mut Vec<u8>) -> Result<bool, Rejection> {
+        let mut trace: Trace<'_> = read(part)?;
+        let left = self.keep(&mut trace);
+        written(&trace, out).map(|()| left)
+    }
+}
+
+impl Search {
+    /// Leaves of the trace what is the caller's; whether anything is.
+    fn keep(&self, trace: &mut Trace<'_>) -> bool {
+        let sets = trace.span_set.iter_mut().chain(&mut trace.span_sets);
+        sets.for_each(|set| set.keep_own(&self.marks));
+        trace.span_set.take_if(|set| set.spans.is_empty());
+        trace.span_sets.retain(|set| !set.spans.is_empty());
+        let mut found = trace.spans().next().is_some();
+        if let Some(window) = self.shared {
+            found &= trace.forget_the_rest(&window);
+        }
+        if !self.spans {
+            (trace.span_set, trace.span_sets) = (None, Vec::new());
+            trace.service_stats.clear();
+        }
+        found
+    }
+}
+
 /// Cuts the search in `body`, which is JSON. `shared`: what was asked for, where traces may hold others' spans;
 /// `spans`: whether they are shown, beside what is said of their traces.
 ///
@@ -93,29 +139,40 @@ pub(super) fn cut(
     marks: &[Mark],
     shared: Option<Window>,
     spans: bool,
-    body: &[u8],
-) -> Result<Filtered, Rejection> {
-    let answer: SearchAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
-    let mut traces = answer.traces;
-    traces.retain_mut(|trace| {
-        let sets = trace.span_set.iter_mut().chain(&mut trace.span_sets);
-        sets.for_each(|set| set.keep_own(marks));
-        trace.span_set.take_if(|set| set.spans.is_empty());
-        trace.span_sets.retain(|set| !set.spans.is_empty());
-        let mut found = trace.spans().next().is_some();
-        if let Some(window) = shared {
-            found &= trace.forget_the_rest(&window);
+    body: Vec<u8>,
+    account: Account,
+) -> Result<Option<Made>, Rejection> {
+    let search = Search { marks: marks.to_vec(), shared, spans };
+    make(search, body, account, |plan, body| {
+        let traces = read::<Found<'_>>(body)?.traces.map_or(&b"[]"[..], Raw::bytes);
+        plan.text(br#"{"traces":["#)?;
+        let mut any = false;
+        match shared {
+            None => elements(traces, |raw: Raw<'_>| {
+                any |= plan.part((), raw.bytes(), any)?;
+                Ok(())
+            })?,
+            Some(window) => {
+                let mut found: Vec<(u64, Text<'_>, &[u8])> = Vec::new();
+                elements(traces, |raw: Raw<'_>| {
+                    let raw = raw.bytes();
+                    plan.account.need(raw.len().saturating_mul(JSON_TIMES))?;
+                    let mut trace: Trace<'_> = read(raw)?;
+                    if plan.model.keep(&mut trace) {
+                        plan.account.keep(2 * size_of::<(u64, Text<'_>, &[u8])>())?;
+                        found.push((trace.start_time_unix_nano.0, trace.trace_id, raw));
+                    }
+                    Ok(())
+                })?;
+                window.chosen(&mut found, |(start, ..)| *start, |(_, id, _)| id.0.as_bytes());
+                for (_, _, raw) in found {
+                    any |= plan.part((), raw, any)?;
+                }
+            }
         }
-        if !spans {
-            (trace.span_set, trace.span_sets) = (None, Vec::new());
-            trace.service_stats.clear();
-        }
-        found
-    });
-    if let Some(window) = shared {
-        window.chosen(&mut traces, |t| t.start_time_unix_nano.0, |t| t.trace_id.0.as_bytes());
-    }
-    Filtered::json(&SearchReply { traces, metrics: Empty {} })
+        plan.text(b"]")?;
+        plan.close(&SearchReply { metrics: Empty {} }).map(|()| true)
+    })
 }
 
 /// What the spans of `body`, an answer that was cut, say under `key`, or their names if there is none: each its type

@@ -6,11 +6,12 @@
 //!
 //! The shapes are `gettableSilence` and `postableSilence` in `api/v2/openapi.yaml`.
 
-use super::Filtered;
 use super::alerts::Labels;
 use super::json::Text;
+use super::list::{Raw, elements, read};
+use super::made::{Account, JSON_TIMES, Made, Model, make, written as put};
 use crate::lang::core::nullable;
-use crate::rejection::{Rejection, UpstreamFault};
+use crate::rejection::Rejection;
 use crate::tenant::{ScopeMatcher, ScopeMatchers};
 use serde::{Deserialize, Serialize};
 
@@ -210,31 +211,60 @@ impl OwnedSilence<'_> {
     }
 }
 
+impl Model for ScopeMatchers {
+    type Form = ();
+    const TIMES: usize = JSON_TIMES;
+
+    fn write(&self, (): (), part: &[u8], out: &mut Vec<u8>) -> Result<bool, Rejection> {
+        let silence: Silence<'_> = read(part)?;
+        let left = silence.is_owned(self);
+        put(&silence, out).map(|()| left)
+    }
+}
+
 /// The caller's silences in `body`, in the backend's order.
 ///
 /// # Errors
-/// [`UpstreamFault::Undecodable`] if it does not decode.
-pub(super) fn cut(owned: &ScopeMatchers, body: &[u8]) -> Result<Filtered, Rejection> {
-    let mut silences: Vec<Silence<'_>> =
-        serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
-    silences.retain(|silence| silence.is_owned(owned));
-    Filtered::json(&silences)
+/// [`crate::rejection::UpstreamFault::Undecodable`] if it does not decode.
+pub(super) fn cut(owned: &ScopeMatchers, body: Vec<u8>, account: Account) -> Result<Option<Made>, Rejection> {
+    make(owned.clone(), body, account, |plan, body| {
+        let mut any = false;
+        plan.text(b"[")?;
+        elements(body, |raw: Raw<'_>| {
+            any |= plan.part((), raw.bytes(), any)?;
+            Ok(())
+        })?;
+        plan.text(b"]").map(|()| true)
+    })
 }
 
 /// The silence in `body`, if it is the caller's.
 ///
 /// # Errors
 /// As [`cut`].
-pub(super) fn one(owned: &ScopeMatchers, body: &[u8]) -> Result<Filtered, Rejection> {
-    let silence: Silence<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
-    if silence.is_owned(owned) { Filtered::json(&silence) } else { Ok(Filtered::NotFound) }
+pub(super) fn one(owned: &ScopeMatchers, body: &[u8], account: Account) -> Result<Option<Made>, Rejection> {
+    account.at_once(body.len(), || {
+        let mut out = Vec::new();
+        Ok(owned.write((), body, &mut out)?.then_some(out))
+    })
+}
+
+/// Whether the silence in `body` is the caller's.
+///
+/// # Errors
+/// As [`cut`].
+pub(super) fn is_own(owned: &ScopeMatchers, body: &[u8]) -> Result<bool, Rejection> {
+    Ok(read::<Silence<'_>>(body)?.is_owned(owned))
 }
 
 /// The id that the backend gave the silence that was posted.
 ///
 /// # Errors
 /// As [`cut`].
-pub(super) fn written(body: &[u8]) -> Result<Filtered, Rejection> {
-    let written: Written<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
-    Filtered::json(&written)
+pub(super) fn written(body: &[u8], account: Account) -> Result<Option<Made>, Rejection> {
+    account.at_once(body.len(), || {
+        let written: Written<'_> = read(body)?;
+        let mut out = Vec::new();
+        put(&written, &mut out).map(|()| Some(out))
+    })
 }

@@ -2,11 +2,12 @@
 //!
 //! The shapes are `SearchTagsV2Response` and `SearchTagsResponse` in `pkg/tempopb/tempo.proto`.
 
-use super::Filtered;
 use super::json::Text;
+use super::list::read;
+use super::made::{Account, Made, written as put};
 use super::otlp::Empty;
 use crate::lang::{Feature, Features};
-use crate::rejection::{Rejection, UpstreamFault};
+use crate::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -180,20 +181,31 @@ struct FlatReply<'a> {
 /// `most` (`max_tags_per_scope` in `pkg/tempopb/tempo.proto`).
 ///
 /// # Errors
-/// [`UpstreamFault::Undecodable`] if it does not decode.
-pub(super) fn cut(asked: TagScope, in_one: bool, most: usize, body: &[u8]) -> Result<Filtered, Rejection> {
-    let answer: NamesAnswer<'_> = serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
-    let found = answer.scopes.iter().map(|scope| (&*scope.name.0, scope.tags.iter().map(|tag| &*tag.0)));
-    let names = shown(asked, found);
-    if in_one {
-        let tag_names = flat(asked, &names).into_iter().take(most).collect();
-        return Filtered::json(&FlatReply { tag_names, metrics: Empty {} });
-    }
-    let scopes = names.iter().map(|(scope, tags)| ScopeReply {
-        name: scope.to_string(),
-        tags: tags.iter().copied().take(most).collect(),
-    });
-    Filtered::json(&NamesReply { scopes: scopes.collect(), metrics: Empty {} })
+/// [`crate::rejection::UpstreamFault::Undecodable`] if it does not decode.
+pub(super) fn cut(
+    asked: TagScope,
+    in_one: bool,
+    most: usize,
+    body: &[u8],
+    account: Account,
+) -> Result<Option<Made>, Rejection> {
+    account.at_once(body.len(), || {
+        let answer: NamesAnswer<'_> = read(body)?;
+        let found = answer.scopes.iter().map(|scope| (&*scope.name.0, scope.tags.iter().map(|tag| &*tag.0)));
+        let names = shown(asked, found);
+        let mut out = Vec::new();
+        if in_one {
+            let tag_names = flat(asked, &names).into_iter().take(most).collect();
+            put(&FlatReply { tag_names, metrics: Empty {} }, &mut out)?;
+            return Ok(Some(out));
+        }
+        let scopes = names.iter().map(|(scope, tags)| ScopeReply {
+            name: scope.to_string(),
+            tags: tags.iter().copied().take(most).collect(),
+        });
+        put(&NamesReply { scopes: scopes.collect(), metrics: Empty {} }, &mut out)?;
+        Ok(Some(out))
+    })
 }
 
 /// The answer of Tempo's that lists `names`, in JSON.
@@ -207,5 +219,6 @@ pub(super) fn written<'n>(names: impl Iterator<Item = &'n (TagScope, String)>) -
     }
     let scopes = scopes.into_iter().map(|(scope, tags)| ScopeReply { name: scope.to_string(), tags });
     let reply = NamesReply { scopes: scopes.collect(), metrics: Empty {} };
-    serde_json::to_vec(&reply).map_err(|error| Rejection::Defect(error.to_string()))
+    let mut out = Vec::new();
+    put(&reply, &mut out).map(|()| out)
 }

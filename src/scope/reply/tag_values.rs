@@ -2,10 +2,12 @@
 //!
 //! The shape is `SearchTagValuesV2Response` in `pkg/tempopb/tempo.proto`. Tempo promises no order.
 
+use super::Unlisted;
 use super::json::Text;
+use super::list::read;
+use super::made::{Account, Made, written as put};
 use super::otlp::Empty;
-use super::{Filtered, Unlisted};
-use crate::rejection::{Rejection, UpstreamFault};
+use crate::rejection::Rejection;
 use crate::tenant::Values;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -63,19 +65,28 @@ pub struct Sought {
 /// shape.
 ///
 /// # Errors
-/// [`UpstreamFault::Undecodable`] if one does not decode.
-pub(super) fn cut(sought: &[Sought], flat: bool, bodies: &[&[u8]]) -> Result<Filtered, Rejection> {
-    let mut tag_values = BTreeSet::new();
-    for (sought, body) in sought.iter().zip(bodies) {
-        let answer: TagValuesAnswer<'_> =
-            serde_json::from_slice(body).map_err(|_| UpstreamFault::Undecodable)?;
-        tag_values.extend(answer.tag_values.into_iter().filter(|v| v.is_kept(sought.kept.as_ref())));
-    }
-    if flat {
-        let tag_values = tag_values.iter().map(|tag: &TagValue<'_>| &tag.value).collect();
-        return Filtered::json(&FlatReply { tag_values, metrics: Empty {} });
-    }
-    Filtered::json(&TagValuesReply { tag_values, metrics: Empty {} })
+/// [`crate::rejection::UpstreamFault::Undecodable`] if one does not decode.
+pub(super) fn cut(
+    sought: &[Sought],
+    flat: bool,
+    bodies: &[&[u8]],
+    account: Account,
+) -> Result<Option<Made>, Rejection> {
+    account.at_once(bodies.iter().map(|body| body.len()).sum(), || {
+        let mut tag_values = BTreeSet::new();
+        for (sought, body) in sought.iter().zip(bodies) {
+            let answer: TagValuesAnswer<'_> = read(body)?;
+            tag_values.extend(answer.tag_values.into_iter().filter(|v| v.is_kept(sought.kept.as_ref())));
+        }
+        let mut out = Vec::new();
+        if flat {
+            let tag_values = tag_values.iter().map(|tag: &TagValue<'_>| &tag.value).collect();
+            put(&FlatReply { tag_values, metrics: Empty {} }, &mut out)?;
+        } else {
+            put(&TagValuesReply { tag_values, metrics: Empty {} }, &mut out)?;
+        }
+        Ok(Some(out))
+    })
 }
 
 /// The answer of Tempo's that lists `values`, in JSON.
@@ -86,5 +97,6 @@ pub(super) fn written<'v>(values: impl Iterator<Item = (&'v str, &'v str)>) -> R
     let text = |text: &'v str| Text(text.into());
     let tag_values = values.map(|(kind, value)| TagValue { kind: text(kind), value: text(value) }).collect();
     let reply = TagValuesReply { tag_values, metrics: Empty {} };
-    serde_json::to_vec(&reply).map_err(|error| Rejection::Defect(error.to_string()))
+    let mut out = Vec::new();
+    put(&reply, &mut out).map(|()| out)
 }

@@ -4,18 +4,91 @@
 //! What cannot be undone here: where a server's span has the id of another tenant's client span, Tempo
 //! has given it a new id before we see it (`trace_by_id_deduper.go` in `modules/frontend/combiner`).
 
+use super::list::fields;
+use super::made::{Account, Made, Model, PROTOBUF_TIMES, Plan, make, written};
 use super::otlp::{
-    Batches, Empty, Head, HeadAttribute, HeadVariant, ResourceSpans, Trace, TraceByIdEnvelope,
-    TraceByIdResponse, TraceEnvelope,
+    Empty, Head, HeadAttribute, HeadVariant, InstrumentationScope, Resource, ResourceSpans, ScopeSpans, Span,
+    Trace, TraceByIdResponse,
 };
-use super::redact::redacted;
-use super::{Envelope, Filtered, Mark};
+use super::redact::{Hidden, resource};
+use super::{Envelope, Mark};
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::scope::Accept;
 use prost::Message;
 use prost::bytes::Bytes;
+use prost::encoding::message;
 
-/// Cuts the trace in `body`, which is protobuf. `redacts`: of others' spans their places are left.
+/// How spans are written.
+struct Written {
+    json: bool,
+    /// Others', without content.
+    hidden: Hidden,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    /// A `ResourceSpans` of the caller's.
+    Resource,
+    /// A span of one.
+    Span,
+    /// Places of others' spans.
+    Hidden,
+}
+
+/// Fields of `Trace`, `ResourceSpans` and `ScopeSpans`, and of the envelope.
+const RESOURCE_SPANS: u32 = 1;
+const SCOPE_SPANS: u32 = 2;
+const SPANS: u32 = 2;
+const TRACE: u32 = 1;
+
+impl Model for Written {
+    type Form = Form;
+    const TIMES: usize = PROTOBUF_TIMES;
+
+    fn write(&self, form: Form, part: &[u8], out: &mut Vec<u8>) -> Result<bool, Rejection> {
+        match form {
+            Form::Resource => {
+                let spans: ResourceSpans = decode(part)?;
+                if self.json {
+                    written(&spans, out)?;
+                } else {
+                    message::encode(RESOURCE_SPANS, &spans, out);
+                }
+            }
+            Form::Span => self.span(&decode(part)?, out)?,
+            Form::Hidden => {
+                for (index, span) in Hidden::spans(part).enumerate() {
+                    if self.json && index > 0 {
+                        out.push(b',');
+                    }
+                    self.span(&span, out)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn aside(&self, form: Form) -> Option<&[u8]> {
+        matches!(form, Form::Hidden).then_some(self.hidden.bytes())
+    }
+}
+
+impl Written {
+    fn span(&self, span: &Span, out: &mut Vec<u8>) -> Result<(), Rejection> {
+        if self.json {
+            return written(span, out);
+        }
+        message::encode(SPANS, span, out);
+        Ok(())
+    }
+}
+
+fn decode<M: Message + Default>(part: &[u8]) -> Result<M, UpstreamFault> {
+    M::decode(part).map_err(|_| UpstreamFault::Undecodable)
+}
+
+/// Cuts the trace in `body`, which is protobuf. `redacts`: of others' spans their places are left. None where the caller
+/// has no span in it.
 ///
 /// # Errors
 /// [`UpstreamFault::Undecodable`] if the envelope, a resource, or a span of the caller's does not
@@ -25,55 +98,190 @@ pub(super) fn cut(
     marks: &[Mark],
     accept: Accept,
     redacts: bool,
-    body: &[u8],
-) -> Result<Filtered, Rejection> {
-    let (parts, status) = open(envelope, body)?;
-    let mut resource_spans = Vec::new();
-    let mut others = Vec::new();
-    for part in parts {
-        if is_own(marks, &part)? {
-            resource_spans.push(ResourceSpans::decode(part).map_err(|_| UpstreamFault::Undecodable)?);
-        } else if redacts {
-            others.push(part);
+    body: Vec<u8>,
+    account: Account,
+) -> Result<Option<Made>, Rejection> {
+    let json = match accept {
+        Accept::Json => true,
+        Accept::Protobuf => false,
+        Accept::JsonLines | Accept::Text | Accept::ReadSamples | Accept::ReadChunks => {
+            return Err(Rejection::Defect("a trace has no such form".into()));
         }
-    }
-    // Who has no span in it must not learn that there is such a trace.
-    if resource_spans.is_empty() {
-        return if envelope == Envelope::Always { none(accept) } else { Ok(Filtered::NotFound) };
-    }
-    resource_spans.extend(redacted(&others)?);
-    let trace = Trace { resource_spans };
-    match (envelope, accept) {
-        (Envelope::Trace, Accept::Json) => Filtered::json(&Batches { batches: &trace.resource_spans }),
-        (Envelope::Trace, Accept::Protobuf) => Ok(protobuf(&trace)),
-        (Envelope::Response | Envelope::Always, Accept::Json) => Filtered::json(&response(trace, status)),
-        (Envelope::Response | Envelope::Always, Accept::Protobuf) => Ok(protobuf(&response(trace, status))),
-        (_, Accept::JsonLines | Accept::Text | Accept::ReadSamples | Accept::ReadChunks) => {
-            Err(Rejection::Defect("a trace has no such form".into()))
+    };
+    make(Written { json, hidden: Hidden::default() }, body, account, |plan, body| {
+        let (traces, status) = open(envelope, body)?;
+        let all = |plan: &mut Plan<Written>| -> Result<bool, Rejection> {
+            let (mut any, mut others) = (false, Vec::new());
+            for trace in traces {
+                fields(trace, &[RESOURCE_SPANS], |_, part| {
+                    if is_own(marks, part)? {
+                        resource_spans(plan, part, any)?;
+                        any = true;
+                    } else if redacts {
+                        plan.account.keep(2 * size_of::<&[u8]>())?;
+                        others.push(part);
+                    }
+                    Ok(())
+                })?;
+            }
+            // Who has no span in it must not learn that there is such a trace.
+            if any {
+                hidden(plan, &others)?;
+            }
+            Ok(any)
+        };
+        let mut any = false;
+        // The message of a partial answer is not kept: it tells sizes.
+        let rest = TraceByIdResponse { trace: None, metrics: Some(Empty {}), status };
+        match (envelope, json) {
+            (Envelope::Trace, true) => {
+                // `MarshalToJSONV1` in `pkg/tempopb/trace_utils.go`.
+                plan.text(br#"{"batches":["#)?;
+                any = all(plan)?;
+                plan.text(b"]}")?;
+            }
+            (Envelope::Trace, false) => any = all(plan)?,
+            (Envelope::Response | Envelope::Always, true) => {
+                plan.text(br#"{"trace":{"resourceSpans":["#)?;
+                any = all(plan)?;
+                plan.text(b"]}")?;
+                plan.close(&rest)?;
+            }
+            (Envelope::Response | Envelope::Always, false) => {
+                plan.message(TRACE, |plan| {
+                    any = all(plan)?;
+                    Ok(())
+                })?;
+                plan.text(&rest.encode_to_vec())?;
+            }
         }
-    }
+        Ok(any)
+    })
 }
 
 /// A trace without spans, in the newer envelope.
-pub(super) fn none(accept: Accept) -> Result<Filtered, Rejection> {
+pub(super) fn none(accept: Accept) -> Result<Vec<u8>, Rejection> {
     let answer = TraceByIdResponse { trace: Some(Trace::default()), metrics: None, status: 0 };
-    if accept == Accept::Json { Filtered::json(&answer) } else { Ok(protobuf(&answer)) }
+    if accept != Accept::Json {
+        return Ok(answer.encode_to_vec());
+    }
+    let mut out = Vec::new();
+    written(&answer, &mut out).map(|()| out)
 }
 
-/// The resource spans of an answer, each in its own bytes, and the status.
-fn open(envelope: Envelope, body: &[u8]) -> Result<(Vec<Bytes>, i32), UpstreamFault> {
-    let body = Bytes::copy_from_slice(body);
-    match envelope {
-        Envelope::Trace => TraceEnvelope::decode(body).map(|trace| (trace.resource_spans, 0)),
-        Envelope::Response | Envelope::Always => TraceByIdEnvelope::decode(body)
-            .map(|answer| (answer.trace.unwrap_or_default().resource_spans, answer.status)),
+/// The bytes of the trace in an answer, which are one message if they are several, and the status.
+fn open(envelope: Envelope, body: &[u8]) -> Result<(Vec<&[u8]>, i32), Rejection> {
+    /// What is not the trace.
+    #[derive(Clone, PartialEq, Message)]
+    struct Rest {
+        #[prost(int32, tag = "3")]
+        status: i32,
     }
-    .map_err(|_| UpstreamFault::Undecodable)
+    if envelope == Envelope::Trace {
+        return Ok((vec![body], 0));
+    }
+    let mut traces = Vec::new();
+    fields(body, &[TRACE], |_, trace| {
+        traces.push(trace);
+        Ok(())
+    })?;
+    Ok((traces, decode::<Rest>(body)?.status))
+}
+
+/// Puts a `ResourceSpans` of the caller's.
+fn resource_spans(plan: &mut Plan<Written>, part: &[u8], more: bool) -> Result<(), Rejection> {
+    let more = more && plan.model.json;
+    if !plan.is_large(part) {
+        return plan.part(Form::Resource, part, more).map(drop);
+    }
+    // Without what is put after it.
+    let mut resource_spans = ResourceSpans::default();
+    let mut scopes = Vec::new();
+    fields(part, &[1, SCOPE_SPANS, 3], |tag, field| {
+        match tag {
+            1 => merge(resource_spans.resource.get_or_insert_with(Resource::default), field)?,
+            SCOPE_SPANS => {
+                plan.account.keep(2 * size_of::<&[u8]>())?;
+                scopes.push(field);
+            }
+            _ => resource_spans.schema_url = Bytes::copy_from_slice(field),
+        }
+        Ok(())
+    })?;
+    if !plan.model.json {
+        return plan.message(RESOURCE_SPANS, |plan| {
+            plan.text(&resource_spans.encode_to_vec())?;
+            scopes.iter().try_for_each(|scope| {
+                plan.message(SCOPE_SPANS, |plan| {
+                    let spans = scope_spans(plan, scope)?;
+                    plan.text(&spans.encode_to_vec())
+                })
+            })
+        });
+    }
+    plan.open(&resource_spans, more)?;
+    plan.text(br#""scopeSpans":["#)?;
+    for (index, scope) in scopes.iter().enumerate() {
+        plan.text(if index > 0 { br#",{"spans":["# } else { br#"{"spans":["# })?;
+        let spans = scope_spans(plan, scope)?;
+        plan.text(b"]")?;
+        plan.close(&spans)?;
+    }
+    plan.text(b"]}")
+}
+
+/// Puts the spans of a `ScopeSpans`, and gives what else it says.
+fn scope_spans(plan: &mut Plan<Written>, scope: &[u8]) -> Result<ScopeSpans, Rejection> {
+    let mut rest = ScopeSpans::default();
+    let mut any = false;
+    fields(scope, &[1, SPANS, 3], |tag, field| {
+        match tag {
+            1 => merge(rest.scope.get_or_insert_with(InstrumentationScope::default), field)?,
+            SPANS => any |= plan.part(Form::Span, field, any && plan.model.json)?,
+            _ => rest.schema_url = Bytes::copy_from_slice(field),
+        }
+        Ok(())
+    })?;
+    Ok(rest)
+}
+
+/// What a message says in several fields is one.
+fn merge(message: &mut impl Message, field: &[u8]) -> Result<(), UpstreamFault> {
+    message.merge(field).map_err(|_| UpstreamFault::Undecodable)
+}
+
+/// Puts others' spans, without content.
+fn hidden(plan: &mut Plan<Written>, others: &[&[u8]]) -> Result<(), Rejection> {
+    let hidden = Hidden::read(others, &mut plan.account)?;
+    if hidden.bytes().is_empty() {
+        return Ok(());
+    }
+    // In a copy, since the model has them from now on.
+    let parts: Vec<_> = hidden.parts().collect();
+    plan.model.hidden = hidden;
+    let json = plan.model.json;
+    let resource = ResourceSpans { resource: Some(resource()), ..ResourceSpans::default() };
+    let spans = |plan: &mut Plan<Written>| {
+        for (index, range) in parts.iter().enumerate() {
+            plan.aside_part(Form::Hidden, range.clone(), json && index > 0)?;
+        }
+        Ok(())
+    };
+    if json {
+        plan.open(&resource, true)?;
+        plan.text(br#""scopeSpans":[{"spans":["#)?;
+        spans(plan)?;
+        return plan.text(b"]}]}");
+    }
+    plan.message(RESOURCE_SPANS, |plan| {
+        plan.text(&resource.encode_to_vec())?;
+        plan.message(SCOPE_SPANS, spans)
+    })
 }
 
 /// Whether the resource in `part` bears every mark. A missing resource bears none.
-fn is_own(marks: &[Mark], part: &Bytes) -> Result<bool, UpstreamFault> {
-    let head = Head::decode(part.clone()).map_err(|_| UpstreamFault::Undecodable)?;
+fn is_own(marks: &[Mark], part: &[u8]) -> Result<bool, UpstreamFault> {
+    let head: Head = decode(part)?;
     let attributes = head.resource.unwrap_or_default().attributes;
     let bears = |mark: &Mark| {
         let found = attributes.iter().filter(|a| a.key == mark.key().as_bytes());
@@ -87,13 +295,4 @@ fn string(attribute: &HeadAttribute) -> Option<&str> {
         HeadVariant::String(text) => std::str::from_utf8(text).ok(),
         _ => None,
     }
-}
-
-/// The newer envelope. The message of a partial answer is not kept: it tells sizes.
-fn response(trace: Trace, status: i32) -> TraceByIdResponse {
-    TraceByIdResponse { trace: Some(trace), metrics: Some(Empty {}), status }
-}
-
-fn protobuf(message: &impl Message) -> Filtered {
-    Filtered::Found { content_type: Accept::Protobuf.media_type(), body: message.encode_to_vec() }
 }
