@@ -171,7 +171,10 @@ fn is_token68(text: &str) -> bool {
 }
 
 /// The certificates of a PEM file, at least one.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustFault> {
+///
+/// # Errors
+/// If the file cannot be read or holds none.
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustFault> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = read.map_err(|error| TrustFault::new(file, error))?;
     if certificates.is_empty() {

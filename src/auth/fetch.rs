@@ -118,6 +118,15 @@ impl Fetcher {
     }
 }
 
+/// How many keys the issuer gives now for its algorithms.
+///
+/// # Errors
+/// Why they cannot be had.
+pub async fn keys_of(issuer: &Issuer) -> Result<usize, String> {
+    let keys = Fetcher::new().keys(issuer).await;
+    keys.map(|keys| keys.len()).map_err(|fault| fault.to_string())
+}
+
 /// A client that trusts the authorities of `ca` only, as the file is now: minutes lie between two fetches.
 async fn private_client(ca: PathBuf) -> Result<TlsClient, FetchFault> {
     let tls = ClientTls { ca: Some(ca), ..ClientTls::default() };

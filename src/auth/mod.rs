@@ -22,6 +22,7 @@ mod verifier;
 
 pub use account::{MAX_ACCOUNTS, SERVICE_ACCOUNTS, ServiceAccount, is_account_name};
 pub use caller::{Caller, Digest};
+pub use fetch::keys_of;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use invariants::check as check_invariants;
 pub use keys::{Fetched, KeyTiming};

@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod explain;
 mod hash;
 mod log;
@@ -37,6 +38,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Show what Palisade does, with an issuer and backends of its own: nothing else is needed.
     Demo(demo::DemoArguments),
+    /// Look at what the configuration names: issuers, certificates, backends and their data.
+    Doctor(doctor::DoctorArguments),
     /// Explain what becomes of one request: the claims, the rules, the scope, and what would be sent.
     Explain(explain::ExplainArguments),
     /// Hash a service account's password, read from standard input, for the configuration.
@@ -51,14 +54,18 @@ enum Command {
 pub fn run(arguments: Arguments) -> ExitCode {
     // The demo's own lines are what its reader looks at, and it refuses much on purpose.
     arguments.log.start(match arguments.command {
-        Command::Check(_) | Command::Demo(_) | Command::Explain(_) | Command::Hash(_) | Command::Scope(_) => {
-            "error"
-        }
+        Command::Check(_)
+        | Command::Demo(_)
+        | Command::Doctor(_)
+        | Command::Explain(_)
+        | Command::Hash(_)
+        | Command::Scope(_) => "error",
         Command::Serve(_) => "info",
     });
     match arguments.command {
         Command::Check(arguments) => check::check(&arguments),
         Command::Demo(arguments) => in_runtime(demo::demo(arguments)),
+        Command::Doctor(arguments) => in_runtime(doctor::doctor(arguments)),
         Command::Explain(arguments) => in_runtime(explain::explain_request(arguments)),
         Command::Hash(arguments) => hash::hash(&arguments),
         Command::Scope(arguments) => scope::scope(&arguments),

@@ -18,7 +18,7 @@ pub struct Version {
 
 impl Version {
     /// Reads `MAJOR.MINOR` with anything after another dot, an optional `v` before it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let bad = || format!("`{text}` is no version, write MAJOR.MINOR.PATCH");
         let number = |part: Option<&str>| {
             let part = part.filter(|p| p.len() <= 6 && p.bytes().all(|b| b.is_ascii_digit()));

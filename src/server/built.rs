@@ -20,7 +20,7 @@ use crate::stages::{
     Mount, Mounts, Scope, ScopedQueries, Served, Shares, Site, Tails,
 };
 use crate::tenant::SaltKey;
-use crate::trust::{self, Credentials};
+use crate::trust::{self, ClientTls, Credentials, TrustFault};
 use crate::upstream::{GrpcUpstream, Reach, Upstream};
 use http::Response;
 use hyper::body::Incoming;
@@ -318,14 +318,19 @@ fn made_at_start() -> Result<SaltKey, StartFault> {
 /// What is trusted of each backend, and shown to it: out of the files as they are now.
 fn reach(config: &Config) -> Result<Vec<Reach>, StartFault> {
     let reach = |backend: &config::Backend| {
-        let urls = [Some(&backend.url), backend.grpc_url.as_ref()];
-        let encrypted = urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"));
-        let tls = encrypted.then(|| backend.tls.settings()).transpose()?;
+        let tls = client_tls(backend)?;
         let authorization = backend.credentials.as_ref().map(Credentials::header).transpose()?;
         let distant = backend.url.host().is_none_or(|host| !is_loopback(host));
         Ok(Reach { tls, authorization, distant })
     };
     config.backends.iter().map(reach).collect()
+}
+
+/// The TLS side of a backend that is reached by it.
+fn client_tls(backend: &config::Backend) -> Result<Option<rustls::ClientConfig>, TrustFault> {
+    let urls = [Some(&backend.url), backend.grpc_url.as_ref()];
+    let encrypted = urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"));
+    encrypted.then(|| backend.tls.settings()).transpose()
 }
 
 fn admin_token(config: &Config) -> Result<Option<AdminToken>, StartFault> {
@@ -336,6 +341,33 @@ fn admin_token(config: &Config) -> Result<Option<AdminToken>, StartFault> {
 fn certificates(config: &Config) -> Result<Vec<Option<Arc<rustls::ServerConfig>>>, StartFault> {
     let loaded = config.listen.iter().map(|listen| listen.tls.as_ref().map(tls::load).transpose());
     Ok(loaded.collect::<Result<_, _>>()?)
+}
+
+/// What is wrong with the files that a configuration names, each told once: certificates, keys and secrets. Those of
+/// policies are read with them.
+pub fn unusable_files(config: &Config) -> Vec<String> {
+    let listeners = config.listen.iter().filter_map(|listen| listen.tls.as_ref());
+    let mut faults: Vec<Option<String>> =
+        listeners.map(|pair| tls::load(pair).err().map(|fault| fault.to_string())).collect();
+    for backend in &config.backends {
+        faults.push(client_tls(backend).err().map(|fault| fault.to_string()));
+        let header = backend.credentials.as_ref().map(Credentials::header);
+        faults.push(header.and_then(Result::err).map(|fault| fault.to_string()));
+    }
+    for issuer in &config.issuers {
+        let tls = ClientTls { ca: issuer.ca.clone(), ..ClientTls::default() };
+        faults.push(issuer.ca.as_ref().and(tls.settings().err()).map(|fault| fault.to_string()));
+        if let KeySource::JwksFile(file) = &issuer.keys {
+            faults.push(std::fs::File::open(file).err().map(|error| format!("{}: {error}", file.display())));
+        }
+    }
+    faults.push(
+        config.cache_salt_file.as_deref().and_then(|file| trust::salt_key(file).err()).map(|f| f.to_string()),
+    );
+    faults.push(config.admin.token_file.as_deref().and_then(|file| AdminToken::load(file).err()));
+    let mut told: Vec<String> = faults.into_iter().flatten().collect();
+    told.dedup();
+    told
 }
 
 /// What a listener serves: the one site or backend it names, or all.

@@ -16,6 +16,7 @@ mod taking;
 mod tls;
 mod workers;
 
+pub use built::unusable_files;
 pub use control::{Reload, Reloaded};
 
 use crate::auth::VerifierFault;

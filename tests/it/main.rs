@@ -11,6 +11,7 @@ mod cors;
 mod demo;
 mod deploy;
 mod docs;
+mod doctor;
 mod grpc;
 mod grpc_reach;
 mod identity;
