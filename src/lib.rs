@@ -20,6 +20,7 @@ pub mod lang;
 pub mod limits;
 pub mod policy;
 pub mod rejection;
+pub mod request;
 #[cfg(feature = "proxy")]
 pub mod respond;
 pub mod scope;

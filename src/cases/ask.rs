@@ -1,12 +1,12 @@
-//! One request through policy and scoping, without a server: the stages of the request path in their
-//! order, less what only a connection has.
+//! One request through policy and scoping, without a server: what the server does with it, by the same functions
+//! ([`crate::request`]), less what only a connection has.
 
 use crate::api::parameters::Parameters;
-use crate::api::path::{Matched, route};
 use crate::api::{Class, Method, Methods};
 use crate::limits::Limits;
-use crate::policy::{Grant, Judgement, Narrowing, Policies, SCOPE_HEADER, TENANT_HEADER};
-use crate::rejection::{Forbidden, Rejection};
+use crate::policy::{Grant, Judgement, Policies};
+use crate::rejection::Rejection;
+use crate::request::{Headers as _, admit, per_tenant, read};
 use crate::scope::preview::{Preview, preview};
 use crate::scope::{Accept, Asked, Backend, Carried, Site};
 use serde_json::{Map, Value};
@@ -16,11 +16,11 @@ use serde_json::{Map, Value};
 pub struct Request {
     /// The method.
     pub method: String,
-    /// The path below the mount.
+    /// The path below the mount, or the whole path if it names a tenant, `/t/TENANT/MOUNT/…`.
     pub path: String,
     /// The query of the URL. Characters that no URL may hold stand for themselves.
     pub query: Option<String>,
-    /// Headers in any case; those that narrow a scope are looked at.
+    /// Headers in any case.
     pub headers: Vec<(String, String)>,
     /// The form of a POST, or its JSON where the endpoint takes that.
     pub form: Option<String>,
@@ -43,11 +43,6 @@ impl Request {
             None => (target, None),
         };
         Ok(Self { method: method.to_owned(), path: path.to_owned(), query, ..Self::default() })
-    }
-
-    fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let named = self.headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.as_bytes())
     }
 }
 
@@ -80,60 +75,82 @@ pub struct Heard {
 /// Judges the claims of a verified token, and what its bearer asks.
 pub fn ask(asking: &Asking<'_>, claims: &Map<String, Value>, request: &Request) -> Heard {
     let judgement = asking.policies.judge(claims);
-    match asking.grant(&judgement, request) {
-        Ok((backend, grant)) => {
-            let result = asking.preview(backend, &grant, request);
+    let (grant, chosen, result) = match asking.grant(&judgement, request) {
+        Ok((asked, backend, grant)) => {
+            let result = asking.preview(&asked, backend, &grant, request);
             let chosen = (asking.site.backends.len() > 1).then(|| backend.name.clone());
-            Heard { request: request.clone(), judgement, grant: Some(grant), chosen, result }
+            (Some(grant), chosen, result)
         }
-        Err(forbidden) => {
-            let result = Err(forbidden.into());
-            Heard { request: request.clone(), judgement, grant: None, chosen: None, result }
-        }
-    }
+        Err(rejection) => (None, None, Err(rejection)),
+    };
+    Heard { request: request.clone(), judgement, grant, chosen, result }
 }
 
 impl Asking<'_> {
-    fn grant(&self, judgement: &Judgement, request: &Request) -> Result<(&Backend, Grant), Forbidden> {
+    fn grant<'r>(&'r self, judgement: &Judgement, request: &'r Request) -> Result<Granted<'r>, Rejection> {
+        let asked = self.asked(request)?;
         let grants = judgement.grants.as_ref().map_err(|forbidden| *forbidden)?;
-        let wish = Narrowing::from_headers(request.header(SCOPE_HEADER), request.header(TENANT_HEADER))?;
-        let class = self.class(request);
-        let grant = grants.choose(self.site.mount, class, wish.as_ref())?;
-        self.site.open_to(&grant).map(|backend| (backend, grant))
+        let (backend, grant) = asked.grant(grants, &self.site.backends, |backend| backend)?;
+        Ok((asked, backend, grant))
+    }
+
+    /// What a decision must know of the request. Its path may be whole, with a tenant before the mount.
+    fn asked<'r>(&'r self, request: &'r Request) -> Result<admit::Asked<'r, Lines>, Rejection> {
+        let (mount, kind) = (self.site.mount, self.site.kind);
+        let (tenant, path) = per_tenant(&request.path);
+        let below = || path.strip_prefix('/')?.strip_prefix(mount).filter(|below| below.starts_with('/'));
+        let path = if tenant.is_none() { path } else { below().ok_or(Rejection::UnknownMount)? };
+        Ok(admit::Asked { mount, kind, method: method(request), path, headers: &request.headers, tenant })
     }
 
     /// What kind of endpoint is asked; `None` if there is none.
     pub(super) fn class(&self, request: &Request) -> Option<Class> {
-        let matched = self.matched(request).ok()?.by(self.site.kind, method(request));
-        matched.ok().map(|matched| matched.endpoint.class())
+        self.asked(request).ok()?.class()
     }
 
-    fn matched(&self, request: &Request) -> Result<Matched, Rejection> {
-        route(self.site.kind, &request.path)
-    }
-
-    /// Path, method, size, parameters: the order in which a server refuses.
-    fn preview(&self, backend: &Backend, grant: &Grant, request: &Request) -> Result<Preview, Rejection> {
-        let matched = self.matched(request)?.by(backend.kind, method(request))?;
-        match request.method.as_str() {
-            "GET" if request.form.is_some() => return Err(Rejection::Malformed("a GET has no body")),
-            "DELETE" if request.form.is_some() => return Err(Rejection::Malformed("a DELETE has no body")),
-            _ => {}
-        }
-        if request.form.as_ref().is_some_and(|form| form.len() > self.limits.body_bytes) {
-            return Err(Rejection::body_too_large(self.limits.body_bytes));
-        }
-        let (url, given) = (request.query.as_deref(), request.form.as_deref());
-        let (form, body) = match matched.endpoint.methods {
-            Methods::PostJson | Methods::PostSnappy => (None, given.map(|body| body.as_bytes().to_vec())),
+    fn preview(
+        &self,
+        asked: &admit::Asked<'_, Lines>,
+        backend: &Backend,
+        grant: &Grant,
+        request: &Request,
+    ) -> Result<Preview, Rejection> {
+        let matched = read::find(backend, asked.path, false)?.by(backend.kind, asked.method)?;
+        let (endpoint, form) = (matched.endpoint, request.form.as_deref());
+        let is_call = matches!(endpoint.methods, Methods::Grpc(_));
+        read::check_form(endpoint, asked.method, asked.headers, (is_call, form.is_some()))?;
+        let url = request.query.as_deref();
+        let asked = if is_call {
             // A message's fields are written as a form: there is no wire here.
-            Methods::Get | Methods::GetPost | Methods::Delete | Methods::Grpc(_) => (given, None),
+            let parameters = Parameters::read(endpoint, url, form, self.limits)?;
+            Asked { matched, parameters, body: None, accept: Accept::Protobuf, carried: Carried::default() }
+        } else {
+            let mut headers = request.headers.clone();
+            // A body whose type the case does not say is of the type that the endpoint takes.
+            if form.is_some() && headers.text("content-type").is_none() {
+                let typed = read::typed(endpoint).into_iter();
+                headers.extend(typed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            }
+            let mut body = None;
+            if asked.method == Some(Method::Post) {
+                let given = form.unwrap_or_default();
+                let taken = read::body(endpoint, &headers, given.is_empty(), self.limits)?;
+                body = match taken {
+                    Some((max, too_large)) if given.len() > max => return Err(too_large),
+                    taken => taken.map(|_| given.as_bytes().to_vec()),
+                };
+            }
+            read::read(matched, url, &mut body, &headers, self.limits)?
         };
-        let parameters = Parameters::read(matched.endpoint, url, form, self.limits)?;
-        let asked = Asked { matched, parameters, body, accept: Accept::Json, carried: Carried::default() };
         preview(grant, backend, &asked, self.limits)
     }
 }
+
+/// The headers of a request.
+type Lines = Vec<(String, String)>;
+
+/// What was granted, and the backend that holds it.
+type Granted<'r> = (admit::Asked<'r, Lines>, &'r Backend, Grant);
 
 fn method(request: &Request) -> Option<Method> {
     match request.method.as_str() {

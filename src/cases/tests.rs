@@ -308,3 +308,26 @@ fn lints_know_parts_and_tenants() {
         assert!(shown.iter().any(|warning| warning.contains(expected)), "{text}: {shown:?}");
     }
 }
+
+/// A case takes the server's way: headers, types of bodies, and a tenant in the path count as there.
+#[test]
+fn a_case_is_read_as_a_servers_request_is() {
+    let refused = |asked: &str, kind: &str| {
+        let told = failures(&case(&format!("    backend: prometheus\n{asked}    refused: {kind}\n")));
+        assert!(told.is_empty(), "{}", told.join("\n"));
+    };
+    let post = "    request: POST /api/v1/query\n    form: query=up\n";
+    refused(&format!("{post}    headers: {{ Content-Type: text/plain }}\n"), "content_type");
+    refused(&format!("{post}    headers: {{ Content-Encoding: gzip }}\n"), "content_type");
+    refused("    request: GET /api/v1/query?query=up\n    form: a=b\n", "malformed");
+    refused("    request: GET /loki/api/v1/query\n", "unknown_endpoint");
+    refused("    request: GET /t/globex-lit/prometheus/api/v1/query?query=up\n", "narrowing");
+    refused("    request: GET /t/acme-books/loki/api/v1/query?query=up\n", "unknown_mount");
+    refused("    request: GET /t/acme-books/prometheusx/api/v1/query?query=up\n", "unknown_mount");
+    let call = "    call: |\n      POST /api/v1/query\n      query=up{tenant=\"acme-books\"}\n";
+    let whole = "    request: GET /t/acme-books/prometheus/api/v1/query?query=up\n";
+    let told = failures(&case(&format!("    backend: prometheus\n{whole}{call}")));
+    assert!(told.is_empty(), "{}", told.join("\n"));
+    let told = failures(&case(&format!("    backend: prometheus\n{post}{call}")));
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}

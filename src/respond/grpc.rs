@@ -3,9 +3,9 @@
 use super::{Body, REASON, answer, full};
 use crate::lang::QueryErrorKind;
 use crate::rejection::{Rejection, TokenFault, UpstreamFault};
+use crate::request::grpc::is_named;
 use crate::scope::call::GRPC;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -17,14 +17,6 @@ const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encodin
 
 /// What a message of an outcome has encoded: all but space to `~`, and `%`.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
-
-/// Whether a request says that it is of gRPC: then it is answered so, and served so or not at all.
-pub fn is_named(headers: &HeaderMap) -> bool {
-    let named = |value: &HeaderValue| {
-        value.as_bytes().get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC.as_bytes()))
-    };
-    headers.get_all(CONTENT_TYPE).into_iter().any(named)
-}
 
 /// Whether a request is a call of gRPC, which is spoken over HTTP/2 only.
 pub fn is_call(version: Version, headers: &HeaderMap) -> bool {
@@ -121,6 +113,7 @@ pub fn code(rejection: &Rejection) -> u16 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use http::header::CONTENT_TYPE;
 
     #[test]
     fn a_message_of_an_outcome_is_of_printable_characters() {

@@ -168,15 +168,6 @@ impl<'b> Site<'b> {
         let first = backends.first()?;
         Some(Self { mount: &first.mount, kind: first.kind, backends })
     }
-
-    /// The backend that holds what `grant` may see, see [`holder`], if it can tell the caller apart.
-    ///
-    /// # Errors
-    /// As [`holder`] and [`Backend::open_to`].
-    pub fn open_to(&self, grant: &Grant) -> Result<&'b Backend, Forbidden> {
-        let backend = *holder(&self.backends, |backend| backend, grant)?;
-        backend.open_to(grant).map(|()| backend)
-    }
 }
 
 #[cfg(test)]

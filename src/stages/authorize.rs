@@ -2,20 +2,16 @@
 
 use super::scope::method;
 use super::{Authenticated, Authorized, Decision, Gates, Mount, Refused, Reply, Shares, Site};
-use crate::api::path::route;
 use crate::auth::{Caller, Verified};
 use crate::events::Metrics;
-use crate::policy::{Grant, Narrowing, Outcome, Policies, SCOPE_HEADER, TENANT_HEADER};
-use crate::rejection::{Forbidden, Rejection};
-use crate::scope::holder;
+use crate::policy::{Grant, Outcome, Policies};
+use crate::rejection::Rejection;
+use crate::request::admit::Asked;
 use futures_util::future::{Either, Ready, ready};
-use http::{HeaderMap, HeaderName, Method};
+use http::HeaderMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
-
-const SCOPE: HeaderName = HeaderName::from_static(SCOPE_HEADER);
-const TENANT: HeaderName = HeaderName::from_static(TENANT_HEADER);
 
 /// Lets through what a policy rule grants.
 #[derive(Clone)]
@@ -71,13 +67,14 @@ impl Authorize {
     fn authorize(&self, request: Authenticated) -> Result<Authorized, Refused> {
         let Authenticated { mut raw, verified } = request;
         let asked = Asked {
-            site: &raw.site,
-            method: &raw.method,
+            mount: &raw.site.name,
+            kind: raw.site.kind,
+            method: method(&raw.method),
             path: &raw.path,
             headers: &raw.headers,
             tenant: raw.tenant.as_deref(),
         };
-        let (mount, grant) = match self.grant(&verified, &asked) {
+        let (mount, grant) = match self.grant(&verified, &raw.site, &asked) {
             Ok(granted) => granted,
             Err(rejection) => return Err(raw.told.refuse(rejection)),
         };
@@ -95,46 +92,18 @@ impl Authorize {
     }
 }
 
-/// What a decision needs to know of a request.
-pub(super) struct Asked<'a> {
-    pub site: &'a Site,
-    pub method: &'a Method,
-    /// The path below the mount.
-    pub path: &'a str,
-    pub headers: &'a HeaderMap,
-    /// The tenant that the path names before the mount.
-    pub tenant: Option<&'a str>,
-}
-
 impl Authorize {
     /// What the caller may see of what is asked, and the backend that holds it.
     pub(super) fn grant(
         &self,
         verified: &Verified<Decision>,
-        asked: &Asked<'_>,
+        site: &Site,
+        asked: &Asked<'_, HeaderMap>,
     ) -> Result<(Arc<Mount>, Grant), Rejection> {
         let decision = self.decision(verified);
         let grants = decision.as_ref().as_ref().map_err(|forbidden| *forbidden)?;
-        let wish = narrowing(asked.headers, asked.tenant)?;
-        // Which endpoint it is, is looked at twice where rules tell endpoints apart, and there only.
-        // By its method as well: to look at a silence is not to change it.
-        let class = || {
-            let kind = asked.site.kind;
-            let matched = route(kind, asked.path).ok()?.by(kind, method(asked.method)).ok()?;
-            Some(matched.endpoint.class())
-        };
-        let class = if grants.by_class() { class() } else { None };
-        let chosen = grants.choose(&asked.site.name, class, wish.as_ref()).and_then(|grant| {
-            let mount = holder(&asked.site.mounts, |mount| &mount.backend, &grant)?;
-            // A backend that cannot say a dimension is closed, whatever is asked of it.
-            mount.backend.open_to(&grant).map(|()| (Arc::clone(mount), grant))
-        });
-        chosen.map_err(|forbidden| match forbidden {
-            Forbidden::NarrowerScope => {
-                Rejection::Narrower { choices: grants.choices(&asked.site.name, class, wish.as_ref()) }
-            }
-            other => other.into(),
-        })
+        let granted = asked.grant(grants, &site.mounts, |mount| &mount.backend);
+        granted.map(|(mount, grant)| (Arc::clone(mount), grant))
     }
 
     /// What the policy says of the caller.
@@ -154,15 +123,5 @@ impl Authorize {
         }
         self.metrics.policy_faults(faults);
         judgement.grants
-    }
-}
-
-/// What a request wishes to see no more than: by its headers, or by the `tenant` of its path.
-pub(super) fn narrowing(headers: &HeaderMap, tenant: Option<&str>) -> Result<Option<Narrowing>, Forbidden> {
-    let lines = |name: HeaderName| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
-    let headers = Narrowing::from_headers(lines(SCOPE), lines(TENANT))?;
-    match tenant {
-        None => Ok(headers),
-        Some(tenant) => Narrowing::and_tenant(headers, tenant).map(Some),
     }
 }

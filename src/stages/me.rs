@@ -1,7 +1,6 @@
 //! What a caller may know of itself: `GET /palisade/v1/me`. No backend is asked, and nothing is told but what the
 //! caller's own token grants at the backends of this listener.
 
-use super::authorize::narrowing;
 use super::scope::method;
 use super::{Arrived, Authenticate, Authorize, Refused, Reply, Site};
 use crate::api::{Class, Kind, own};
@@ -9,6 +8,7 @@ use crate::auth::{Caller, SERVICE_ACCOUNTS};
 use crate::events::Outcome;
 use crate::policy::{Grant, Grants, Narrowing, RuleLimits, Share, united};
 use crate::rejection::{Forbidden, Rejection};
+use crate::request::admit::wish;
 use crate::respond::{answer, full};
 use crate::scope::holder;
 use crate::tenant::{Scope, ScopeValue};
@@ -48,7 +48,7 @@ impl Me {
             Err(fault) => return Err(told.refuse(fault)),
         };
         let decision = self.authorize.decision(&verified);
-        let wish = narrowing(request.headers(), tenant.as_deref());
+        let wish = wish(request.headers(), tenant.as_deref());
         let seen = match (&*decision, &wish) {
             (Err(forbidden), _) | (_, Err(forbidden)) => Err(Rejection::from(*forbidden)),
             (Ok(grants), Ok(wish)) => self.seen(grants, wish.as_ref()),

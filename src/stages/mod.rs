@@ -5,7 +5,6 @@
 
 mod authenticate;
 mod authorize;
-mod call;
 mod conclude;
 mod cors;
 mod entry;

@@ -5,6 +5,7 @@ use super::{Answering, Arrived, Cors, Left, Me, Refused, Reply, Told};
 use crate::api::{Kind, own};
 use crate::events::Outcome;
 use crate::rejection::Rejection;
+use crate::request::per_tenant;
 use crate::respond::grpc;
 use crate::scope::Backend;
 use crate::scope::carried::Traceparent;
@@ -116,16 +117,6 @@ impl Served {
         }
     }
 }
-
-/// The tenant of `/t/TENANT/…`, as it was sent, and the path after it: one URL a tenant, for datasources that
-/// can set no header.
-fn per_tenant(path: &str) -> (Option<&str>, &str) {
-    let named = path.strip_prefix(PER_TENANT).and_then(|rest| Some(rest.split_at(rest.find('/')?)));
-    named.map_or((None, path), |(tenant, below)| (Some(tenant), below))
-}
-
-/// What stands before a tenant in a path. No backend can have this name.
-const PER_TENANT: &str = "/t/";
 
 impl<S> Layer<S> for Mounts {
     type Service = Mounted<S>;

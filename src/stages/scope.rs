@@ -1,10 +1,9 @@
 //! Reading the request, and the scope into it.
 
 use super::tail::{self, Opening};
-use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Shares, Told, call};
-use crate::api::parameters::Parameters;
-use crate::api::path::{Matched, misplaced};
-use crate::api::{self, Endpoint, Methods, Treatment};
+use super::{Answering, Authorized, Mount, Raw, Refused, Reply, ScopedQueries, Sealed, Shares, Told};
+use crate::api::path::Matched;
+use crate::api::{self, Methods, Treatment};
 use crate::budget::{Permit, Spent};
 use crate::events::audit::{Detail, Digests, asked, digest};
 use crate::events::{Metrics, Outcome};
@@ -12,16 +11,14 @@ use crate::lang::QueryErrorKind;
 use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::Rejection;
+use crate::request;
+use crate::request::read::{check_form, find, read};
 use crate::respond::{answer, full, grpc};
-use crate::scope::call::REMOTE_READ;
-use crate::scope::carried::Traceparent;
-use crate::scope::grpc::frame::{PREFIX_BYTES, framed};
+use crate::scope::grpc::frame::framed;
 use crate::scope::reply::known;
-use crate::scope::{Accept, Asked, Carried, Memory, Plan, scope};
-use crate::upstream::{LOKI_FLAGS, TRACEPARENT};
+use crate::scope::{Memory, Plan, scope};
 use futures_util::future::{Either, Ready, ready};
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use std::sync::Arc;
@@ -168,18 +165,10 @@ impl Scope {
     fn begin(&self, request: Authorized) -> Result<(Begun, Option<Incoming>), Refused> {
         let Authorized { raw, mount, grant } = request;
         let Raw { site, tenant, method: given, path, query, is_call, headers, body, upgrade, mut told } = raw;
-        let matched = match mount.backend.route(&path) {
+        let matched = match find(&mount.backend, &path, is_call) {
             Ok(matched) => matched,
-            Err(rejection) => {
-                let elsewhere =
-                    misplaced(mount.backend.kind, &path).map(|told| Rejection::Misplaced(told.into()));
-                return Err(told.refuse(elsewhere.unwrap_or(rejection)));
-            }
+            Err(rejection) => return Err(told.refuse(rejection)),
         };
-        let is_rpc = matches!(matched.endpoint.methods, Methods::Grpc(_));
-        if is_call && !is_rpc {
-            return Err(told.refuse(Rejection::UnknownEndpoint));
-        }
         told.endpoint = Some(matched.endpoint);
         let method = method(&given);
         let matched = match matched.by(mount.backend.kind, method) {
@@ -187,19 +176,11 @@ impl Scope {
             Err(rejection) => return Err(told.refuse(rejection)),
         };
         told.endpoint = Some(matched.endpoint);
-        if is_call != is_rpc || (!is_rpc && grpc::is_named(&headers)) {
-            return Err(told.refuse(Rejection::ContentType(
-                "gRPC is spoken over HTTP/2, with `Content-Type: application/grpc`, on its own paths",
-            )));
+        let form = (is_call, !body.is_end_stream());
+        if let Err(rejection) = check_form(matched.endpoint, method, &headers, form) {
+            return Err(told.refuse(rejection));
         }
-        let body = match method {
-            Some(api::Method::Post) => Some(body),
-            _ if body.is_end_stream() => None,
-            Some(api::Method::Delete) => {
-                return Err(told.refuse(Rejection::Malformed("a DELETE has no body")));
-            }
-            _ => return Err(told.refuse(Rejection::Malformed("a GET has no body"))),
-        };
+        let body = (method == Some(api::Method::Post)).then_some(body);
         let opening = (matched.endpoint.treatment == Treatment::Tail).then(|| {
             let (query, headers) = (query.clone(), headers.clone());
             Box::new(Opening { upgrade, asked: tail::Asked { site, headers, tenant, path, query } })
@@ -210,29 +191,13 @@ impl Scope {
 
     fn plan(&self, begun: Begun, body: Option<Vec<u8>>) -> (Result<Plan, Rejection>, Permit, Told) {
         let Begun { mount, grant, matched, query, headers, memory, told, .. } = begun;
-        let endpoint = matched.endpoint;
-        let (form, body) = match form(endpoint, body) {
-            Ok(read) => read,
-            Err(rejection) => return (Err(rejection), memory, told),
-        };
-        let (parameters, body, message) = match endpoint.methods {
-            Methods::Grpc(rpc) => {
-                let message = body.unwrap_or_default();
-                let read = call::parameters(endpoint, rpc, query.as_deref(), &message, &self.limits);
-                (read, None, message)
-            }
-            _ => {
-                let read = Parameters::read(endpoint, query.as_deref(), form.as_deref(), &self.limits);
-                (read, body, Vec::new())
-            }
-        };
-        let plan = parameters.and_then(|parameters| {
+        let (endpoint, mut body) = (matched.endpoint, body);
+        let asked = read(matched, query.as_deref(), &mut body, &headers, &self.limits);
+        let plan = asked.and_then(|asked| {
             if let Some(metrics) = self.metrics.backend(mount.index).and_then(|b| b.endpoint(Some(endpoint)))
             {
-                metrics.dropped(parameters.dropped);
+                metrics.dropped(asked.parameters.dropped);
             }
-            let (accept, carried) = (accept(&headers), carried(&headers)?);
-            let asked = Asked { matched, parameters, body, accept, carried };
             let memory = self.queries.as_deref().map(|queries| queries as &dyn Memory);
             scope(&grant, &mount.backend, &asked, &self.limits, memory)
         });
@@ -241,8 +206,7 @@ impl Scope {
         {
             self.metrics.disagreement();
             // The query itself is the caller's; its digest tells who reports it that it is the same.
-            let form = form.as_deref().unwrap_or("").as_bytes();
-            let asked = [query.as_deref().unwrap_or("").as_bytes(), form, &message];
+            let asked = [query.as_deref().unwrap_or("").as_bytes(), body.as_deref().unwrap_or_default()];
             let (backend, endpoint) = (mount.backend.name.as_str(), endpoint.name);
             tracing::error!(backend, endpoint, asked_sha256 = &*digest(asked), %error, "a scoped query failed its proof");
         }
@@ -251,27 +215,14 @@ impl Scope {
 
     /// The body of a POST, read whole.
     async fn body(&self, begun: &mut Begun, body: Incoming) -> Result<Vec<u8>, Rejection> {
-        let (methods, headers) = (begun.matched.endpoint.methods, &begun.headers);
-        // A POST whose parameters are all in the URL: `ParseForm` of Go's `net/http` looks at no body then.
-        if methods == Methods::GetPost && !headers.contains_key(CONTENT_TYPE) && body.is_end_stream() {
-            return Ok(Vec::new());
-        }
-        let mut max = self.limits.body_bytes;
-        let mut too_large = Rejection::body_too_large(max);
-        match methods {
-            Methods::Grpc(_) => {
-                call::check_type(headers)?;
-                (max, too_large) = (max.saturating_add(PREFIX_BYTES), call::too_large(&self.limits));
-            }
-            Methods::PostJson => body_type(headers, JSON)?,
-            Methods::PostSnappy => body_type(headers, SNAPPY)?,
-            Methods::Get | Methods::GetPost | Methods::Delete => body_type(headers, FORM)?,
-        }
+        let taken =
+            request::read::body(begun.matched.endpoint, &begun.headers, body.is_end_stream(), &self.limits);
+        let Some((max, too_large)) = taken? else { return Ok(Vec::new()) };
         if body.size_hint().lower() > max as u64 {
             return Err(too_large);
         }
         let read =
-            tokio::time::timeout(self.body_timeout, read(Limited::new(body, max), &mut begun.memory)).await;
+            tokio::time::timeout(self.body_timeout, whole(Limited::new(body, max), &mut begun.memory)).await;
         read.map_err(|_| Rejection::SlowBody)?.map_err(|error| match error {
             _ if error.is::<LengthLimitError>() => too_large,
             _ if error.is::<Spent>() => Rejection::NoMemory,
@@ -281,7 +232,7 @@ impl Scope {
 }
 
 /// The body, of which every byte is held of the memory twice: as it is, and as what is read out of it.
-async fn read(
+async fn whole(
     body: Limited<Incoming>,
     memory: &mut Permit,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
@@ -295,18 +246,6 @@ async fn read(
     Ok(read)
 }
 
-/// A body as a form, where the endpoint takes one, or as it is.
-fn form(endpoint: &Endpoint, body: Option<Vec<u8>>) -> Result<(Option<String>, Option<Vec<u8>>), Rejection> {
-    match (endpoint.methods, body) {
-        (Methods::GetPost, Some(body)) => {
-            let text = String::from_utf8(body);
-            text.map(|text| (Some(text), None))
-                .map_err(|_| Rejection::Malformed("the body is not valid UTF-8"))
-        }
-        (_, body) => Ok((None, body)),
-    }
-}
-
 /// The method, if some endpoint has it.
 pub(super) fn method(given: &Method) -> Option<api::Method> {
     match *given {
@@ -315,81 +254,4 @@ pub(super) fn method(given: &Method) -> Option<api::Method> {
         Method::DELETE => Some(api::Method::Delete),
         _ => None,
     }
-}
-
-/// A body that is accepted, and what is said where it is another.
-struct Accepted {
-    media_type: &'static str,
-    coding: &'static str,
-    why: &'static str,
-}
-
-const FORM: Accepted = Accepted {
-    media_type: "application/x-www-form-urlencoded",
-    coding: "identity",
-    why: "send `Content-Type: application/x-www-form-urlencoded`",
-};
-const JSON: Accepted = Accepted {
-    media_type: "application/json",
-    coding: "identity",
-    why: "send `Content-Type: application/json`",
-};
-const SNAPPY: Accepted = Accepted {
-    media_type: REMOTE_READ,
-    coding: "snappy",
-    why: "send `Content-Type: application/x-protobuf` and `Content-Encoding: snappy`",
-};
-
-/// Accepts one media type, with `charset=utf-8` at most, in one coding. Whatever else a backend might
-/// read as it, or might not, is refused.
-fn body_type(headers: &HeaderMap, accepted: Accepted) -> Result<(), Rejection> {
-    let refused = Rejection::ContentType(accepted.why);
-    let mut given = headers.get_all(CONTENT_TYPE).into_iter();
-    let (Some(first), None) = (given.next(), given.next()) else { return Err(refused) };
-    let text = first.to_str().unwrap_or("").to_ascii_lowercase();
-    let (media_type, parameter) = text.split_once(';').unwrap_or((&text, ""));
-    let right = media_type.trim() == accepted.media_type
-        && matches!(parameter.trim(), "" | "charset=utf-8" | "charset=\"utf-8\"");
-    let mut codings = headers.get_all(CONTENT_ENCODING).into_iter();
-    let coded = match accepted.coding {
-        "identity" => codings.all(|v| v == "identity"),
-        coding => codings.next().is_some_and(|v| v == coding) && codings.next().is_none(),
-    };
-    match (right, coded) {
-        (true, true) => Ok(()),
-        (true, false) if accepted.coding == "identity" => {
-            Err(Rejection::ContentType("send the body without `Content-Encoding`"))
-        }
-        _ => Err(refused),
-    }
-}
-
-pub(super) fn carried(headers: &HeaderMap) -> Result<Carried, Rejection> {
-    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    Ok(Carried {
-        traceparent: text(TRACEPARENT).and_then(Traceparent::parse),
-        gzip: accepts_gzip(headers),
-        tenancy: None,
-        categorize_labels: text(LOKI_FLAGS) == Some("categorize-labels"),
-        utf8_names: text(ACCEPT).is_some_and(|accept| accept.contains("escaping=allow-utf-8")),
-        patience: if grpc::is_named(headers) { call::patience(headers)? } else { None },
-    })
-}
-
-/// Whether `Accept-Encoding` lists gzip without `q=0` (RFC 9110, section 12.5.3).
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|v| v.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim_matches(['0', '.']).is_empty());
-        name.trim().eq_ignore_ascii_case("gzip") && !refused
-    })
-}
-
-/// Tempo answers traces as protobuf to who asks for it (`pkg/api/http.go`), and as JSON to all others.
-fn accept(headers: &HeaderMap) -> Accept {
-    let types = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let protobuf =
-        types.split(',').any(|t| t.split(';').next().unwrap_or("").trim() == "application/protobuf");
-    if protobuf { Accept::Protobuf } else { Accept::Json }
 }

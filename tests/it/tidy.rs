@@ -37,6 +37,7 @@ fn dependencies_point_one_way() {
         &["api"],
         &["policy"],
         &["scope"],
+        &["request"],
         &["cases"],
         &["trust"],
         &["auth", "config", "upstream", "events"],

@@ -1,15 +1,14 @@
 //! Whether what is served after a reload would open a tail that is open.
 
-use super::super::authorize::{self, Authorize};
-use super::super::scope::carried;
+use super::super::authorize::Authorize;
 use super::super::{Decision, Site};
-use crate::api::parameters::Parameters;
 use crate::api::{Method, Treatment};
 use crate::auth::Verifier;
 use crate::budget::Holder;
 use crate::config;
 use crate::limits::Limits;
-use crate::scope::{self, Accept, Plan};
+use crate::request::{admit, read};
+use crate::scope::{self, Plan};
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,9 +75,11 @@ impl Judge {
         let verified = tokio::time::timeout(KEYS_TIMEOUT, self.verifier.verify(&asked.headers)).await;
         let granted = self.authorize.grant(
             &*verified.ok()?.ok()?,
-            &authorize::Asked {
-                site: &asked.site,
-                method: &http::Method::GET,
+            &asked.site,
+            &admit::Asked {
+                mount: &asked.site.name,
+                kind: asked.site.kind,
+                method: Some(Method::Get),
                 path: &asked.path,
                 headers: &asked.headers,
                 tenant: asked.tenant.as_deref(),
@@ -86,14 +87,13 @@ impl Judge {
         );
         let (mount, grant) = granted.ok().filter(|(mount, _)| mount.backend.name == *backend)?;
         let backend = &mount.backend;
-        let matched = backend.route(&asked.path).ok()?.by(backend.kind, Some(Method::Get)).ok()?;
+        let matched =
+            read::find(backend, &asked.path, false).ok()?.by(backend.kind, Some(Method::Get)).ok()?;
         if matched.endpoint.treatment != Treatment::Tail {
             return None;
         }
-        let parameters =
-            Parameters::read(matched.endpoint, asked.query.as_deref(), None, &self.limits).ok()?;
-        let carried = carried(&asked.headers).ok()?;
-        let again = scope::Asked { matched, parameters, body: None, accept: Accept::Json, carried };
+        let again =
+            read::read(matched, asked.query.as_deref(), &mut None, &asked.headers, &self.limits).ok()?;
         match scope::scope(&grant, backend, &again, &self.limits, None).ok()? {
             Plan::Send(scoped) if scoped.calls().iter().map(|call| call.target()).eq([target.as_str()]) => {
                 Some(self.authorize.shares.tail_holders(&grant))

@@ -1,31 +1,36 @@
-//! Reading a call of gRPC: one message, not compressed, in the place of URL and form.
+//! A call of gRPC: one message, not compressed, in the place of URL and form (`PROTOCOL-HTTP2.md` of gRPC).
 
+use super::Headers;
 use crate::api::parameters::Parameters;
 use crate::api::{Endpoint, Rpc};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
+use crate::scope::call::GRPC;
 use crate::scope::carried::grpc_timeout;
 use crate::scope::grpc::frame::{FrameFault, Messages};
 use crate::scope::grpc::read;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName};
 use std::time::Duration;
-
-const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What is said of a message that is compressed.
 const PLAIN: Rejection = Rejection::ContentType("send the message without compression");
+
+/// Whether a request says that it is of gRPC: then it is answered so, and served so or not at all.
+pub fn is_named(headers: &impl Headers) -> bool {
+    let starts = |value: &[u8]| {
+        value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC.as_bytes()))
+    };
+    headers.all("content-type").any(starts)
+}
 
 /// Accepts messages in protobuf, not compressed.
 ///
 /// # Errors
 /// [`Rejection::ContentType`].
-pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Rejection> {
-    let mut given = headers.get_all(CONTENT_TYPE).into_iter();
+pub(super) fn check_type(headers: &impl Headers) -> Result<(), Rejection> {
+    let mut given = headers.all("content-type");
     let accepted = match (given.next(), given.next()) {
         (Some(only), None) => {
-            let text = only.as_bytes().to_ascii_lowercase();
+            let text = only.to_ascii_lowercase();
             matches!(text.as_slice(), b"application/grpc" | b"application/grpc+proto")
         }
         _ => false,
@@ -33,7 +38,7 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Rejection> {
     if !accepted {
         return Err(Rejection::ContentType("send `Content-Type: application/grpc`"));
     }
-    if headers.get_all(ENCODING).into_iter().all(|v| v == "identity") { Ok(()) } else { Err(PLAIN) }
+    if headers.all("grpc-encoding").all(|value| value == b"identity") { Ok(()) } else { Err(PLAIN) }
 }
 
 /// The parameters in the one message of `body`.
@@ -72,8 +77,8 @@ pub(super) fn too_large(limits: &Limits) -> Rejection {
 ///
 /// # Errors
 /// [`Rejection::Malformed`] if it cannot be read.
-pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Rejection> {
-    let Some(given) = headers.get(TIMEOUT) else { return Ok(None) };
-    let read = given.to_str().ok().and_then(grpc_timeout);
+pub(super) fn patience(headers: &impl Headers) -> Result<Option<Duration>, Rejection> {
+    let Some(given) = headers.all("grpc-timeout").next() else { return Ok(None) };
+    let read = std::str::from_utf8(given).ok().and_then(grpc_timeout);
     read.map(Some).ok_or(Rejection::Malformed("`grpc-timeout` cannot be read"))
 }
