@@ -1,6 +1,6 @@
 //! Alertmanager (`api/v2/openapi.yaml`, `api/v2/api.go` of its source).
 
-use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Treatment, json};
+use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Treatment};
 
 const fn parameter(name: &'static str, form: Form) -> Parameter {
     Parameter { name, form }
@@ -98,13 +98,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         methods: Methods::Get,
         path: "/api/v2/status",
         parameters: &[],
-        // Grafana and amtool read `config.original` as YAML: the least that is a configuration.
-        treatment: Treatment::Static(json(concat!(
-            r#"{"cluster":{"status":"disabled","peers":[]},"#,
-            r#""versionInfo":{"version":"0.34.1","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":""},"#,
-            r#""config":{"original":"route:\n  receiver: default\nreceivers:\n- name: default\n"},"#,
-            r#""uptime":"1970-01-01T00:00:00.000Z"}"#
-        ))),
+        treatment: Treatment::Filter(Filter::Version),
     },
 ];
 

@@ -74,8 +74,7 @@ impl Endpoint {
             | Treatment::ScopeUnless(_)
             | Treatment::Read
             | Treatment::Tail
-            | Treatment::Static(_)
-            | Treatment::StaticBy(..) => Class::Read,
+            | Treatment::Static(_) => Class::Read,
             Treatment::Filter(filter) => match filter {
                 Filter::Trace | Filter::TraceV2 => Class::Traces,
                 Filter::Search
@@ -85,6 +84,8 @@ impl Endpoint {
                 | Filter::TagValuesV1
                 | Filter::Metrics
                 | Filter::Metadata
+                | Filter::Version
+                | Filter::Drilldown
                 | Filter::RemoteRead => Class::Read,
                 Filter::Rules
                 | Filter::FiringAlerts

@@ -1,6 +1,6 @@
 //! Loki (`pkg/loki/modules.go`, `pkg/loghttp` of its source).
 
-use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Text, Treatment, json};
+use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Text, Treatment};
 use crate::lang::Feature;
 use crate::lang::logql::Entry;
 
@@ -189,11 +189,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         path: "/loki/api/v1/drilldown-limits",
         parameters: &[],
         // The limits are of the configuration and can name streams. Grafana's Logs Drilldown does without.
-        treatment: Treatment::StaticBy(
-            Feature::PatternPersistence,
-            json(r#"{"limits":{},"pattern_ingester_enabled":false,"version":"3.7.8"}"#),
-            json(r#"{"limits":{},"pattern_ingester_enabled":true,"version":"3.7.8"}"#),
-        ),
+        treatment: Treatment::Filter(Filter::Drilldown),
     },
     Endpoint {
         name: "format_query",
@@ -224,9 +220,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         methods: Methods::Get,
         path: "/loki/api/v1/status/buildinfo",
         parameters: &[],
-        treatment: Treatment::Static(json(
-            r#"{"version":"3.7.8","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":""}"#,
-        )),
+        treatment: Treatment::Filter(Filter::Version),
     },
 ];
 

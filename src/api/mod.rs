@@ -178,8 +178,7 @@ impl Endpoint {
             | Treatment::Tail
             | Treatment::Read
             | Treatment::Filter(_)
-            | Treatment::Static(_)
-            | Treatment::StaticBy(..) => None,
+            | Treatment::Static(_) => None,
         }
     }
 
@@ -192,8 +191,7 @@ impl Endpoint {
             | Treatment::Tail
             | Treatment::Read
             | Treatment::Filter(_)
-            | Treatment::Static(_)
-            | Treatment::StaticBy(..) => Accept::Json,
+            | Treatment::Static(_) => Accept::Json,
         }
     }
 }
@@ -310,8 +308,6 @@ pub enum Treatment {
     Filter(Filter),
     /// The same answer for every caller; the backend is not asked.
     Static(Static),
-    /// The same answer for every caller, the first where the operator declares the feature, else the second.
-    StaticBy(Feature, Static, Static),
 }
 
 /// How an answer is cut.
@@ -345,6 +341,10 @@ pub enum Filter {
     Alerts,
     /// The same in groups.
     AlertGroups,
+    /// What a backend says of itself, left to its version: a build, or a status.
+    Version,
+    /// The same of what Loki says to Grafana's Logs Drilldown: whether there are patterns.
+    Drilldown,
     /// The receivers of the caller's alerts.
     Receivers,
     /// The caller's silences.
@@ -366,9 +366,7 @@ pub struct Static {
     pub body: &'static str,
 }
 
-/// What answers `status/buildinfo` of Prometheus and Loki: a version that Grafana's feature detection
-/// understands and nothing of the real server. It has no `features`: with them Grafana takes the
-/// server for Mimir (`pkg/promlib` of the Grafana source).
+/// An answer of ours in JSON.
 const fn json(body: &'static str) -> Static {
     json_answer(body)
 }

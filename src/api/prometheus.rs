@@ -208,9 +208,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         methods: Methods::Get,
         path: "/api/v1/status/buildinfo",
         parameters: &[],
-        treatment: Treatment::Static(json(
-            r#"{"status":"success","data":{"version":"3.16.0","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":""}}"#,
-        )),
+        treatment: Treatment::Filter(Filter::Version),
     },
 ];
 

@@ -60,7 +60,7 @@ fn treatment(endpoint: &Endpoint) -> String {
             return joined(scoped, Some(format!("not served with `{feature}`")));
         }
         Treatment::Tail => Some("a WebSocket, opened anew to the backend; its messages pass one way"),
-        Treatment::Static(_) | Treatment::StaticBy(..) => Some("answered by Palisade, the same for everyone"),
+        Treatment::Static(_) => Some("answered by Palisade, the same for everyone"),
         Treatment::Filter(filter) => Some(match filter {
             Filter::Trace | Filter::TraceV2 => {
                 "decoded and cut to the caller's resource spans; 404 when none is left"
@@ -85,6 +85,8 @@ fn treatment(endpoint: &Endpoint) -> String {
             Filter::RemoteRead => "each query is scoped by a pattern; each series of the answer is checked",
             Filter::Rules => "rules that say the caller's tenant, and those with alerts of the caller's",
             Filter::FiringAlerts => "cut to the caller's alerts",
+            Filter::Version => "of what the backend says of itself, its version",
+            Filter::Drilldown => "whether there are patterns, and the version; no limits",
             Filter::Receivers => "made from the receivers of the caller's alerts",
             Filter::Silences => "cut to the caller's silences",
             Filter::Silence => "404 unless it is the caller's",

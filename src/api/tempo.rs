@@ -1,6 +1,6 @@
 //! Tempo (`pkg/api/http.go`, `modules/frontend` of its source).
 
-use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Rpc, Static, Text, Treatment, json};
+use super::{Endpoint, Filter, Form, Methods, Parameter, Refused, Rpc, Static, Text, Treatment};
 use crate::lang::traceql::Entry;
 
 const fn parameter(name: &'static str, form: Form) -> Parameter {
@@ -130,9 +130,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         methods: Methods::Get,
         path: "/api/status/buildinfo",
         parameters: &[],
-        treatment: Treatment::Static(json(
-            r#"{"version":"2.9.0","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":""}"#,
-        )),
+        treatment: Treatment::Filter(Filter::Version),
     },
     // The fields of a message have the names that they have in URLs, so that all are treated alike.
     Endpoint {

@@ -94,7 +94,7 @@ fn every_kind_of_outcome_can_be_said() {
         ("backend: prometheus\n    request: GET /api/v1/query?query=%zz", "refused: malformed"),
         ("backend: prometheus\n    request: GET /api/v1/query?query=up\n    form: a=b", "refused: malformed"),
         ("backend: prometheus\n    request: GET /api/v1/query?query=up{", "refused: syntax"),
-        ("backend: prometheus\n    request: GET /api/v1/status/buildinfo", "answered: true"),
+        ("backend: prometheus\n    request: GET /api/v1/targets", "answered: true"),
         (
             "backend: prometheus\n    request: POST /api/v1/query\n    form: query=up",
             "call: |\n      POST /api/v1/query\n      query=up{tenant=\"acme-books\"}",

@@ -4,7 +4,7 @@ use super::file::{
     AdminFile, AuditFile, BackendFile, ConfigFile, LimitsFile, ListenFile, QueryLimitsFile, ShutdownFile,
     TailFile,
 };
-use super::value::{backend_name, base_url, check_label, fits, origin, version};
+use super::value::{backend_name, base_url, check_label, fits, origin, version, written_version};
 use super::{
     Admin, AuditLog, AuditSink, Backend, Config, ConfigError, Connections, ControlAt, Labels, Listener,
     ShareSettings, Shutdown, TailSettings,
@@ -376,6 +376,7 @@ impl Check<'_> {
             features: self.features(&key("features"), kind, &file.features)?,
             closed,
             closed_endpoints,
+            version_text: file.version.as_ref().map(|text| written_version(&text.value)),
             version: file
                 .version
                 .map(|text| self.read(&key("version"), &text, |text| version(kind, text)))

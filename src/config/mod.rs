@@ -217,6 +217,8 @@ pub struct Backend {
     pub features: Features,
     /// Its version, where the operator tells it.
     pub version: Option<Version>,
+    /// The same as it is told to clients.
+    pub version_text: Option<String>,
     /// What the operator closed in queries.
     pub closed: Closed,
     /// The endpoints that the operator closed.
@@ -242,6 +244,7 @@ impl Backend {
                 Some(version) => self.features.of_tempo(version >= Version { major: 3, minor: 0 }),
                 None => self.features,
             },
+            version: self.version_text.clone(),
             narrows_tag_values: self.narrows_tag_values(),
             redacts_traces: self.redacts_traces,
             salt_key: None,

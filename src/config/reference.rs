@@ -138,7 +138,7 @@ pub const KEYS: &[Key] = &[
     (
         "backends.NAME.version",
         "none",
-        "its version, such as `2.9.0`; Loki before 2.9 is refused, Tempo before 2.7 answers no tag values, and before 3.0 it is asked for no arithmetic that it does not stand",
+        "its version, such as `2.9.0`; Loki before 2.9 is refused, Tempo before 2.7 answers no tag values, and before 3.0 it is asked for no arithmetic that it does not stand; `buildinfo` says it, and without it the backend's own",
     ),
     (
         "backends.NAME.refuse",

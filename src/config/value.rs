@@ -16,6 +16,13 @@ pub struct Version {
     pub minor: u32,
 }
 
+/// A version as the operator writes it, with a third number in any case: clients read three.
+pub(super) fn written_version(text: &str) -> String {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let whole = text.matches('.').count() > 1;
+    if whole { text.to_owned() } else { format!("{text}.0") }
+}
+
 impl Version {
     /// Reads `MAJOR.MINOR` with anything after another dot, an optional `v` before it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {

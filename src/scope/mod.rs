@@ -34,13 +34,13 @@ pub use tenancy::{Tenancy, TenancyHeaders};
 use crate::api::parameters::Parameters;
 use crate::api::path::{self, Matched};
 use crate::api::{Endpoint, Filter, Form, Kind, Static, Text, Treatment};
-use crate::lang::{Closed, Features};
+use crate::lang::{Closed, Feature, Features};
 use crate::limits::Limits;
 use crate::policy::Grant;
 use crate::rejection::{Forbidden, Rejection};
 use crate::tenant::{SaltKey, Scope, ScopeMatchers};
 use call::{Argument, Draft, Sending};
-use reply::Cut;
+use reply::{About, Cut, Question};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,6 +55,8 @@ pub struct Backend {
     pub labels: BTreeMap<String, String>,
     /// The features that the operator declares.
     pub features: Features,
+    /// Its version, where the operator says it: it is told instead of what the backend says.
+    pub version: Option<String>,
     /// Whether it narrows the values of tags as their hint says; matters to Tempo, where the endpoint is
     /// closed if not.
     pub narrows_tag_values: bool,
@@ -84,6 +86,7 @@ impl Backend {
             kind,
             labels,
             features: Features::NONE,
+            version: None,
             narrows_tag_values: true,
             redacts_traces: false,
             salt_key: None,
@@ -268,9 +271,6 @@ fn drafted_within(
     let of = Drafting { backend, asked, matchers: &matchers, limits, memory };
     Ok(match asked.matched.endpoint.treatment {
         Treatment::Static(answer) => Drafted::Answer(answer),
-        Treatment::StaticBy(feature, declared, otherwise) => {
-            Drafted::Answer(if backend.features.has(feature) { declared } else { otherwise })
-        }
         Treatment::Scope
         | Treatment::ScopeIf(..)
         | Treatment::ScopeUnless(_)
@@ -301,6 +301,19 @@ fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejection> {
         | Filter::Metrics => tempo::asking(filter, of),
         Filter::Rules | Filter::FiringAlerts | Filter::Metadata => {
             prometheus::asking(filter, draft(of)?, of.asked, of.matchers, of.limits)
+        }
+        Filter::Version | Filter::Drilldown => {
+            let backend = of.backend;
+            let question = match (filter, backend.kind) {
+                (Filter::Drilldown, _) => {
+                    Question::Drilldown { served: !backend.features.has(Feature::PatternPersistence) }
+                }
+                (_, Kind::Prometheus) => Question::Enveloped,
+                (_, Kind::Loki | Kind::Tempo) => Question::Build,
+                (_, Kind::Alertmanager) => Question::Status,
+            };
+            let about = About { question, version: backend.version.clone() };
+            Ok(Asking::Calls(vec![draft(of)?], Cut::About(about)))
         }
         Filter::RemoteRead => remote_read::asking(of.asked, of.matchers, of.limits),
         Filter::Alerts

@@ -69,13 +69,13 @@ pub(super) fn seal(
             Filter::RemoteRead => (drafts.iter().all(|d| matches!(d.sending, Sending::Post(_))), true),
             // No query narrows these: their cut does.
             Filter::Trace | Filter::TraceV2 | Filter::Rules | Filter::FiringAlerts => (true, true),
-            Filter::Silences | Filter::Silence => (true, true),
+            Filter::Silences | Filter::Silence | Filter::Version | Filter::Drilldown => (true, true),
             // The cut looks at the silence before anything is changed, or the body has the scope.
             Filter::SilenceExpire => (looked_first && drafts.len() == 2, true),
             Filter::SilenceWrite => (looked_first == (drafts.len() == 2), true),
         },
         // A static answer is never sent.
-        Treatment::Static(_) | Treatment::StaticBy(..) => (false, false),
+        Treatment::Static(_) => (false, false),
     };
     let uncut = matches!(cut, Some(Cut::Whole { .. })) && !scope.is_unrestricted();
     if drafts.is_empty() || uncut || !fits || !has_scope || needs_cut != cut.is_some() {

@@ -222,7 +222,7 @@ fn a_refusal_and_a_mistake_are_told(page: &mut Page) {
     assert!(shown.starts_with("Refused: malformed\n"), "{shown}");
     let shown = page.explain(CLAIMS, "up");
     assert!(shown.starts_with("Cannot be explained\n") && shown.contains("GET /path?query"), "{shown}");
-    let shown = page.explain(CLAIMS, "GET /api/v1/status/buildinfo");
+    let shown = page.explain(CLAIMS, "GET /api/v1/targets");
     assert!(shown.starts_with("Answered by Palisade itself\n"), "{shown}");
 }
 

@@ -36,3 +36,4 @@ mod tag_values;
 mod tail;
 mod tenancy;
 mod tidy;
+mod versions;

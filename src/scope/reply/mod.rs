@@ -5,6 +5,7 @@
 //! is not passed. An answer that cannot be decoded is refused, never passed: all of it is decoded before any of it is
 //! given out (`made`).
 
+mod about;
 mod alerts;
 mod confirmed;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -30,6 +31,7 @@ mod trace;
 mod unlisted;
 mod window;
 
+pub use about::{About, Question};
 pub use alerts::Shown;
 pub use confirmed::{Confirm, Confirming};
 #[cfg(any(test, feature = "fuzzing"))]
@@ -140,6 +142,8 @@ pub enum Cut {
         /// Whether they are in groups.
         grouped: bool,
     },
+    /// What the backend says of itself.
+    About(About),
     /// The receivers of the caller's alerts.
     Receivers {
         /// What tells the caller's.
@@ -295,6 +299,7 @@ impl Cut {
             )
             // Gone, or never there.
             | (Self::Silence { .. }, Ok([None])) => Ok(Reply::NotFound),
+            (Self::About(about), Ok([None])) => json(about::unknown(about, account)),
             (Self::Whole { accept }, Ok([Some(answer)])) => {
                 Ok(found(accept.media_type(), Some(account.whole(answer.into_body_of(*accept)?))))
             }
@@ -341,6 +346,7 @@ impl Cut {
                         rules::cut(owned, *exclude_alerts, page.as_ref(), body, account)
                     }
                     Self::FiringAlerts { owned } => rules::alerts(owned, body, account),
+                    Self::About(about) => about::cut(about, &body, account),
                     Self::Receivers { owned } => alerts::receivers(owned, body, account),
                     Self::Silences { owned } => silences::cut(owned, body, account),
                     Self::Silence { owned } => silences::one(owned, &body, account),
