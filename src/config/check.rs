@@ -121,6 +121,12 @@ impl Check<'_> {
             policies: self.path("policies", &file.policies)?,
             shares: self.shares(&file.limits, backends.len())?,
             stall_timeout: self.timeout("limits.stall_timeout", &file.limits.stall_timeout, STALL_TIMEOUT)?,
+            backend_connections: self.limit(
+                "backend_connections",
+                &file.limits.backend_connections,
+                128,
+                64 * KIB,
+            )?,
             backends,
             limits,
             request_timeout,

@@ -305,6 +305,8 @@ pub(super) struct LimitsFile {
     pub connections: Option<Spanned<u64>>,
     /// Those of one address.
     pub connections_per_address: Option<Spanned<u64>>,
+    /// Idle connections that are kept to one backend.
+    pub backend_connections: Option<Spanned<u64>>,
     /// How long the head of a request may take.
     pub head_timeout: Option<Spanned<String>>,
     /// How long the body of a request may take.

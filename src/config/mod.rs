@@ -64,6 +64,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long a client may take nothing of an answer.
     pub stall_timeout: Duration,
+    /// Idle connections that are kept to one backend.
+    pub backend_connections: usize,
     /// Requests served at once; more are refused.
     pub concurrent_requests: usize,
     /// What callers share.

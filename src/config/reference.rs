@@ -288,6 +288,12 @@ pub const KEYS: &[Key] = &[
     ),
     ("limits.connections_per_address", "none", "connections of one address; more are closed"),
     (
+        "limits.backend_connections",
+        "`128`",
+        "idle connections that are kept open to one backend; more are closed, and so are those that were idle for a minute. In use \
+         there is one for each request at most",
+    ),
+    (
         "limits.head_timeout",
         "`10s`",
         "how long the head of a request may take to arrive once it has begun, and a connection to be opened",

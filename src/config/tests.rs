@@ -96,6 +96,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(of("limits.request_timeout"), seconds(config.request_timeout));
     assert_eq!(of("scoped_query_cache_bytes"), config.scoped_query_cache_bytes.to_string());
     assert_eq!(of("limits.concurrent_requests"), config.concurrent_requests.to_string());
+    assert_eq!(of("limits.backend_connections"), config.backend_connections.to_string());
     assert_eq!(of("limits.concurrent_tails"), config.tails.concurrent.to_string());
     assert_eq!(of("limits.tail_message_bytes"), config.tails.message_bytes.to_string());
     assert!(config.tails.origins.is_empty() && config.cors_origins.is_empty());
@@ -451,6 +452,7 @@ fn each_limit_ends_at_its_maximum() {
         ("outbound_header_bytes", 256 * 1024),
         ("concurrent_requests", 1024 * 1024),
         ("concurrent_tails", 64 * 1024),
+        ("backend_connections", 64 * 1024),
         ("tail_message_bytes", 64 * 1024 * 1024),
         ("query.bytes", 1024 * 1024),
         ("query.tokens", 256 * 1024),

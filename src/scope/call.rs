@@ -119,10 +119,11 @@ pub enum Outgoing {
 
 impl Outgoing {
     /// Whether it may be sent a second time, where it is not known what became of the first: a form asks and
-    /// a remote read does, any other body makes something.
+    /// a remote read does, any other body makes something. What was deleted cannot be deleted again.
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Self::Get | Self::Delete => true,
+            Self::Get => true,
+            Self::Delete => false,
             Self::Post { content_type, .. } => matches!(*content_type, FORM | REMOTE_READ),
         }
     }

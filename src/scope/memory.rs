@@ -5,7 +5,7 @@
 //! just that.
 
 use crate::api::Text;
-use crate::lang::{Features, QueryError, ScopedText};
+use crate::lang::{Closed, Features, QueryError, ScopedText};
 use crate::limits::QueryLimits;
 use crate::tenant::ScopeMatchers;
 use std::hash::{BuildHasher, RandomState};
@@ -28,6 +28,7 @@ pub trait Memory: Send + Sync {
 pub struct Remembered {
     text: Text,
     features: Features,
+    closed: Closed,
     limits: QueryLimits,
     matchers: ScopeMatchers,
     query: Box<str>,
@@ -52,6 +53,7 @@ impl Remembered {
         Question {
             text: self.text,
             features: self.features,
+            closed: &self.closed,
             limits: &self.limits,
             matchers: &self.matchers,
             query: &self.query,
@@ -66,6 +68,8 @@ pub(super) struct Question<'a> {
     pub text: Text,
     /// What the operator declares of the backend.
     pub features: Features,
+    /// What the operator closed in queries.
+    pub closed: &'a Closed,
     /// The caps.
     pub limits: &'a QueryLimits,
     /// The scope in the backend's labels.
@@ -102,6 +106,7 @@ impl Question<'_> {
         let entry = Remembered {
             text: self.text,
             features: self.features,
+            closed: self.closed.clone(),
             limits: self.limits.clone(),
             matchers: self.matchers.clone(),
             query: self.query.into(),

@@ -21,9 +21,8 @@ pub fn scope_text(
     limits: &Limits,
     memory: Option<&dyn Memory>,
 ) -> Result<Arc<ScopedText>, Rejection> {
-    let closed = backend.closed.check(text.language(), query, &limits.query);
-    closed.map_err(|error| Rejection::query(text.language(), error, query))?;
-    let question = Question { text, features: backend.features, limits: &limits.query, matchers, query };
+    let (features, closed) = (backend.features, &backend.closed);
+    let question = Question { text, features, closed, limits: &limits.query, matchers, query };
     let scoped = question.answer(memory, scope_question);
     scoped.map_err(|error| Rejection::query(text.language(), error, query))
 }
@@ -44,7 +43,8 @@ pub fn read_text(text: Text, query: &str, backend: &Backend, limits: &Limits) ->
 
 /// What a query becomes: the same for the same question.
 pub(super) fn scope_question(question: &Question<'_>) -> Result<ScopedText, QueryError> {
-    let &Question { text, features, limits, matchers, query } = question;
+    let &Question { text, features, closed, limits, matchers, query } = question;
+    closed.check(text.language(), query, limits)?;
     if matchers.is_unrestricted() {
         return unrestricted(question);
     }
@@ -58,7 +58,7 @@ pub(super) fn scope_question(question: &Question<'_>) -> Result<ScopedText, Quer
 /// A query of a caller who may see everything: read as any other, held to the same caps, and sent as it is, but for the
 /// salt.
 fn unrestricted(question: &Question<'_>) -> Result<ScopedText, QueryError> {
-    let &Question { text, features, limits, matchers, query } = question;
+    let &Question { text, features, limits, matchers, query, .. } = question;
     match text {
         Text::PromQl(entry) => promql::parse(query, entry, features, limits).map(drop),
         // Loki may keep such a text under a hash as well.

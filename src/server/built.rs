@@ -188,7 +188,7 @@ impl Built {
             },
         };
         let of_worker = |_| {
-            let sites = sites(&self.mounts()?);
+            let sites = sites(&self.mounts(workers)?);
             let listeners = self.config.listen.iter().zip(&self.tls);
             let doors = listeners.map(|(listen, tls)| Door {
                 tls: tls.clone(),
@@ -225,15 +225,16 @@ impl Built {
         });
     }
 
-    /// The backends, with connections of one worker's own.
-    fn mounts(&self) -> Result<Vec<Arc<Mount>>, StartFault> {
+    /// The backends, with connections of one of `workers` own.
+    fn mounts(&self, workers: usize) -> Result<Vec<Arc<Mount>>, StartFault> {
         let reached = self.config.backends.iter().zip(&self.reach);
         let mount = |(index, (backend, (configured, reach))): (usize, (&Backend, _))| {
             let (configured, reach): (&config::Backend, &Reach) = (configured, reach);
-            let upstream = Upstream::new(&configured.url, reach, configured.timeout);
+            let idle = self.config.backend_connections.div_ceil(workers);
+            let upstream = Upstream::new(&configured.name, &configured.url, reach, configured.timeout, idle);
             let upstream = upstream.ok_or_else(|| StartFault::Url(configured.url.clone()))?;
             let grpc = configured.grpc_url.as_ref().map(|url| {
-                let grpc = GrpcUpstream::new(url, reach, configured.timeout);
+                let grpc = GrpcUpstream::new(&configured.name, url, reach, configured.timeout);
                 grpc.ok_or_else(|| StartFault::Url(url.clone()))
             });
             Ok(Arc::new(Mount { backend: backend.clone(), upstream, grpc: grpc.transpose()?, index }))

@@ -17,6 +17,9 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How Loki is asked for categorized labels (`pkg/util/httpreq/encoding_flags.go`).
 pub const LOKI_FLAGS: HeaderName = HeaderName::from_static("x-loki-response-encoding-flags");
 
+/// How long a connection to a backend is silent before its other end is asked whether it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
 /// What is trusted of a backend, and shown to it: the same for every caller.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
@@ -44,12 +47,18 @@ pub(super) fn tcp() -> HttpConnector {
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(Duration::from_secs(5)));
+    // So that one whose other end is gone without a word is not waited for.
+    tcp.set_keepalive(Some(KEEP_ALIVE));
+    tcp.set_keepalive_interval(Some(KEEP_ALIVE / 3));
+    tcp.set_keepalive_retries(Some(3));
     tcp
 }
 
 /// One backend, as one worker reaches it.
 #[derive(Clone, Debug)]
 pub struct Upstream {
+    /// Its name, for the log.
+    name: Arc<str>,
     pool: Arc<Pool>,
     /// What follows the target of every call, up to the value of `Accept`. It may hold a credential.
     head: SecretString,
@@ -60,9 +69,9 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// The backend at `base`, without a connection yet; `timeout` bounds the wait for the head of an answer.
-    /// `None` if `base` is no URL of a server.
-    pub fn new(base: &Uri, reach: &Reach, timeout: Duration) -> Option<Self> {
+    /// The backend `name` at `base`, without a connection yet; `timeout` bounds the wait for the head of an answer. As many
+    /// as `idle` connections that nobody uses are kept. `None` if `base` is no URL of a server.
+    pub fn new(name: &str, base: &Uri, reach: &Reach, timeout: Duration, idle: usize) -> Option<Self> {
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(reach.tls())
             .https_or_http()
@@ -72,7 +81,8 @@ impl Upstream {
         let origin = Uri::builder().scheme(base.scheme()?.clone()).authority(authority.clone());
         let origin = origin.path_and_query("/").build().ok()?;
         Some(Self {
-            pool: Arc::new(Pool::new(origin, https)),
+            name: name.into(),
+            pool: Arc::new(Pool::new(origin, https, idle)),
             head: head(authority.as_str(), reach),
             prefix: base.path().trim_end_matches('/').to_owned(),
             timeout,
@@ -124,7 +134,8 @@ impl Upstream {
         match tokio::time::timeout(self.timeout, asking).await {
             Ok(Ok(given)) => Ok(given),
             Ok(Err(error)) => {
-                tracing::warn!(error = %ErrorChain(&*error), "backend cannot be reached");
+                let (backend, error) = (&*self.name, ErrorChain(&*error));
+                tracing::warn!(backend, %error, "backend cannot be reached");
                 Err(UpstreamFault::Unreachable)
             }
             Err(_) => Err(UpstreamFault::Timeout),

@@ -19,6 +19,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::ExposeSecret as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -38,6 +39,8 @@ const HEAD_BYTES: u32 = 64 * 1024;
 /// One backend, as one worker calls it.
 #[derive(Clone, Debug)]
 pub struct GrpcUpstream {
+    /// Its name, for the log.
+    name: Arc<str>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     scheme: Scheme,
     authority: Authority,
@@ -47,9 +50,9 @@ pub struct GrpcUpstream {
 }
 
 impl GrpcUpstream {
-    /// The backend at the server of `base`, without a connection yet; a path is left out, as gRPC has none.
+    /// The backend `name` at the server of `base`, without a connection yet; a path is left out, as gRPC has none.
     /// `timeout` bounds each call as a whole. `None` if `base` is no URL of a server.
-    pub fn new(base: &Uri, reach: &Reach, timeout: Duration) -> Option<Self> {
+    pub fn new(name: &str, base: &Uri, reach: &Reach, timeout: Duration) -> Option<Self> {
         let https = HttpsConnectorBuilder::new().with_tls_config(reach.tls()).https_or_http().enable_http2();
         let mut authorization = None;
         if let Some(secret) = &reach.authorization {
@@ -67,7 +70,8 @@ impl GrpcUpstream {
             .http2_max_header_list_size(HEAD_BYTES)
             .build(https.wrap_connector(tcp()));
         let (scheme, authority) = (base.scheme()?.clone(), base.authority()?.clone());
-        Some(Self { client, scheme, authority, authorization, timeout })
+        let name = name.into();
+        Some(Self { name, client, scheme, authority, authorization, timeout })
     }
 
     /// How long a call may take, from its request to the end of its answer.
@@ -88,7 +92,8 @@ impl GrpcUpstream {
     ) -> Result<Stream, StreamFault> {
         let request = self.request(call, carried, within).ok_or(UpstreamFault::Unreachable)?;
         let response = self.client.request(request).await.map_err(|error| {
-            tracing::warn!(error = %super::client::ErrorChain(&error), "backend cannot be reached by gRPC");
+            let (backend, error) = (&*self.name, super::client::ErrorChain(&error));
+            tracing::warn!(backend, %error, "backend cannot be reached by gRPC");
             UpstreamFault::Unreachable
         })?;
         Stream::of(response, max)

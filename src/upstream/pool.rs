@@ -1,7 +1,8 @@
 //! Connections to one backend, kept open between requests.
 //!
 //! A connection is read and written by the request that has it, in that request's own task: no task runs beside
-//! it to be woken for each answer. Whether an idle one still stands shows when the next request takes it.
+//! it to be woken for each answer. Whether an idle one still stands shows when the next request takes it; one that is
+//! idle for long is closed.
 
 use super::http1::{Broken, Framing, Head, Part};
 use bytes::{Bytes, BytesMut};
@@ -12,12 +13,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 use tower::ServiceExt as _;
 
@@ -34,7 +35,8 @@ pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Written {
     /// Head and body.
     pub bytes: Vec<u8>,
-    /// Whether it may be sent a second time, where it is not known what became of the first.
+    /// Whether it may be sent a second time, where it is not known what became of the first. If not, it has a new
+    /// connection: a backend may be closing an idle one at this very moment.
     pub repeatable: bool,
 }
 
@@ -43,19 +45,30 @@ pub(super) struct Written {
 pub(super) struct Pool {
     origin: Uri,
     connector: HttpsConnector<HttpConnector>,
+    /// How many may be idle, and for how long.
+    most: usize,
+    patience: Duration,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
     /// The last used last.
     #[expect(clippy::vec_box, reason = "a connection is large, and moves at every request")]
-    idle: Mutex<Vec<Box<Connection>>>,
+    connections: Vec<Box<Connection>>,
+    /// Whether a task closes those that are idle for long.
+    reaped: bool,
 }
 
 impl Pool {
-    /// No connection yet; `origin` is a scheme and an authority.
-    pub(super) fn new(origin: Uri, connector: HttpsConnector<HttpConnector>) -> Self {
-        Self { origin, connector, idle: Mutex::default() }
+    /// No connection yet, and never more than `most` idle ones; `origin` is a scheme and an authority.
+    pub(super) fn new(origin: Uri, connector: HttpsConnector<HttpConnector>, most: usize) -> Self {
+        Self { origin, connector, most, patience: IDLE_TIMEOUT, idle: Mutex::default() }
     }
 
-    /// Sends `request` over an idle connection, or a new one. Over a new one, too, if the backend closed the
-    /// idle one before a byte of its answer came: it does so without looking for requests on their way.
+    /// Sends `request` over an idle connection if it may be repeated, or over a new one. Over a new one, too, if the
+    /// backend closed the idle one before a byte of its answer came: it does so without looking for requests on
+    /// their way.
     ///
     /// The answer's body may pause for `patience`.
     pub(super) async fn send(
@@ -63,7 +76,7 @@ impl Pool {
         request: &Written,
         patience: Duration,
     ) -> Result<Response<Answer>, Failure> {
-        while let Some(mut connection) = self.take() {
+        while let Some(mut connection) = self.take(request) {
             if !connection.stands().await {
                 continue;
             }
@@ -115,25 +128,45 @@ impl Pool {
         Ok(Box::new(Connection { stream, buffer: BytesMut::new(), since: Instant::now() }))
     }
 
-    fn take(&self) -> Option<Box<Connection>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.pop().filter(|last| {
-            let fresh = last.since.elapsed() < IDLE_TIMEOUT;
-            if !fresh {
-                // The others were left alone for longer still.
-                idle.clear();
-            }
-            fresh
-        })
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give_back(&self, mut connection: Box<Connection>) {
+    fn take(&self, request: &Written) -> Option<Box<Connection>> {
+        if request.repeatable { self.idle().connections.pop() } else { None }
+    }
+
+    fn give_back(self: &Arc<Self>, mut connection: Box<Connection>) {
+        let since = Instant::now();
+        connection.since = since;
+        let mut idle = self.idle();
+        if idle.connections.len() >= self.most {
+            // Of those that are there, this one is the best known to stand; the first goes.
+            idle.connections.remove(0);
+        }
+        idle.connections.push(connection);
+        if !std::mem::replace(&mut idle.reaped, true) {
+            tokio::spawn(reap(Arc::downgrade(self), since + self.patience));
+        }
+    }
+}
+
+/// Closes connections that are idle for long, until there are none.
+async fn reap(pool: Weak<Pool>, mut next: Instant) {
+    loop {
+        tokio::time::sleep_until(next).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut idle = pool.idle();
         let now = Instant::now();
-        connection.since = now;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale = idle.iter().take_while(|c| now.duration_since(c.since) >= IDLE_TIMEOUT).count();
-        idle.drain(..stale);
-        idle.push(connection);
+        let stale = idle.connections.iter().take_while(|c| c.since + pool.patience <= now).count();
+        idle.connections.drain(..stale);
+        match idle.connections.first() {
+            Some(first) => next = first.since + pool.patience,
+            None => {
+                idle.reaped = false;
+                return;
+            }
+        }
     }
 }
 
@@ -338,18 +371,33 @@ mod tests {
         });
         let tls = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
         let https = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
-        let pool = Arc::new(Pool::new(origin, https.https_or_http().enable_http1().build()));
+        let pool = Arc::new(Pool::new(origin, https.https_or_http().enable_http1().build(), MOST));
         Backend { pool, connections, open }
     }
 
     impl Backend {
-        async fn answer(&self) -> Response<Answer> {
+        async fn ask(&self, repeatable: bool) -> Result<Response<Answer>, Failure> {
             let bytes = b"GET / HTTP/1.1\r\nHost: backend\r\n\r\n".to_vec();
-            self.pool.send(&Written { bytes, repeatable: true }, PATIENCE).await.unwrap()
+            self.pool.send(&Written { bytes, repeatable }, PATIENCE).await
+        }
+
+        async fn answer(&self) -> Response<Answer> {
+            self.ask(true).await.unwrap()
         }
 
         async fn read(&self) -> Bytes {
             self.answer().await.into_body().collect().await.unwrap().to_bytes()
+        }
+
+        /// Waits until so many connections are open.
+        async fn hold(&self, count: usize) {
+            for _ in 0..100 {
+                if self.open.load(Ordering::SeqCst) == count {
+                    return;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(self.open.load(Ordering::SeqCst), count, "connections that are open");
         }
 
         fn opened(&self) -> usize {
@@ -357,6 +405,8 @@ mod tests {
         }
     }
 
+    /// Connections that may be idle.
+    const MOST: usize = 3;
     const PATIENCE: Duration = Duration::from_millis(300);
     const SHORT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     const CHUNKED: &str =
@@ -386,16 +436,54 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn so_many_connections_are_kept_and_not_one_more() {
+        for (at_once, kept) in [(MOST, MOST), (MOST + 1, MOST)] {
+            let backend = backend(usize::MAX, SHORT).await;
+            let mut answers = Vec::new();
+            for _ in 0..at_once {
+                answers.push(backend.answer().await);
+            }
+            for answer in answers {
+                answer.into_body().collect().await.unwrap();
+            }
+            backend.hold(kept).await;
+            assert_eq!(backend.opened(), at_once);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_idle_for_long_is_closed_without_another_request() {
+        let mut backend = backend(usize::MAX, SHORT).await;
+        let pool = Arc::get_mut(&mut backend.pool).unwrap();
+        assert_eq!(pool.patience, IDLE_TIMEOUT);
+        pool.patience = Duration::from_millis(400);
+        for opened in [1, 2] {
+            backend.read().await;
+            sleep(Duration::from_millis(200)).await;
+            backend.read().await;
+            sleep(Duration::from_millis(300)).await;
+            assert_eq!((backend.opened(), backend.open.load(Ordering::SeqCst)), (opened, 1));
+            sleep(Duration::from_millis(300)).await;
+            backend.hold(0).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_sent_twice_never_meets_a_connection_that_is_being_closed() {
+        // Closed with each answer, without a word of it.
+        let backend = backend(1, SHORT).await;
+        for count in 1..=500 {
+            let answer = backend.ask(false).await.unwrap();
+            assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
+            assert_eq!(backend.opened(), count);
+        }
+    }
+
+    #[tokio::test]
     async fn an_answer_that_is_dropped_closes_its_connection() {
         let backend = backend(usize::MAX, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok").await;
         drop(backend.answer().await);
-        for _ in 0..100 {
-            if backend.open.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        unreachable!("the connection stays open");
+        backend.hold(0).await;
     }
 
     #[tokio::test]
@@ -415,20 +503,5 @@ mod tests {
             assert_eq!(backend.opened(), n);
             sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    #[tokio::test]
-    async fn the_time_out_of_idle_connections_counts_from_their_return() {
-        let backend = backend(usize::MAX, SHORT).await;
-        backend.read().await;
-        let idle = |since: Instant| {
-            backend.pool.idle.lock().unwrap().iter_mut().for_each(|c| c.since = since);
-        };
-        idle(Instant::now().checked_sub(IDLE_TIMEOUT - Duration::from_secs(5)).unwrap());
-        backend.read().await;
-        assert_eq!(backend.opened(), 1);
-        idle(Instant::now().checked_sub(IDLE_TIMEOUT).unwrap());
-        backend.read().await;
-        assert_eq!(backend.opened(), 2);
     }
 }

@@ -157,6 +157,7 @@ fn a_query_is_scoped_once_and_a_refusal_is_not_kept() {
     let again = Question {
         text: some("up").text,
         features: Features::NONE,
+        closed: &Closed::default(),
         limits: &QueryLimits::default(),
         matchers: &matchers("tenant", &["a"]),
         query: "up",
@@ -165,6 +166,27 @@ fn a_query_is_scoped_once_and_a_refusal_is_not_kept() {
     assert_eq!(scoped.as_str(), r#"up{tenant="a"}"#);
     some("up{").answer(Some(&memory)).unwrap_err();
     assert_eq!(memory.0.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_closed_is_refused_though_it_was_kept_and_costs_nothing_where_it_was_looked_at() {
+    let memory = Faithful::default();
+    let mut asking = some("rate(up[5m])");
+    asking.answer(Some(&memory)).unwrap();
+    asking.backend.closed = Closed::new(["rate".to_owned()]);
+    asking.answer(Some(&memory)).unwrap_err();
+    asking.backend.closed = Closed::new(["topk".to_owned()]);
+    asking.answer(Some(&memory)).unwrap();
+    let Asking { text, query, backend, matchers, limits } = &asking;
+    let again = Question {
+        text: *text,
+        features: backend.features,
+        closed: &backend.closed,
+        limits: &limits.query,
+        matchers,
+        query,
+    };
+    again.answer(Some(&memory), |_| unreachable!()).unwrap();
 }
 
 /// Meets every number for the first time.
