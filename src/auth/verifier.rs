@@ -340,6 +340,11 @@ impl<D> Verified<D> {
         !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
     }
 
+    /// Whether [`Verified::decision`] is remembered.
+    pub fn is_decided(&self, generation: u64) -> bool {
+        self.decision.load().as_deref().is_some_and(|decided| decided.0 == generation)
+    }
+
     /// What `decide` says about the caller, remembered as long as the token is, and only for policies of this
     /// `generation`: after a reload the caller's next request is decided by the new ones.
     pub fn decision(&self, generation: u64, decide: impl FnOnce(&Caller) -> D) -> Arc<D> {

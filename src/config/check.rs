@@ -92,6 +92,7 @@ impl Check<'_> {
     }
 
     pub fn config(&self, file: ConfigFile) -> Result<Config, ConfigError> {
+        let kept = &file.limits.backend_connections;
         let (limits, request_timeout, concurrent_requests) = self.limits(&file.limits)?;
         let tails = self.tails(&file.tail, &file.limits)?;
         let origins = file.cors.origins.iter().map(|text| self.read("cors.origins", text, origin));
@@ -121,12 +122,7 @@ impl Check<'_> {
             policies: self.path("policies", &file.policies)?,
             shares: self.shares(&file.limits, backends.len())?,
             stall_timeout: self.timeout("limits.stall_timeout", &file.limits.stall_timeout, STALL_TIMEOUT)?,
-            backend_connections: self.limit(
-                "backend_connections",
-                &file.limits.backend_connections,
-                128,
-                64 * KIB,
-            )?,
+            backend_connections: self.limit("backend_connections", kept, 128, 64 * KIB)?,
             backends,
             limits,
             request_timeout,

@@ -1,6 +1,6 @@
 //! A single condition on claims, for whoever judges a token before any rule does.
 
-use super::expression::{Answer, Claims, Expression, Tables};
+use super::expression::{Answer, Claims, Expression, SHORT_STEPS, Tables};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -21,9 +21,12 @@ impl Condition {
         Ok(Self(Arc::new(expression)))
     }
 
-    /// Whether it is true of `claims`. What cannot be evaluated, and what is no boolean, is not.
+    /// Whether it is true of `claims`. What cannot be evaluated, takes longer than a worker may be kept, or is no boolean, is
+    /// not.
     pub fn holds(&self, claims: &Map<String, Value>) -> bool {
-        self.0.evaluate(&Claims::new(claims, &Tables::default())) == Ok(Answer::Boolean(true))
+        let tables = Tables::default();
+        let claims = Claims::new(claims, &tables).within(SHORT_STEPS);
+        self.0.evaluate(&claims) == Ok(Answer::Boolean(true))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Claims into grants.
 
 use super::compile::{Policies, Rule};
-use super::expression::{Answer, Claims, Expression};
+use super::expression::{Answer, Claims, Expression, SHORT_STEPS};
 use super::grant::{Granted, Grants, Term};
 use crate::rejection::Forbidden;
 use crate::tenant::{Scope, ScopeValue, Values};
@@ -63,6 +63,14 @@ pub enum Outcome {
 }
 
 impl Policies {
+    /// Whether a decision about `claims` may take longer than a worker may be kept from others.
+    pub fn is_long(&self, claims: &Map<String, Value>) -> bool {
+        let claims = Claims::new(claims, &self.tables);
+        let expressions = self.rules.iter().flat_map(|rule| rule.when.iter().chain(rule.scope.values()));
+        let steps = expressions.fold(0, |sum: usize, one| sum.saturating_add(one.steps(&claims)));
+        steps > SHORT_STEPS
+    }
+
     /// What the claims of a verified token grant.
     ///
     /// # Errors

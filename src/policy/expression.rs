@@ -6,6 +6,7 @@
 //! expression is compiled, and a panic of the crate is an evaluation error like others.
 
 mod meant;
+mod steps;
 mod tables;
 
 pub(super) use tables::Tables;
@@ -14,6 +15,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::{Context, Env, ExecutionError, IdedExpr, Value, extensions};
 use meant::meant;
 use serde_json::{Map, Value as Json};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
@@ -31,11 +33,10 @@ const READER_STACK_BYTES: usize = 32 * 1024 * 1024;
 /// Macros (`filter`, `exists`, …) within one another. Each multiplies the work by the length of a list
 /// in the token.
 const MAX_LOOPS: usize = 2;
-/// Steps of macros that the longest list of a token may cause in one expression.
-const MAX_STEPS: usize = 1_000_000;
-/// What a step counts where the expression has a `matches`, whose pattern the crate compiles each time, or takes texts
-/// apart.
-const MATCHES_STEPS: usize = 100;
+/// Steps of all expressions over one token: they take less than a second.
+const MAX_STEPS: usize = 8_000_000;
+/// Steps that a worker may take at once: a few milliseconds.
+pub(super) const SHORT_STEPS: usize = 50_000;
 /// Bytes of the pattern of a `matches`.
 const MAX_PATTERN_BYTES: usize = 256;
 
@@ -127,12 +128,8 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 pub(super) struct Expression {
     source: Box<str>,
     tree: IdedExpr,
-    /// How deep macros nest.
-    loops: u32,
-    /// Whether a pattern is matched somewhere, or a text taken apart.
-    matches: bool,
-    /// Whether lists are made of texts.
-    splits: bool,
+    /// How many times as long as those of the token its texts become at most.
+    growth: usize,
     /// Whether it looks something up.
     looks_up: bool,
     /// The claims that it names.
@@ -155,21 +152,37 @@ pub(super) enum Answer {
 /// A token's claims, ready for any number of expressions.
 pub(super) struct Claims<'t> {
     context: Context<'t, 'static>,
+    value: Value,
     /// Elements of the longest list or map.
     longest: usize,
     /// Bytes of the longest text.
     longest_text: usize,
     /// Elements of the longest list of a table.
     widest: usize,
+    /// Steps that expressions over them may still take.
+    left: Cell<usize>,
 }
 
 impl<'t> Claims<'t> {
     pub fn new(claims: &Map<String, Json>, tables: &'t Tables) -> Self {
         let mut context = tables.context.new_inner_scope();
-        context.add_variable_from_value(CLAIMS, object(claims));
+        let value = object(claims);
+        context.add_variable_from_value(CLAIMS, value.clone());
         let inner = claims.values().map(longest).max().unwrap_or(0);
-        let longest_text = claims.values().map(longest_text).max().unwrap_or(0);
-        Self { context, longest: claims.len().max(inner), longest_text, widest: tables.widest }
+        Self {
+            context,
+            value,
+            longest: claims.len().max(inner),
+            longest_text: claims.values().map(longest_text).max().unwrap_or(0),
+            widest: tables.widest,
+            left: MAX_STEPS.into(),
+        }
+    }
+
+    /// The same, for no more than `steps` of all expressions together.
+    pub fn within(self, steps: usize) -> Self {
+        self.left.set(steps);
+        self
     }
 }
 
@@ -272,18 +285,10 @@ impl Expression {
     /// # Errors
     /// Why there is no result. The text holds names of the expression, never values of the token.
     pub fn evaluate(&self, claims: &Claims<'_>) -> Result<Answer, String> {
-        let step = if self.matches { MATCHES_STEPS } else { 1 };
-        // Each step may take a whole list out of a table, and a macro may go through one.
-        let widest = if self.looks_up { claims.widest.max(1) } else { 1 };
-        let step = step.saturating_mul(widest);
-        // A text can be split into as many parts as it has bytes, and one.
-        let parts = if self.splits { claims.longest_text.saturating_add(1) } else { 0 };
-        if self.loops > 0
-            && claims.longest.max(parts).max(widest).saturating_pow(self.loops).saturating_mul(step)
-                > MAX_STEPS
-        {
-            return Err("the token's lists are too long for the macros of this expression".to_owned());
-        }
+        let Some(left) = claims.left.get().checked_sub(self.steps(claims)) else {
+            return Err("the token's lists are too long for the expressions over them".to_owned());
+        };
+        claims.left.set(left);
         // Unwind safety: neither the tree nor the context is changed by an evaluation.
         let result = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.tree, &claims.context)))
             .map_err(|_| "the evaluation panicked".to_owned())?
@@ -309,19 +314,10 @@ fn read(text: &str, tables: &Tables) -> Result<Expression, String> {
         }
         None => "expression cannot be read".to_owned(),
     })?;
-    let mut check = Check {
-        bound: Vec::new(),
-        loops: 0,
-        matches: false,
-        splits: false,
-        growth: 1,
-        tables,
-        looks_up: false,
-        claims: BTreeSet::new(),
-    };
+    let mut check = Check { bound: Vec::new(), growth: 1, tables, looks_up: false, claims: BTreeSet::new() };
     check.expression(&tree, 0, false)?;
-    let Check { loops, matches, splits, looks_up, claims, .. } = check;
-    Ok(Expression { source: text.into(), tree, loops, matches, splits, looks_up, claims })
+    let Check { growth, looks_up, claims, .. } = check;
+    Ok(Expression { source: text.into(), tree, growth, looks_up, claims })
 }
 
 /// The claim and the text of `claims.a.b == 'text'`.
@@ -374,12 +370,6 @@ fn fault(error: &ExecutionError, source: &str) -> String {
 struct Check<'a> {
     /// The variables of the macros around, innermost last.
     bound: Vec<&'a str>,
-    /// The deepest nesting of macros so far.
-    loops: u32,
-    /// Whether there was a `matches`, or a text was taken apart.
-    matches: bool,
-    /// Whether there was a `split`.
-    splits: bool,
     /// How many times as long a text has become at most.
     growth: usize,
     /// What can be looked up in.
@@ -423,12 +413,9 @@ impl<'a> Check<'a> {
                     return Err(format!("unknown function `{function}`"));
                 }
                 if function == "matches" {
-                    self.matches = true;
                     call.args.last().map_or(Ok(()), pattern)?;
                 }
                 if let Some((_, texts)) = TEXT_FUNCTIONS.into_iter().find(|(name, _)| *name == function) {
-                    self.matches = true;
-                    self.splits |= function == "split";
                     self.taken_apart(function, call.args.get(..texts).unwrap_or(&call.args))?;
                 }
                 if function == "type" && !compared {
@@ -499,7 +486,6 @@ impl<'a> Check<'a> {
             return Err(format!("`{variable}` cannot be the variable of a macro"));
         }
         self.bound.push(variable);
-        self.loops = self.loops.max(u32::try_from(self.bound.len()).unwrap_or(u32::MAX));
         body(self)?;
         self.bound.pop();
         Ok(())

@@ -1,7 +1,7 @@
 //! What the caller may see.
 
 use super::scope::method;
-use super::{Authenticated, Authorized, Decision, Gates, Mount, Refused, Reply, Shares, Site};
+use super::{Answering, Authenticated, Authorized, Decision, Gates, Mount, Refused, Reply, Shares, Site};
 use crate::auth::{Caller, Verified};
 use crate::events::Metrics;
 use crate::policy::{Grant, Outcome, Policies};
@@ -45,25 +45,40 @@ pub struct Authorizing<S> {
 
 impl<S> Service<Authenticated> for Authorizing<S>
 where
-    S: Service<Authorized, Response = Reply, Error = Refused>,
+    S: Service<Authorized, Response = Reply, Error = Refused> + Clone + Send + 'static,
+    S::Future: Send,
 {
     type Response = Reply;
     type Error = Refused;
-    type Future = Either<Ready<Result<Reply, Refused>>, S::Future>;
+    type Future = Either<Either<Ready<Result<Reply, Refused>>, Answering>, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
         self.next.poll_ready(cx)
     }
 
     fn call(&mut self, request: Authenticated) -> Self::Future {
+        if self.stage.takes_long(&request.verified) {
+            let (stage, mut next) = (Arc::clone(&self.stage), self.next.clone());
+            return Either::Left(Either::Right(Box::pin(async move {
+                let (deciding, verified) = (Arc::clone(&stage), Arc::clone(&request.verified));
+                // A decision that is not made there is made here.
+                let _ = tokio::task::spawn_blocking(move || deciding.decision(&verified)).await;
+                next.call(stage.authorize(request)?).await
+            })));
+        }
         match self.stage.authorize(request) {
             Ok(authorized) => Either::Right(self.next.call(authorized)),
-            Err(refused) => Either::Left(ready(Err(refused))),
+            Err(refused) => Either::Left(Either::Left(ready(Err(refused)))),
         }
     }
 }
 
 impl Authorize {
+    /// Whether a decision is to be made that would keep others waiting.
+    fn takes_long(&self, verified: &Verified<Decision>) -> bool {
+        !verified.is_decided(self.generation) && self.policies.is_long(verified.caller().claims())
+    }
+
     fn authorize(&self, request: Authenticated) -> Result<Authorized, Refused> {
         let Authenticated { mut raw, verified } = request;
         let asked = Asked {

@@ -155,24 +155,61 @@ fn a_pattern_has_256_bytes_and_not_257() {
     assert!(compile(&text(MAX_PATTERN_BYTES + 1)).unwrap_err().contains("256 bytes"));
 }
 
+/// A token with lists of so many elements, and one of a few.
+fn lists(length: usize) -> Claims<'static> {
+    let items: Vec<_> = (0..length).map(|i| format!("g{i}")).collect();
+    let claims = serde_json::json!({"long": items, "few": ["a", "b"], "deep": {"list": ["a", "b", "c"]}});
+    Claims::new(claims.as_object().unwrap(), &NONE)
+}
+
 #[test]
-fn long_lists_end_an_evaluation_before_it_starts() {
-    let evaluate = |text: &str, length: usize| {
-        let claims = serde_json::json!({"a": {"list": vec![0; length]}, "none": []});
-        let expression = compile(text).unwrap();
-        expression.evaluate(&Claims::new(claims.as_object().unwrap(), &NONE))
-    };
-    // The macros run over `none`, so that what is accepted costs nothing here.
-    for (text, most) in [
-        ("claims.none.all(x, x)", MAX_STEPS),
-        ("claims.none.all(x, x.all(y, y))", 1000),
-        ("claims.none.all(x, x.matches('a'))", 10_000),
-        ("claims.none.all(x, x.all(y, y.matches('a')))", 100),
+fn an_evaluation_has_so_many_steps_and_not_one_more_and_all_of_a_token_share_them() {
+    for text in [
+        "claims.long.all(x, x in claims.long)",
+        "claims.long.filter(x, claims.few.exists(y, x == y))",
+        "claims['long'].map(x, x.matches('^g')).exists(x, !x)",
+        "claims.few.map(x, x + 'b').join(',').split(',').exists(x, x == 'b')",
+        "size(claims.long) == 3",
+        "true",
     ] {
-        assert_eq!(evaluate(text, most), Ok(Answer::Boolean(true)), "{text}");
-        assert!(evaluate(text, most + 1).unwrap_err().contains("lists are too long"), "{text}");
+        let expression = compile(text).unwrap();
+        let steps = expression.steps(&lists(50));
+        assert!(expression.evaluate(&lists(50).within(steps)).is_ok(), "{text}");
+        let refused = expression.evaluate(&lists(50).within(steps - 1)).unwrap_err();
+        assert!(refused.contains("lists are too long"), "{text}");
+        let both = lists(50).within(2 * steps - 1);
+        assert!(expression.evaluate(&both).is_ok() && expression.evaluate(&both).is_err(), "{text}");
     }
-    assert_eq!(evaluate("size(claims.a.list) == 1000001", MAX_STEPS + 1), Ok(Answer::Boolean(true)));
+}
+
+#[test]
+fn atk_6d_steps_are_those_of_the_lists_that_are_gone_through() {
+    let steps = |text: &str, length| compile(text).unwrap().steps(&lists(length));
+    // Others' lengths count for nothing.
+    for text in ["claims.few.all(x, claims.few.exists(y, x == y))", "claims.deep.list.exists(x, x == 'a')"] {
+        assert_eq!(steps(text, 10), steps(text, 100_000), "{text}");
+        assert!(steps(text, 10) < 300, "{text}");
+    }
+    // By how much a list is longer, or the square of it.
+    for (text, power) in [
+        ("claims.long.exists(x, x == 'a')", 1),
+        ("'a' in claims.long", 1),
+        ("claims.long.all(x, claims.few.exists(y, x == y))", 1),
+        ("claims.long.filter(x, x.startsWith('g')).map(x, x.substring(1))", 1),
+        ("claims.long.filter(x, x != 'a').filter(x, x != 'b').exists(x, x == 'c')", 1),
+        ("claims.long.all(x, x in claims.long)", 2),
+        ("claims.long.all(x, claims.long.exists(y, x == y))", 2),
+        ("claims.long.all(x, (claims.long + claims.long).exists(y, x == y))", 2),
+    ] {
+        let (one, ten) = (steps(text, 1000), steps(text, 10_000));
+        let times = ten as f64 / one as f64;
+        let expected = 10_f64.powi(power);
+        assert!(times > expected * 0.9 && times < expected * 1.1, "{text}: {one} {ten}");
+    }
+    // A thousand in a thousand is too much for a worker, and none for a token of its own.
+    let nested = steps("claims.long.all(x, claims.long.exists(y, x == y))", 1000);
+    assert!(nested > SHORT_STEPS && nested < 2 * MAX_STEPS, "{nested}");
+    assert!(steps("claims.long.filter(x, x.startsWith('g'))", 1000) < SHORT_STEPS);
 }
 
 /// A worker thread's stack is 2 MiB, of which an evaluation is left half; an overflow there would end the
@@ -268,8 +305,8 @@ fn what_texts_are_taken_apart_by_is_the_expressions_own_and_bounded() {
         let json = serde_json::json!({ "a": ",".repeat(bytes) });
         parts.evaluate(&Claims::new(json.as_object().unwrap(), &NONE))
     };
-    assert_eq!(of(9_999), Ok(Answer::Boolean(false)));
-    assert!(of(10_000).unwrap_err().contains("too long"));
+    assert_eq!(of(4_096), Ok(Answer::Boolean(false)));
+    assert!(of(32_768).unwrap_err().contains("too long"));
 }
 
 #[test]
@@ -342,6 +379,6 @@ fn the_lists_of_a_table_count_as_steps() {
         let json = serde_json::json!({ "groups": vec!["/staff"; many] });
         looks.evaluate(&Claims::new(json.as_object().unwrap(), &tables))
     };
-    assert!(matches!(of(1_000), Ok(Answer::Texts(texts)) if texts.len() == 1_000_000));
-    assert!(of(1_001).unwrap_err().contains("too long"));
+    assert!(matches!(of(990), Ok(Answer::Texts(texts)) if texts.len() == 990_000));
+    assert!(of(1_000).is_err_and(|told| told.contains("too long")));
 }
