@@ -77,13 +77,20 @@ where
     fn call(&mut self, request: Authorized) -> Self::Future {
         match self.stage.begin(request) {
             Err(refused) => Either::Left(Either::Left(ready(Err(refused)))),
-            Ok((begun, None)) => Either::Left(self.finish(begun, None)),
+            Ok((begun, None)) if !begun.takes_long(None) => Either::Left(self.finish(begun, None)),
+            Ok((begun, None)) => {
+                let this = self.clone();
+                Either::Right(Box::pin(this.finish_elsewhere(begun, None)))
+            }
             // Only a request with a body is waited for, and pays for the box.
             Ok((begun, Some(body))) => {
                 let mut this = self.clone();
                 Either::Right(Box::pin(async move {
                     let mut begun = begun;
                     match this.stage.body(&mut begun, body).await {
+                        Ok(body) if begun.takes_long(Some(&body)) => {
+                            this.finish_elsewhere(begun, Some(body)).await
+                        }
                         Ok(body) => this.finish(begun, Some(body)).await,
                         Err(rejection) => Err(begun.told.refuse(rejection)),
                     }
@@ -110,11 +117,50 @@ struct Begun {
     told: Told,
 }
 
+impl Begun {
+    /// Whether reading, scoping and proving it could keep a worker from others: the scope may stand at every other byte.
+    fn takes_long(&self, body: Option<&[u8]>) -> bool {
+        let text = self.query.as_deref().map_or(0, str::len).saturating_add(body.map_or(0, <[u8]>::len));
+        let values = self.grant.scope().dimensions().values().flat_map(|values| values.iter());
+        let scope: usize = values.map(|value| value.as_str().len().saturating_add(1)).sum();
+        (text / 2).saturating_mul(scope.saturating_add(16)) > SHORT_BYTES
+    }
+}
+
+/// Bytes of scoped text that a worker may make at once: it takes some milliseconds.
+const SHORT_BYTES: usize = 128 * 1024;
+
+/// What is known of a request before its plan.
+struct Before {
+    mount: Arc<Mount>,
+    answer_bytes: Option<u64>,
+    opening: Option<Box<Opening>>,
+    digests: Digests,
+    is_rpc: bool,
+}
+
 impl<S> Scoping<S>
 where
     S: Service<Sealed, Response = Reply, Error = Refused>,
 {
     fn finish(&mut self, mut begun: Begun, body: Option<Vec<u8>>) -> Planned<S::Future> {
+        let before = self.before(&mut begun, body.as_deref());
+        let planned = self.stage.plan(begun, body);
+        self.planned(before, planned)
+    }
+
+    /// As [`Self::finish`], on a thread that serves no other request meanwhile.
+    async fn finish_elsewhere(mut self, mut begun: Begun, body: Option<Vec<u8>>) -> Result<Reply, Refused> {
+        let before = self.before(&mut begun, body.as_deref());
+        let stage = Arc::clone(&self.stage);
+        match tokio::task::spawn_blocking(move || stage.plan(begun, body)).await {
+            Ok(planned) => self.planned(before, planned).await,
+            // Where a panic is caught, it is told.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    fn before(&self, begun: &mut Begun, body: Option<&[u8]>) -> Before {
         let mount = Arc::clone(&begun.mount);
         let answer_bytes = begun.grant.limits().and_then(|limits| limits.answer_bytes);
         let opening = begun.opening.take();
@@ -122,13 +168,21 @@ where
             None => Digests::default(),
             Some(detail) => {
                 let query = begun.query.as_deref().unwrap_or("").as_bytes();
-                let given = [query, body.as_deref().unwrap_or_default()];
+                let given = [query, body.unwrap_or_default()];
                 let text = detail.queries.then(|| asked(given));
                 Digests { text, asked: Some(digest(given)), sent: None }
             }
         };
         let is_rpc = matches!(begun.matched.endpoint.methods, Methods::Grpc(_));
-        let (plan, mut memory, mut told) = self.stage.plan(begun, body);
+        Before { mount, answer_bytes, opening, digests, is_rpc }
+    }
+
+    fn planned(
+        &mut self,
+        before: Before,
+        (plan, mut memory, mut told): (Result<Plan, Rejection>, Permit, Told),
+    ) -> Planned<S::Future> {
+        let Before { mount, answer_bytes, opening, digests, is_rpc } = before;
         told.digests = digests;
         if let (Some(_), Ok(Plan::Send(scoped))) = (&self.stage.audited, &plan) {
             let sent = scoped.calls().iter().flat_map(|call| [call.target().as_bytes(), call.body()]);

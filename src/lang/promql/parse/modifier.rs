@@ -11,6 +11,8 @@ use crate::lang::promql::tree::{
 use crate::lang::promql::word::Word;
 use crate::lang::{Feature, QueryError};
 use crate::span::Span;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// `bin_modifier`: whether `bool` is given, and the matching if any part of it is.
 pub(super) fn modifiers<'a>(
@@ -98,7 +100,7 @@ pub(super) fn check(
     let Some(matching) = builder.tree.matching(id) else { return Ok(()) };
     let labels = builder.tree.labels(matching.labels);
     if let Some(group) = matching.group.filter(|_| matching.on)
-        && builder.tree.labels(group.labels).iter().any(|label| labels.contains(label))
+        && shares(labels, builder.tree.labels(group.labels))
     {
         return Err(QueryError::syntax(at, "a label must not be in `on` and in the group at once"));
     }
@@ -110,6 +112,12 @@ pub(super) fn check(
         return Err(QueryError::syntax(at, "set operators take no group and no fill"));
     }
     Ok(())
+}
+
+/// Whether a label is in both lists, which can be long.
+fn shares<'a>(some: &[Cow<'a, str>], others: &[Cow<'a, str>]) -> bool {
+    let some: BTreeSet<&str> = some.iter().map(|label| &**label).collect();
+    others.iter().any(|label| some.contains(&**label))
 }
 
 /// What follows the operand `id`: ranges, `offset`, `@`, `anchored` and `smoothed`. All bind tighter
