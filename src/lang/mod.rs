@@ -16,6 +16,9 @@ pub mod core;
 #[cfg(test)]
 mod corpus_tests;
 pub mod feature;
+#[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used)]
+mod growth_tests;
 pub mod logql;
 pub mod matcher;
 pub mod promql;
