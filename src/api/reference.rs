@@ -62,8 +62,9 @@ fn treatment(endpoint: &Endpoint) -> String {
         Treatment::Tail => Some("a WebSocket, opened anew to the backend; its messages pass one way"),
         Treatment::Static(_) => Some("answered by Palisade, the same for everyone"),
         Treatment::Filter(filter) => Some(match filter {
-            Filter::Trace | Filter::TraceV2 => {
-                "decoded and cut to the caller's resource spans; 404 when none is left"
+            Filter::Trace => "decoded and cut to the caller's resource spans; 404 when none is left",
+            Filter::TraceV2 => {
+                "decoded and cut to the caller's resource spans; a trace of none when none is left"
             }
             Filter::Search => "spans are checked again, facts of whole traces are blanked",
             Filter::TagNames => "those that the caller's spans show, which searches confirm",

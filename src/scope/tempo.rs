@@ -27,11 +27,7 @@ pub(super) fn asking(filter: Filter, of: Drafting<'_>) -> Result<Asking, Rejecti
         Filter::TagValues | Filter::TagValuesV1 => return tags::values(filter, of),
         _ if matchers.is_unrestricted() => return everything(filter, of),
         Filter::Trace | Filter::TraceV2 => {
-            let envelope = match filter {
-                Filter::Trace => Envelope::Trace,
-                _ if backend.features.has(Feature::Tempo3) => Envelope::Always,
-                _ => Envelope::Response,
-            };
+            let envelope = if filter == Filter::Trace { Envelope::Trace } else { Envelope::Response };
             // For whom others' spans are left as well, the door decides: it has the grant.
             (trace(asked)?, Cut::Trace { envelope, marks: marks(matchers)?, accept, redacts: false })
         }

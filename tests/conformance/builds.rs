@@ -116,8 +116,8 @@ fn told(name: &str, program: &Path) -> Result<String, String> {
     if number.contains('.') && number.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(number.to_owned());
     }
-    // Tempo 3 has no ingesters.
-    match name == "tempo" && run("-help")?.contains("-ingester.") {
+    // Tempo 3 has no ingesters, but limits that are named after them.
+    match name == "tempo" && run("-help")?.contains("-ingester.max-block-duration") {
         true => Ok("2".into()),
         false if name == "tempo" => Ok("3".into()),
         false => Ok("newest".into()),

@@ -131,7 +131,7 @@ const TEMPO_3: &str = r#"
 live_store:
   ring: { kvstore: { store: inmemory }, instance_addr: 127.0.0.1 }
   partition_ring: { kvstore: { store: inmemory } }
-  wal: { path: live/traces }
+  wal: { path: live/traces, ingestion_time_range_slack: 24h }
   shutdown_marker_dir: live/marker
   flush_check_period: 1s
   max_trace_idle: 1s
@@ -145,6 +145,7 @@ metrics_generator:
   storage: { path: generator/wal }
 querier: { frontend_worker: { frontend_address: "127.0.0.1:GRPC" } }
 query_frontend:
+  query_end_cutoff: 0s
   search: { query_backend_after: 12h }
   metrics: { query_backend_after: 12h, max_duration: 24h }
 "#;

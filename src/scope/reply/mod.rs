@@ -178,11 +178,9 @@ pub enum Cut {
 pub enum Envelope {
     /// `/api/traces/{trace}`: `tempopb.Trace`, with `batches` in JSON.
     Trace,
-    /// `/api/v2/traces/{trace}`: `tempopb.TraceByIDResponse`.
+    /// `/api/v2/traces/{trace}`: `tempopb.TraceByIDResponse`. A trace that is not there is one of no spans, with 200
+    /// (`NewTraceByIDV2` in `modules/frontend/combiner/trace_by_id_v2.go` of Tempo 2.7 to 3.1).
     Response,
-    /// The same of Tempo 3.x, which answers a trace that it does not have with one of no spans (`NewTraceByIDV2` in
-    /// `modules/frontend/combiner/trace_by_id_v2.go`).
-    Always,
 }
 
 /// One answer of the backend with status 200, its body whole and not compressed.
@@ -208,7 +206,7 @@ pub enum Reply {
     },
     /// 200 without a body.
     Done,
-    /// Nothing of the caller's is in it: 404, as for an unknown trace or silence; or there is no such
+    /// Nothing of the caller's is in it: 404, as for an unknown silence, or trace at the older endpoint; or there is no such
     /// endpoint.
     NotFound,
 }
@@ -289,7 +287,7 @@ impl Cut {
         let account = Account::new(memory, bytes, large);
         let json = |made: Result<Option<Made>, Rejection>| Ok(found(Accept::Json.media_type(), made?));
         match (self, <[Option<Answer>; 1]>::try_from(answers)) {
-            (Self::Trace { envelope: Envelope::Always, accept, .. }, Ok([None])) => {
+            (Self::Trace { envelope: Envelope::Response, accept, .. }, Ok([None])) => {
                 Ok(found(accept.media_type(), Some(account.whole(trace::none(*accept)?))))
             }
             // A Loki without a ruler has no rules to ask for.
@@ -308,7 +306,7 @@ impl Cut {
                 let other = account.another();
                 let made = trace::cut(*envelope, marks, *accept, *redacts, body, account)?;
                 Ok(match made {
-                    None if *envelope == Envelope::Always => {
+                    None if *envelope == Envelope::Response => {
                         found(accept.media_type(), Some(other.whole(trace::none(*accept)?)))
                     }
                     made => found(accept.media_type(), made),

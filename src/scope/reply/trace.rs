@@ -141,13 +141,13 @@ pub(super) fn cut(
                 plan.text(b"]}")?;
             }
             (Envelope::Trace, false) => any = all(plan)?,
-            (Envelope::Response | Envelope::Always, true) => {
+            (Envelope::Response, true) => {
                 plan.text(br#"{"trace":{"resourceSpans":["#)?;
                 any = all(plan)?;
                 plan.text(b"]}")?;
                 plan.close(&rest)?;
             }
-            (Envelope::Response | Envelope::Always, false) => {
+            (Envelope::Response, false) => {
                 plan.message(TRACE, |plan| {
                     any = all(plan)?;
                     Ok(())

@@ -277,7 +277,9 @@ fn traces() -> Vec<Attack> {
                     let request = Request::get(&format!("{version}/{}", own_id(tenant, 3)), &[])
                         .header("Accept", accept);
                     let name = format!("{name} {version} {mount} {accept}");
-                    let mut attack = Attack::refused(name, mount, request, &[404]);
+                    let twins = Request::get(&format!("{version}/{}", own_id(tenant, 3)), &[]);
+                    let twins = if accept == PROTOBUF { twins.header("Accept", accept) } else { twins };
+                    let mut attack = Attack::twin(name, mount, endpoint, request).like(twins);
                     attack.kind = "tempo";
                     all.push(attack);
                 }
@@ -286,7 +288,7 @@ fn traces() -> Vec<Attack> {
         let untenanted = Request::get(&format!("{version}/{}", infra_id("globex-lit")), &[]);
         let name = format!("ATK-4F untenanted root of another's trace {version}");
         let control = Request::get(&format!("{version}/{MIXED_ID}"), &[]);
-        all.push(Attack::refused(name, "tempo", untenanted, &[404]).control(control.clone()));
+        all.push(Attack::twin(name, "tempo", endpoint, untenanted).control(control.clone()));
         for q in ["{ } ", "{ true }"] {
             let params = super::pairs(&[("q", q), ("keep_hierarchy", "true"), ("match_depth", "9")]);
             let request = Request::get(&format!("{version}/{MIXED_ID}"), &params);
