@@ -81,7 +81,7 @@ fn treatment(endpoint: &Endpoint) -> String {
                 "rules that say the caller's tenant, and those with alerts of the caller's; paged afterwards"
             }
             Filter::Metadata => {
-                "cut to the names that the caller has; no help texts, type and unit where all agree; limited afterwards"
+                "what the caller's targets say of the names that the caller has; limited afterwards"
             }
             Filter::RemoteRead => "each query is scoped by a pattern; each series of the answer is checked",
             Filter::Rules => "rules that say the caller's tenant, and those with alerts of the caller's",

@@ -1,7 +1,8 @@
-//! Prometheus' rules, alerts and metadata: no query narrows them, so they are asked whole and cut.
+//! Prometheus' rules and alerts, which no query narrows, so that they are asked whole and cut; and metadata, which is asked
+//! of the caller's targets.
 
 use super::call::{Argument, Draft, Sending};
-use super::reply::{Cut, Page};
+use super::reply::{Cut, Families, Page};
 use super::{Accept, Asked, Asking, text};
 use crate::api::{Filter, Text};
 use crate::lang::promql::Entry;
@@ -36,23 +37,41 @@ pub(super) fn asking(
         }
         Filter::Metadata => {
             let limit = number("limit", given("limit"))?;
-            // One entry of a name is left, whatever the limit on them.
-            number("limit_per_metric", given("limit_per_metric"))?;
-            Ok(Asking::Calls(vec![names(matchers, limits)?, call], Cut::Metadata { limit }))
+            let limit_each = number("limit_per_metric", given("limit_per_metric"))?.filter(|each| *each > 0);
+            let metric = given("metric").map(str::to_owned);
+            let calls = [LABEL_NAMES, TARGETS].map(|from| own(from, matchers, metric.as_deref(), limits));
+            let calls = calls.into_iter().collect::<Result<_, _>>()?;
+            Ok(Asking::Calls(calls, Cut::Metadata(Families { metric, limit, limit_each })))
         }
         _ => Err(Rejection::Defect("no endpoint of Prometheus".into())),
     }
 }
 
-/// The call that asks for the names of the caller's metrics.
-fn names(matchers: &ScopeMatchers, limits: &Limits) -> Result<Draft, Rejection> {
-    let scope = || text::scope_alone(Text::PromQl(Entry::Selector), matchers, limits);
-    let arguments = match matchers.is_unrestricted() {
-        true => Vec::new(),
-        false => vec![Argument::Scoped("match[]", scope()?)],
-    };
-    let path = "/api/v1/label/__name__/values".to_owned();
-    Ok(Draft { path, arguments, accept: Accept::Json, sending: Sending::Get })
+/// Where something is listed, and the parameter that narrows it to the caller's.
+type Listed = (&'static str, &'static str);
+
+/// The names of metrics.
+const LABEL_NAMES: Listed = ("/api/v1/label/__name__/values", "match[]");
+/// What targets say of metrics, of a target with these labels, and of one metric alone where it is named
+/// (`targetMetadata` in `web/api/v1/api.go`).
+const TARGETS: Listed = ("/api/v1/targets/metadata", "match_target");
+
+/// The call that asks for what is listed of the caller's.
+fn own(
+    (path, by): Listed,
+    matchers: &ScopeMatchers,
+    metric: Option<&str>,
+    limits: &Limits,
+) -> Result<Draft, Rejection> {
+    let mut arguments = Vec::new();
+    if !matchers.is_unrestricted() {
+        arguments
+            .push(Argument::Scoped(by, text::scope_alone(Text::PromQl(Entry::Selector), matchers, limits)?));
+    }
+    if let (Some(metric), TARGETS) = (metric, (path, by)) {
+        arguments.push(Argument::Plain("metric", metric.to_owned()));
+    }
+    Ok(Draft { path: path.to_owned(), arguments, accept: Accept::Json, sending: Sending::Get })
 }
 
 /// A number as Go's `Atoi` reads it; less than 0 is no limit.

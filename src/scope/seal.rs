@@ -61,10 +61,10 @@ pub(super) fn seal(
         Treatment::Scope | Treatment::Read | Treatment::ScopeIf(..) => (all, false),
         Treatment::ScopeUnless(_) | Treatment::Tail => (all, false),
         Treatment::Filter(filter) => match filter {
-            Filter::Search | Filter::Metrics | Filter::Receivers => (all, true),
+            Filter::Search | Filter::Metrics | Filter::Receivers | Filter::Metadata => (all, true),
             Filter::TagNames | Filter::TagNamesV1 | Filter::TagValues | Filter::TagValuesV1 => (all, true),
-            // Beside the alerts, silences are asked, which no query narrows; the caller's names cut metadata.
-            Filter::Alerts | Filter::AlertGroups | Filter::Metadata => (first, true),
+            // Beside the alerts, silences are asked, which no query narrows.
+            Filter::Alerts | Filter::AlertGroups => (first, true),
             // The body has the scope.
             Filter::RemoteRead => (drafts.iter().all(|d| matches!(d.sending, Sending::Post(_))), true),
             // No query narrows these: their cut does.

@@ -168,6 +168,11 @@ impl Streaming {
             return self.cut.as_mut().map(|cut| cut.named(&names)).transpose();
         }
         let Some((unlisted, mut listed)) = unlisted else { return Ok(None) };
+        if unlisted.exact {
+            let found = exchange.ranged(&unlisted, &self.carried, patience).await?;
+            let (settled, number) = (unlisted.settled(found, listed), self.number);
+            return self.cut.as_mut().map(|cut| cut.settled(number, settled)).transpose();
+        }
         let found = exchange.others(&unlisted, &mut listed, &self.carried, patience).await?;
         match found.is_empty() {
             true => Ok(None),

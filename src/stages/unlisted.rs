@@ -8,7 +8,9 @@
 use super::forward::{Exchange, LARGE_BYTES, made};
 use crate::lang::QueryErrorKind;
 use crate::rejection::{Rejection, UpstreamFault};
-use crate::scope::reply::{Answer, Confirm, Confirming, Cut, Listed, Listing, Reply, SEARCHES, Unlisted};
+use crate::scope::reply::{
+    Answer, Confirm, Confirming, Cut, Found, Listed, Listing, Reply, SEARCHES, Unlisted,
+};
 use crate::scope::{Asked, Carried, Plan, Scoped, scope};
 use http::StatusCode;
 use std::time::Duration;
@@ -33,7 +35,15 @@ impl Exchange<'_> {
                 answer.body = names.written()?;
             }
             let Some(unlisted) = cut.unlisted(call) else { continue };
-            if answer.body.len() < LARGE_BYTES {
+            if unlisted.exact {
+                let found = self.ranged(unlisted, carried, PATIENCE).await?;
+                let told = match found.is_settled() {
+                    true => Listed::default(),
+                    false if answer.body.len() < LARGE_BYTES => Listed::read(&answer.body)?,
+                    false => continue,
+                };
+                answer.body = unlisted.settled(found, told).written()?;
+            } else if answer.body.len() < LARGE_BYTES {
                 let mut listed = Listed::read(&answer.body)?;
                 if !self.others(unlisted, &mut listed, carried, PATIENCE).await?.is_empty() {
                     answer.body = listed.written()?;
@@ -72,6 +82,18 @@ impl Exchange<'_> {
         self.grant.and_then(|grant| grant.limits()).and_then(|limits| limits.entries)
     }
 
+    /// The values of the range that searches find.
+    pub(super) async fn ranged(
+        &self,
+        unlisted: &Unlisted,
+        carried: &Carried,
+        patience: Duration,
+    ) -> Result<Listed, Rejection> {
+        let mut found = Listed::default();
+        self.others(unlisted, &mut found, carried, patience).await?;
+        Ok(found)
+    }
+
     /// The values that were not `listed`, and are now.
     pub(super) async fn others(
         &self,
@@ -86,7 +108,7 @@ impl Exchange<'_> {
             let Some(asked) = unlisted.search(listed, self.entries(), carried)? else { break };
             let Some(scoped) = self.scoped(&asked)? else { break };
             let searched = timeout_at(deadline, self.searched(scoped)).await;
-            let (found, more) = match searched.unwrap_or(Err(Rejection::Timeout)) {
+            let Found { new, more } = match searched.unwrap_or(Err(Rejection::Timeout)) {
                 Ok(body) => unlisted.found(listed, self.entries(), &body)?,
                 Err(why) => {
                     let backend = self.mount.backend.name.as_str();
@@ -94,7 +116,7 @@ impl Exchange<'_> {
                     break;
                 }
             };
-            others.extend(found);
+            others.extend(new);
             if !more {
                 break;
             }

@@ -91,7 +91,11 @@ fn pinned(name: &str) -> String {
     let text = REPLACEABLE.iter().find(|(of, _)| *of == name).map_or("", |(_, text)| text);
     let of = |line: &str| {
         let (module, version) = line.trim_start_matches("require ").trim().split_once(" v")?;
-        let known = module.starts_with("github.com/") && module.split('/').any(|part| part == name);
+        let mut parts = module.strip_prefix("github.com/")?.split('/').skip(1);
+        // The program itself, and none of the modules beside it.
+        let major =
+            |part: &str| part.strip_prefix('v').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        let known = parts.next() == Some(name) && parts.all(major);
         (known && !line.contains("=>")).then(|| version.split(' ').next().unwrap_or(version).to_owned())
     };
     let version = text.lines().find_map(of).unwrap_or_default();

@@ -9,8 +9,8 @@
 //! holds the text. With `PALISADE_CONFORMANCE_SERVERS=file`, the mode `servers`
 //! starts all servers and waits until the file is gone; other runs use those.
 //! `PALISADE_CONFORMANCE_WITH="alertmanager keycloak"` starts these only (`redis` is Tempo's caches).
-//! `PALISADE_INTERFERENCE=300` asks as many random questions of each language as well; the mode `interference` asks
-//! nothing else. `PALISADE_TEMPO=program` and so on run another build of a backend.
+//! The mode `interference` asks random questions of a hostile seed and nothing else, `PALISADE_INTERFERENCE=300` of each
+//! language. `PALISADE_TEMPO=program` and so on run another build of a backend.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -84,8 +84,9 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     ask(&mut world, dir.path(), controls, report)?;
     let rules = compare::Rules::load(&world.full.versions)?;
     let only = std::env::var("PALISADE_CONFORMANCE_ONLY").unwrap_or_default();
-    let each = std::env::var("PALISADE_INTERFERENCE").ok().and_then(|each| each.parse().ok()).unwrap_or(0);
     if mode == "interference" {
+        let each = std::env::var("PALISADE_INTERFERENCE").ok().and_then(|each| each.parse().ok());
+        let each = each.ok_or("PALISADE_INTERFERENCE is no number of questions")?;
         interference::run(&world, &rules, each, report);
         attacks::effects(&world, &rules, report);
         return Ok(());
@@ -97,7 +98,6 @@ fn run(mode: &str, report: &mut Report) -> Result<(), String> {
     remote_read::run(&world, &only, report);
     attacks::run(&world, &rules, &only, report);
     grpc::attacks(&world, &only, report);
-    interference::run(&world, &rules, each, report);
     // After those that look at what the seed holds: it pushes more.
     tail::run(&world, ending, &only, report);
     platform::run(&world, dir.path(), &only, report);

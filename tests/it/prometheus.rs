@@ -54,23 +54,24 @@ async fn what_could_not_be_scoped_is_not_formatted_either() {
 }
 
 #[tokio::test]
-async fn atk_57_metadata_is_that_of_the_callers_names() {
+async fn atk_57_metadata_is_what_the_callers_targets_say_of_the_callers_names() {
     let proxy = Proxy::start().await;
     proxy.prometheus.answer_to(
         "GET /api/v1/label/__name__/values",
         Answer::json(r#"{"status":"success","data":["requests_total","up"]}"#),
     );
-    let entry = |kind: &str| json!([{ "type": kind, "help": "about globex-lit", "unit": "" }]);
-    let data = json!({ "requests": entry("counter"), "up": entry("gauge"), "secret": entry("gauge") });
-    let all = json!({ "status": "success", "data": data });
-    proxy.prometheus.answer_to("GET /api/v1/metadata", Answer::json(&all.to_string()));
+    let entry = |metric: &str, kind: &str| json!({ "metric": metric, "type": kind, "help": "x", "unit": "" });
+    let said = json!([entry("requests", "counter"), entry("up", "gauge"), entry("secret", "gauge")]);
+    let said = json!({ "status": "success", "data": said });
+    proxy.prometheus.answer_to("GET /api/v1/targets/metadata", Answer::json(&said.to_string()));
     let answer = proxy.get("/prometheus/api/v1/metadata?metric=up&limit=2&limit_per_metric=1").await;
-    let entry = |kind: &str| json!([{ "type": kind, "help": "", "unit": "" }]);
+    let entry = |kind: &str| json!([{ "type": kind, "help": "x", "unit": "" }]);
     let expected = json!({ "requests": entry("counter"), "up": entry("gauge") });
     assert_eq!((answer.status, answer.json()["data"].clone()), (200, expected));
     let received = proxy.prometheus.take();
     assert_eq!(sent(&received[0]), [pair("match[]", SCOPE)]);
-    assert_eq!(received[1].line, "GET /api/v1/metadata?metric=up");
+    assert!(received[1].line.starts_with("GET /api/v1/targets/metadata?"), "{}", received[1].line);
+    assert_eq!(sent(&received[1]), [pair("match_target", SCOPE), pair("metric", "up")]);
     let limited = proxy.get("/prometheus/api/v1/metadata?limit=1").await;
     assert_eq!(limited.json()["data"].as_object().unwrap().len(), 1);
     for bad in ["limit=x", "limit_per_metric=1.5"] {
@@ -81,7 +82,8 @@ async fn atk_57_metadata_is_that_of_the_callers_names() {
 #[tokio::test]
 async fn atk_0i_names_that_a_backend_does_not_answer_show_nothing() {
     let proxy = Proxy::start().await;
-    proxy.prometheus.answer_to("GET /api/v1/metadata", Answer::json(r#"{"status":"success","data":{}}"#));
+    let none = Answer::json(r#"{"status":"success","data":[]}"#);
+    proxy.prometheus.answer_to("GET /api/v1/targets/metadata", none);
     let broken = Answer::json(r#"{"status":"success"}"#);
     proxy.prometheus.answer_to("GET /api/v1/label/__name__/values", broken);
     assert_eq!(proxy.get("/prometheus/api/v1/metadata").await.status, 502);

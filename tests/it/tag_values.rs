@@ -59,10 +59,10 @@ async fn a_menu_of_values_costs_one_search_a_place_in_the_common_case() {
     proxy.tempo.answer_to(VALUES, list(&["b"]));
     let own = [found("acme-books", "x", "c"), found("acme-books", "x", "a.b")];
     proxy.tempo.answer_to(&others("b"), traces(&own));
-    let target = "/tempo/api/v2/search/tag/span.x/values?start=5&end=6";
+    let target = "/tempo/api/v2/search/tag/span.x/values";
     assert_eq!(values(&proxy, target).await, ["a.b", "b", "c"]);
     let asked = lines(&proxy);
-    let rest = "limit=100&spss=20&start=5&end=6";
+    let rest = "limit=100&spss=20";
     // All spans that have other values were found, so there are no others.
     assert_eq!(asked.len(), 2);
     let (query, after) = asked[1].split_once('&').unwrap();
@@ -83,6 +83,29 @@ async fn a_menu_of_values_costs_one_search_a_place_in_the_common_case() {
     let asked = lines(&proxy);
     let of = |start: &str| asked.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!((of(VALUES), of(SEARCH), asked.len()), (2, 2, 4), "{asked:?}");
+}
+
+/// Tempo lists the values of all blocks that touch a range, and others' spans decide which do.
+#[tokio::test]
+async fn atk_62_the_values_of_a_range_are_those_that_spans_in_it_show() {
+    let proxy = Proxy::start().await;
+    proxy.tempo.answer_to(VALUES, list(&["a", "elsewhere"]));
+    proxy.tempo.answer_to(SEARCH, traces(&[found("acme-books", "x", "a"), found("acme-books", "x", "b")]));
+    for tag in ["span.x", "resource.service.name"] {
+        proxy.tempo.take();
+        let target = format!("/tempo/api/v2/search/tag/{tag}/values?start=5&end=6");
+        let answered = values(&proxy, &target).await;
+        let asked = lines(&proxy);
+        assert!(asked.len() == 2 && asked[1].ends_with("&limit=100&spss=20&start=5&end=6"), "{asked:?}");
+        assert_eq!(answered, if tag == "span.x" { ["a", "b"].as_slice() } else { &[] });
+    }
+    // Not the first of what Tempo chose, but of all.
+    let first = "/tempo/api/v2/search/tag/span.x/values?start=5&end=6&limit=1";
+    assert_eq!(values(&proxy, first).await, ["a"]);
+    // A search that fails leaves the list as it is.
+    proxy.tempo.answer_to(SEARCH, Answer::of("500 Internal Server Error", "text/plain", b""));
+    let target = "/tempo/api/v2/search/tag/span.x/values?start=5&end=6";
+    assert_eq!(values(&proxy, target).await, ["a", "elsewhere"]);
 }
 
 #[tokio::test]

@@ -228,6 +228,11 @@ impl AnyValue<'_> {
             _ => None,
         }
     }
+
+    /// The elements of a list; none of what is no list.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &Self> {
+        self.array_value.iter().flat_map(|list| &list.values)
+    }
 }
 
 /// A double as Tempo writes it: as short as it can be, with an exponent below 1e-4 and from 1e6 on as Go's `%g`

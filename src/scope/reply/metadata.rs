@@ -1,14 +1,12 @@
-//! Prometheus' metadata of metrics: what targets say of names, which tenants share.
+//! Prometheus' metadata of metrics: what the caller's own targets say of the caller's names.
 //!
-//! A name is shown if the caller has it. Whose a help text is is not known, so none is shown; types and units are
-//! where all targets say the same.
-//!
-//! The shapes are `metricMetadata` and `labelValues` in `web/api/v1/api.go`.
+//! Whose a text is Prometheus tells where it lists metadata by target (`targetMetadata` in `web/api/v1/api.go`), so that
+//! is asked, and written as the list by name has it (`metricMetadata` and `labelValues` there).
 
 use super::json::Text;
 use super::list::read;
 use super::made::{Account, Made, written};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, UpstreamFault};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,40 +17,72 @@ struct Envelope<'a, D> {
     data: D,
 }
 
-/// What one target, or several, say of a name.
-#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
-struct Metadata<'a> {
+/// What one target says of a family.
+#[derive(Deserialize)]
+struct Said<'a> {
+    /// Not said again where one family was asked for.
+    #[serde(borrow)]
+    metric: Option<Text<'a>>,
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(skip_deserializing)]
-    help: &'static str,
+    #[serde(borrow)]
+    help: Text<'a>,
     #[serde(borrow)]
     unit: Text<'a>,
 }
 
-/// Cuts the metadata in `body` to the names in `names`, and then to `limit` of them.
+/// What is said of a family.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Metadata<'a> {
+    #[serde(rename = "type")]
+    kind: Text<'a>,
+    help: Text<'a>,
+    unit: Text<'a>,
+}
+
+/// What of the metadata is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Families {
+    /// The one family that was asked for, if one was.
+    pub metric: Option<String>,
+    /// How many families are shown; all without it.
+    pub limit: Option<usize>,
+    /// How much is shown of each that targets do not say alike.
+    pub limit_each: Option<usize>,
+}
+
+/// Makes the metadata of `families` with names in `names` of what the targets in `body` say.
 ///
 /// # Errors
-/// [`crate::rejection::UpstreamFault::Undecodable`] if one of the two does not decode.
+/// [`UpstreamFault::Undecodable`] if one of the two does not decode.
 pub(super) fn cut(
-    limit: Option<usize>,
+    families: &Families,
     names: &[u8],
     body: &[u8],
     account: Account,
 ) -> Result<Option<Made>, Rejection> {
     account.at_once(names.len().saturating_add(body.len()), || {
         let names: Envelope<'_, BTreeSet<Text<'_>>> = read(names)?;
-        let said: Envelope<'_, BTreeMap<Text<'_>, Vec<Metadata<'_>>>> = read(body)?;
-        let own = said.data.into_iter().filter(|(family, all)| is_own(&names.data, family, all));
-        let shown = own.take(limit.unwrap_or(usize::MAX)).map(|(family, all)| (family, [agreed(&all)]));
+        let said: Envelope<'_, Vec<Said<'_>>> = read(body)?;
+        let mut all: BTreeMap<Text<'_>, BTreeSet<Metadata<'_>>> = BTreeMap::new();
+        for Said { metric, kind, help, unit } in said.data {
+            let asked = || families.metric.as_deref().map(|name| Text(name.into()));
+            let family = metric.or_else(asked).ok_or(UpstreamFault::Undecodable)?;
+            all.entry(family).or_default().insert(Metadata { kind, help, unit });
+        }
+        let own = all.into_iter().filter(|(family, said)| is_own(&names.data, family, said));
+        let each = families.limit_each.unwrap_or(usize::MAX);
+        let shown = own.take(families.limit.unwrap_or(usize::MAX));
+        let shown = shown.map(|(family, said)| (family, said.into_iter().take(each).collect()));
         let mut out = Vec::new();
-        written(&Envelope { status: said.status, data: shown.collect::<BTreeMap<_, _>>() }, &mut out)?;
+        let data = shown.collect::<BTreeMap<_, Vec<_>>>();
+        written(&Envelope { status: said.status, data }, &mut out)?;
         Ok(Some(out))
     })
 }
 
 /// Whether a series of `family`, which is of one of the types in `all`, has a name of the caller's.
-fn is_own(names: &BTreeSet<Text<'_>>, family: &Text<'_>, all: &[Metadata<'_>]) -> bool {
+fn is_own(names: &BTreeSet<Text<'_>>, family: &Text<'_>, all: &BTreeSet<Metadata<'_>>) -> bool {
     let has = |suffix: &&str| names.contains(&Text(format!("{}{suffix}", family.0).into()));
     names.contains(family) || all.iter().flat_map(|m| suffixes(&m.kind.0)).any(has)
 }
@@ -68,14 +98,4 @@ fn suffixes(kind: &str) -> &'static [&'static str] {
         "info" => &["_info"],
         _ => &[],
     }
-}
-
-/// What all say alike.
-fn agreed<'a>(all: &[Metadata<'a>]) -> Metadata<'a> {
-    let unknown = || Text("unknown".into());
-    let same = |text: &Text<'a>, is_same: bool| is_same.then(|| text.clone());
-    let first = all.first();
-    let kind = first.and_then(|first| same(&first.kind, all.iter().all(|m| m.kind == first.kind)));
-    let unit = first.and_then(|first| same(&first.unit, all.iter().all(|m| m.unit == first.unit)));
-    Metadata { kind: kind.unwrap_or_else(unknown), help: "", unit: unit.unwrap_or_default() }
 }

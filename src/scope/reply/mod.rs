@@ -38,12 +38,13 @@ pub use confirmed::{Confirm, Confirming};
 pub use invariants::check as check_invariants;
 pub use made::{Made, PART_BYTES};
 pub use mark::{Mark, Named};
+pub use metadata::Families;
 pub use rules::Page;
 pub use silences::{OwnedSilence, Silence};
 pub use streamed::{Streamed, known, listing};
 pub use tag_names::TagScope;
 pub use tag_values::Sought;
-pub use unlisted::{Listed, Listing, SEARCHES, Unlisted};
+pub use unlisted::{Found, Listed, Listing, SEARCHES, Unlisted};
 pub use window::{FURTHER_TRACES, Window};
 
 use super::Accept;
@@ -114,11 +115,8 @@ pub enum Cut {
         /// The longest time that one asks for.
         longest: Duration,
     },
-    /// Metadata of Prometheus, from two answers: the caller's names, and what is said of all.
-    Metadata {
-        /// How many names are shown.
-        limit: Option<usize>,
-    },
+    /// Metadata of Prometheus, from two answers: the caller's names, and what the caller's targets say.
+    Metadata(Families),
     /// Rules of Prometheus or Loki.
     Rules {
         /// What tells the caller's.
@@ -377,9 +375,9 @@ impl Cut {
                 let bodies = <[_; 3]>::try_from(bodies).map_err(|_| UpstreamFault::Unexpected)?;
                 json(alerts::cut(owned, *shown, *grouped, bodies, account))
             }
-            (Self::Metadata { limit }, [Some(names), Some(answer)]) => {
+            (Self::Metadata(families), [Some(names), Some(answer)]) => {
                 let (names, answer) = (names.body_of(Accept::Json)?, answer.body_of(Accept::Json)?);
-                json(metadata::cut(*limit, names, answer, account))
+                json(metadata::cut(families, names, answer, account))
             }
             (Self::SilenceWritten { changes: true, .. }, [Some(_), Some(answer)]) => {
                 json(silences::written(answer.body_of(Accept::Json)?, account))

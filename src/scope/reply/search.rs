@@ -3,7 +3,7 @@
 //!
 //! The shape is `SearchResponse` in `pkg/tempopb/tempo.proto`.
 
-use super::json::{Attribute, Text, Unsigned, is_zero};
+use super::json::{AnyValue, Attribute, Text, Unsigned, is_zero};
 use super::list::{Raw, elements, read, there};
 use super::made::{Account, JSON_TIMES, Made, Model, make, written};
 use super::otlp::Empty;
@@ -185,23 +185,28 @@ pub(super) fn values(key: Option<&str>, body: &[u8]) -> Result<Values, UpstreamF
     let shows_all = |set: &SpanSet<'_>| set.spans.len() as u64 == u64::from(set.matched);
     let sets = answer.traces.iter().flat_map(|trace| trace.span_set.iter().chain(&trace.span_sets));
     let (traces, all_spans) = (answer.traces.len(), sets.into_iter().all(shows_all));
-    let mut values = BTreeSet::new();
+    let (mut values, mut elements) = (BTreeSet::new(), BTreeSet::new());
     for span in answer.traces.iter().flat_map(Trace::spans) {
         let Some(key) = key else {
             values.insert(("string".to_owned(), span.name.0.to_string()));
             continue;
         };
         let said = span.attributes.iter().filter(|attribute| attribute.key.0 == key);
-        let listed = said.filter_map(|attribute| attribute.value.as_ref()?.listed());
-        values.extend(listed.map(|(kind, text)| (kind.to_owned(), text)));
+        let owned = |(kind, text): (&str, String)| (kind.to_owned(), text);
+        for value in said.filter_map(|attribute| attribute.value.as_ref()) {
+            values.extend(value.listed().map(owned));
+            elements.extend(value.elements().filter_map(AnyValue::listed).map(owned));
+        }
     }
-    Ok(Values { values, traces, all_spans })
+    Ok(Values { values, elements, traces, all_spans })
 }
 
 /// What the spans of a search say.
 pub(super) struct Values {
     /// Each value: its type and its text.
     pub values: BTreeSet<(String, String)>,
+    /// Each element of a list.
+    pub elements: BTreeSet<(String, String)>,
     /// How many traces there are.
     pub traces: usize,
     /// Whether every span that matched in them is shown.
@@ -238,7 +243,9 @@ impl<'a> Trace<'a> {
         self.duration_ms = u32::try_from(end.saturating_sub(start) / 1_000_000).unwrap_or(u32::MAX);
         self.service_stats.clear();
         let sets = self.span_set.iter_mut().chain(&mut self.span_sets);
-        sets.for_each(|set| window.shown(&mut set.spans));
+        for set in sets {
+            window.shown(&mut set.spans, |s| s.start_time_unix_nano.0, |s| s.span_id.0.as_bytes());
+        }
         window.has(start, end)
     }
 }

@@ -74,7 +74,22 @@ impl Streamed {
             }
             return Ok(None);
         }
+        if self.cut.unlisted(call).is_some_and(|unlisted| unlisted.exact) {
+            self.room = self.room.checked_sub(message.len()).ok_or(UpstreamFault::TooLarge)?;
+            for value in decode::<TagValuesV2Response>(message)?.tag_values {
+                self.listed.add(value.listing());
+            }
+            return Ok(None);
+        }
         self.part(call, message).map(Some)
+    }
+
+    /// The message of `values`, once they are settled.
+    ///
+    /// # Errors
+    /// As [`Self::message`].
+    pub fn settled(&mut self, call: usize, values: Listed) -> Result<Vec<u8>, Rejection> {
+        self.part(call, &listing(values.values()))
     }
 
     /// The names that were found, with what confirms them, where they are to be.
@@ -218,7 +233,9 @@ impl TraceSearchMetadata {
         self.duration_ms = u32::try_from(end.saturating_sub(start) / 1_000_000).unwrap_or(u32::MAX);
         self.service_stats.clear();
         let sets = self.span_set.iter_mut().chain(&mut self.span_sets);
-        sets.for_each(|set| window.shown(&mut set.spans));
+        for set in sets {
+            window.shown(&mut set.spans, |s| s.start_time_unix_nano, |s| &s.span_id);
+        }
         window.has(start, end)
     }
 }
@@ -265,9 +282,8 @@ fn values(
     let sought = sought.get(call).ok_or(UpstreamFault::Unexpected)?;
     let mut values = decode::<TagValuesV2Response>(message)?.tag_values;
     values.retain(|value| value.is_kept(sought.kept.as_ref()));
-    if sought.unlisted.is_some() {
-        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        let mut listings = values.iter().map(|value| (text(&value.kind), text(&value.value)));
+    if sought.unlisted.as_ref().is_some_and(|unlisted| !unlisted.exact) {
+        let mut listings = values.iter().map(TagValue::listing);
         while let Some(listing) = listings.next().filter(|_| !listed.is_full()) {
             listed.add(listing);
         }
@@ -326,6 +342,12 @@ pub fn known(answer: &Static) -> Result<Vec<u8>, Rejection> {
 }
 
 impl TagValue {
+    /// Its type and its text.
+    fn listing(&self) -> Listing {
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        (text(&self.kind), text(&self.value))
+    }
+
     /// As for whole answers: see `tag_values`.
     fn is_kept(&self, kept: Option<&Values>) -> bool {
         let text = std::str::from_utf8(&self.value);

@@ -48,7 +48,8 @@ impl Model for Written {
     fn write(&self, form: Form, part: &[u8], out: &mut Vec<u8>) -> Result<bool, Rejection> {
         match form {
             Form::Resource => {
-                let spans: ResourceSpans = decode(part)?;
+                let mut spans: ResourceSpans = decode(part)?;
+                by_start(&mut spans);
                 if self.json {
                     written(&spans, out)?;
                 } else {
@@ -87,6 +88,46 @@ fn decode<M: Message + Default>(part: &[u8]) -> Result<M, UpstreamFault> {
     M::decode(part).map_err(|_| UpstreamFault::Undecodable)
 }
 
+/// When a span starts, and its id: spans are ordered by these, and what they are in by the first, as Tempo does where
+/// it combines parts of a trace (`SortTrace` in `pkg/model/trace/sort.go`). Else their order told whether there are others'.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
+struct Start {
+    #[prost(fixed64, tag = "7")]
+    at: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    id: Bytes,
+}
+
+/// The first start in a `ScopeSpans`.
+fn first_of_scope(scope: &[u8]) -> Result<Option<Start>, Rejection> {
+    let mut first = None;
+    fields(scope, &[SPANS], |_, span| {
+        let start: Start = decode(span)?;
+        first = first.take().into_iter().chain([start]).min();
+        Ok(())
+    })?;
+    Ok(first)
+}
+
+/// The first start in a `ResourceSpans`.
+fn first_of(resource_spans: &[u8]) -> Result<Option<Start>, Rejection> {
+    let mut first: Option<Start> = None;
+    fields(resource_spans, &[SCOPE_SPANS], |_, scope| {
+        first = first.take().into_iter().chain(first_of_scope(scope)?).min();
+        Ok(())
+    })?;
+    Ok(first)
+}
+
+/// Orders the spans of a resource.
+fn by_start(spans: &mut ResourceSpans) {
+    let start = |span: &Span| Start { at: span.start_time_unix_nano, id: span.span_id.clone() };
+    for scope in &mut spans.scope_spans {
+        scope.spans.sort_by_cached_key(start);
+    }
+    spans.scope_spans.sort_by_cached_key(|scope| scope.spans.first().map(start));
+}
+
 /// Cuts the trace in `body`, which is protobuf. `redacts`: of others' spans their places are left. None where the caller
 /// has no span in it.
 ///
@@ -111,12 +152,12 @@ pub(super) fn cut(
     make(Written { json, hidden: Hidden::default() }, body, account, |plan, body| {
         let (traces, status) = open(envelope, body)?;
         let all = |plan: &mut Plan<Written>| -> Result<bool, Rejection> {
-            let (mut any, mut others) = (false, Vec::new());
+            let (mut own, mut others) = (Vec::new(), Vec::new());
             for trace in traces {
                 fields(trace, &[RESOURCE_SPANS], |_, part| {
                     if is_own(marks, part)? {
-                        resource_spans(plan, part, any)?;
-                        any = true;
+                        plan.account.keep(2 * size_of::<(Start, &[u8])>())?;
+                        own.push((first_of(part)?, part));
                     } else if redacts {
                         plan.account.keep(2 * size_of::<&[u8]>())?;
                         others.push(part);
@@ -124,11 +165,15 @@ pub(super) fn cut(
                     Ok(())
                 })?;
             }
+            own.sort_by(|(a, _), (b, _)| a.cmp(b));
+            for (index, (_, part)) in own.iter().enumerate() {
+                resource_spans(plan, part, index > 0)?;
+            }
             // Who has no span in it must not learn that there is such a trace.
-            if any {
+            if !own.is_empty() {
                 hidden(plan, &others)?;
             }
-            Ok(any)
+            Ok(!own.is_empty())
         };
         let mut any = false;
         // The message of a partial answer is not kept: it tells sizes.
@@ -201,17 +246,18 @@ fn resource_spans(plan: &mut Plan<Written>, part: &[u8], more: bool) -> Result<(
         match tag {
             1 => merge(resource_spans.resource.get_or_insert_with(Resource::default), field)?,
             SCOPE_SPANS => {
-                plan.account.keep(2 * size_of::<&[u8]>())?;
-                scopes.push(field);
+                plan.account.keep(2 * size_of::<(Start, &[u8])>())?;
+                scopes.push((first_of_scope(field)?, field));
             }
             _ => resource_spans.schema_url = Bytes::copy_from_slice(field),
         }
         Ok(())
     })?;
+    scopes.sort_by(|(a, _), (b, _)| a.cmp(b));
     if !plan.model.json {
         return plan.message(RESOURCE_SPANS, |plan| {
             plan.text(&resource_spans.encode_to_vec())?;
-            scopes.iter().try_for_each(|scope| {
+            scopes.iter().try_for_each(|(_, scope)| {
                 plan.message(SCOPE_SPANS, |plan| {
                     let spans = scope_spans(plan, scope)?;
                     plan.text(&spans.encode_to_vec())
@@ -221,7 +267,7 @@ fn resource_spans(plan: &mut Plan<Written>, part: &[u8], more: bool) -> Result<(
     }
     plan.open(&resource_spans, more)?;
     plan.text(br#""scopeSpans":["#)?;
-    for (index, scope) in scopes.iter().enumerate() {
+    for (index, (_, scope)) in scopes.iter().enumerate() {
         plan.text(if index > 0 { br#",{"spans":["# } else { br#"{"spans":["# })?;
         let spans = scope_spans(plan, scope)?;
         plan.text(b"]")?;
@@ -233,15 +279,22 @@ fn resource_spans(plan: &mut Plan<Written>, part: &[u8], more: bool) -> Result<(
 /// Puts the spans of a `ScopeSpans`, and gives what else it says.
 fn scope_spans(plan: &mut Plan<Written>, scope: &[u8]) -> Result<ScopeSpans, Rejection> {
     let mut rest = ScopeSpans::default();
-    let mut any = false;
+    let mut spans = Vec::new();
     fields(scope, &[1, SPANS, 3], |tag, field| {
         match tag {
             1 => merge(rest.scope.get_or_insert_with(InstrumentationScope::default), field)?,
-            SPANS => any |= plan.part(Form::Span, field, any && plan.model.json)?,
+            SPANS => {
+                plan.account.keep(2 * size_of::<(Start, &[u8])>())?;
+                spans.push((decode::<Start>(field)?, field));
+            }
             _ => rest.schema_url = Bytes::copy_from_slice(field),
         }
         Ok(())
     })?;
+    spans.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (index, (_, span)) in spans.iter().enumerate() {
+        plan.part(Form::Span, span, index > 0 && plan.model.json)?;
+    }
     Ok(rest)
 }
 

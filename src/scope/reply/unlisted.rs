@@ -34,13 +34,29 @@ pub struct Unlisted {
     pub range: Vec<(&'static str, String)>,
     /// How many values were asked for; none: all.
     pub most: Option<usize>,
+    /// Whether searches tell the values of the range. Tempo lists those of all blocks that touch a range, and when a
+    /// block begins and ends others' spans decide.
+    pub exact: bool,
+}
+
+/// What a search for values found.
+#[derive(Debug)]
+pub struct Found {
+    /// Values that were not known.
+    pub new: Vec<Listing>,
+    /// Whether another search may find others.
+    pub more: bool,
 }
 
 /// The values of one tag that are known.
 #[derive(Debug, Default)]
 pub struct Listed {
     values: BTreeSet<Listing>,
+    /// Elements of lists, which Tempo lists or does not as it likes.
+    elements: BTreeSet<Listing>,
     bytes: usize,
+    /// Whether every span was found that has a value.
+    complete: bool,
 }
 
 impl Unlisted {
@@ -72,7 +88,7 @@ impl Unlisted {
     }
 
     /// The values in `body`, the answer to such a search for `entries` after its cut, that were not listed. They are
-    /// from now on. And whether there are others: not where every span that has one was found.
+    /// from now on. There are no others where every span that has one was found.
     ///
     /// # Errors
     /// [`UpstreamFault::Undecodable`] if it does not decode.
@@ -81,21 +97,32 @@ impl Unlisted {
         listed: &mut Listed,
         entries: Option<u64>,
         body: &[u8],
-    ) -> Result<(Vec<Listing>, bool), UpstreamFault> {
+    ) -> Result<Found, UpstreamFault> {
         let mut new = Vec::new();
         let found = search::values(self.others.key(), body)?;
+        listed.complete = found.all_spans && (found.traces as u64) < asked(entries);
+        listed.elements.extend(found.elements);
         for value in found.values {
             if !self.has_enough(listed) && listed.add(value.clone()) {
                 new.push(value);
             }
         }
-        let all = found.all_spans && (found.traces as u64) < asked(entries);
-        let more = !new.is_empty() && !all;
-        Ok((new, more))
+        let more = !new.is_empty() && !listed.complete;
+        Ok(Found { new, more })
+    }
+
+    /// The values of the range: those that searches `found`, and those of `told`, which is Tempo's list, that they
+    /// show, or all of it where they did not find every span.
+    #[must_use]
+    pub fn settled(&self, found: Listed, told: Listed) -> Listed {
+        let Listed { mut values, elements, complete, .. } = found;
+        values.extend(told.values.into_iter().filter(|value| !complete || elements.contains(value)));
+        let most = self.most.unwrap_or(usize::MAX);
+        Listed { values: values.into_iter().take(most).collect(), ..Listed::default() }
     }
 
     fn has_enough(&self, listed: &Listed) -> bool {
-        self.most.is_some_and(|most| listed.values.len() >= most)
+        !self.exact && self.most.is_some_and(|most| listed.values.len() >= most)
     }
 }
 
@@ -130,6 +157,16 @@ impl Listed {
     /// Whether there are so many that no others are asked for.
     pub(super) const fn is_full(&self) -> bool {
         self.bytes > LISTED_BYTES
+    }
+
+    /// Whether these are all, whatever Tempo lists: every span was found, and none has a list.
+    pub fn is_settled(&self) -> bool {
+        self.complete && self.elements.is_empty()
+    }
+
+    /// All of them.
+    pub(super) fn values(self) -> Vec<Listing> {
+        self.values.into_iter().collect()
     }
 
     /// The same as an answer of Tempo's in JSON.

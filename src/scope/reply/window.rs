@@ -72,8 +72,10 @@ impl Window {
         self.range.is_none_or(|(first, last)| start <= last && end >= first)
     }
 
-    /// Leaves the spans of a set that are shown.
-    pub(super) fn shown<S>(&self, spans: &mut Vec<S>) {
+    /// Orders the spans of a set by their start, the first first, then by id, and leaves those that are shown. Tempo
+    /// leaves those that come first in what it stores, where others' come between.
+    pub(super) fn shown<S>(&self, spans: &mut Vec<S>, start: impl Fn(&S) -> u64, id: impl Fn(&S) -> &[u8]) {
+        spans.sort_by(|a, b| start(a).cmp(&start(b)).then_with(|| id(a).cmp(id(b))));
         spans.truncate(self.spans);
     }
 
@@ -136,5 +138,15 @@ mod tests {
         let mut alike = vec!["b", "a"];
         window.chosen(&mut alike, |_| 1, |id| id.as_bytes());
         assert_eq!(alike, ["a", "b"]);
+    }
+
+    #[test]
+    fn atk_63_which_spans_are_shown_is_by_what_is_visible() {
+        for (most, left) in [("2", &[(1, "b"), (2, "a")][..]), ("3", &[(1, "b"), (2, "a"), (2, "c")])] {
+            let mut spans = vec![(2, "c"), (2, "a"), (1, "b")];
+            let window = Window::new(None, None, None, Some(most));
+            window.shown(&mut spans, |span| span.0, |span| span.1.as_bytes());
+            assert_eq!(spans, left);
+        }
     }
 }

@@ -123,16 +123,29 @@ fn unlisted(tag: &str, marks: &[Mark], of: Drafting<'_>) -> Result<Option<Unlist
     let Drafting { asked, matchers, limits, .. } = of;
     let defect = |error| Rejection::query(Language::TraceQl, error, "");
     let read = parse_tag(tag).map_err(defect)?;
-    if matchers.is_unrestricted() || lists_all(&read, marks) {
+    let given = |name: &'static str| Some((name, asked.parameters.scalar(name)?.to_owned()));
+    let range: Vec<_> = ["start", "end"].into_iter().filter_map(given).collect();
+    let exact = !range.is_empty() && tells_all(&read, marks);
+    if matchers.is_unrestricted() || (lists_all(&read, marks) && !exact) {
         return Ok(None);
     }
     let query = asked.parameters.scalar("q").unwrap_or("");
     let others = Others::new(&read, query, &limits.query, matchers).map_err(defect)?;
     let others = others.by_type(may_be_column(&read));
-    let given = |name: &'static str| Some((name, asked.parameters.scalar(name)?.to_owned()));
-    let range = ["start", "end"].into_iter().filter_map(given).collect();
     let most = asked.parameters.scalar("limit").and_then(|text| text.parse().ok());
-    Ok(Some(Unlisted { others, range, most: most.filter(|most| *most > 0) }))
+    Ok(Some(Unlisted { others, range, most: most.filter(|most| *most > 0), exact }))
+}
+
+/// Whether searches show every value of `tag`. Of events, links and instrumentation they show the first that is
+/// asked for, and by the key alone of one that the scope names.
+fn tells_all(tag: &Tag, marks: &[Mark]) -> bool {
+    match tag {
+        Tag::Attribute { scope, name } => {
+            matches!(scope, AttributeScope::Resource | AttributeScope::Span)
+                && marks.iter().all(|mark| mark.key() != name)
+        }
+        Tag::Intrinsic(intrinsic) => matches!(intrinsic, Intrinsic::Name | Intrinsic::StatusMessage),
+    }
 }
 
 /// Whether Tempo may have a column of its own for the tag.

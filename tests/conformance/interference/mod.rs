@@ -2,8 +2,12 @@
 //!
 //! They are made of typed grammars whose names and values are those of the seed, so that most find something, by a seed
 //! that is printed: `PALISADE_INTERFERENCE_SEED` makes the same ones again. Whatever a question is, what Palisade
-//! says before FULL is what it says before TWIN; there is no list of exceptions. The control asks FULL and TWIN for the
-//! same texts without their fence, and unscoped, and must find that they differ: else the questions are blind.
+//! says before FULL is what it says before TWIN; there is no list of exceptions. A backend can answer one question in
+//! several ways: which of several it chooses under a limit, or of equals, is chance. So where two answers differ, both are
+//! asked for again some times, in texts that no cache knows, and one before FULL must be one before TWIN.
+//!
+//! The control asks FULL and TWIN for the same texts without their fence, and unscoped, and must find that they differ:
+//! else the questions are blind.
 
 mod control;
 
@@ -17,6 +21,7 @@ pub use control::unfenced;
 
 use crate::compare::Rules;
 use crate::grammar::{Grammar, Random};
+use crate::http::Answer;
 use crate::queries::{Asking, Case, asking, calling, empty};
 use crate::report::Report;
 use crate::seed::tempo::INFRA;
@@ -29,6 +34,8 @@ const THREADS: usize = 4;
 const DEPTH: usize = 9;
 /// How many that fail are shown, of each language.
 const SHOWN: usize = 40;
+/// How often what differs is asked for again.
+const AGAIN: usize = 12;
 /// After how long callers get new tokens; theirs are good for an hour.
 const TOKENS: Duration = Duration::from_secs(600);
 
@@ -94,7 +101,7 @@ const CALLERS: [&str; 3] = ["alice", "carol", "rosa"];
 
 /// Asks `each` questions in each language that has servers.
 pub fn run(world: &World, rules: &Rules, each: usize, report: &mut Report) {
-    if world.palisade.is_none() || each == 0 {
+    if world.palisade.is_none() {
         return;
     }
     let seed = std::env::var("PALISADE_INTERFERENCE_SEED").ok().and_then(|text| text.parse().ok());
@@ -118,11 +125,15 @@ struct Tally {
     ways: Ways,
     empty: usize,
     errors: usize,
+    /// Questions that a backend answers in several ways.
+    chance: usize,
     /// Questions that interfere, or whose answers are not TWIN's, each with why.
     failed: Vec<String>,
     /// How often Palisade refused what TWIN answers, by what it said.
     refused: BTreeMap<String, usize>,
     control: Control,
+    /// Whether Palisade refused the last question.
+    was_refused: bool,
 }
 
 impl Language {
@@ -193,13 +204,28 @@ impl Language {
             Some(call) => call,
             None => asking(world, &case, &caller, bases)?,
         };
+        let again = |times: usize| -> Result<_, String> {
+            let spaces = |value: &str| format!("{value}{}", " ".repeat(times));
+            let text = ["query", "q", "match[]"].into_iter().find_map(|name| Some((name, case.param(name)?)));
+            let case = text.map_or_else(|| case.clone(), |(name, value)| case.with(name, &spaces(value)));
+            let call = if by_grpc { calling(world, &case, &caller, bases)? } else { None };
+            let asked = match call {
+                Some(call) => call,
+                None => asking(world, &case, &caller, bases)?,
+            };
+            let ours = asked.ours.as_ref().ok_or("no Palisade")?()?;
+            Ok((ours, asked.beside.as_ref().ok_or("no Palisade before TWIN")?()?))
+        };
         // An untenanted root is TWIN's as well there, and nobody's here.
         let infra = window.0 < INFRA + 300 && INFRA < window.1 || text.contains("infra:");
-        let outcome = tally.three(rules, self.name, &case, &asked, !(infra && self.kind == "tempo"));
+        let fidelity = !(infra && self.kind == "tempo");
+        let outcome = tally.three(rules, self.name, &case, (&asked, &again), fidelity);
+        let refused = tally.was_refused;
         if let Err(why) = outcome {
             tally.failed.push(format!("{n}: {user}, {mount}, {how}: {}: {why}", case.shown()));
         }
-        tally.control.ask(world, rules, &case, &caller, (n, bases))
+        // What Palisade refuses can end a backend.
+        if refused { Ok(()) } else { tally.control.ask(world, rules, &case, &caller, (n, bases)) }
     }
 }
 
@@ -210,11 +236,18 @@ impl Tally {
         rules: &Rules,
         name: &str,
         case: &Case,
-        asking: &Asking<'_>,
+        (asking, again): (&Asking<'_>, &Again<'_>),
         fidelity: bool,
     ) -> Result<(), String> {
-        let full = asking.ours.as_ref().ok_or("no Palisade")?()?;
-        let beside = asking.beside.as_ref().ok_or("no Palisade before TWIN")?()?;
+        let mut full = asking.ours.as_ref().ok_or("no Palisade")?()?;
+        let mut beside = asking.beside.as_ref().ok_or("no Palisade before TWIN")?()?;
+        self.was_refused = full.status == 400;
+        if rules.interferes(case.asked(), &full, &beside).is_some()
+            && let Some(alike) = alike(rules, case, (&full, &beside), again)?
+        {
+            self.chance += 1;
+            (full, beside) = alike;
+        }
         let twin = (asking.twin)()?;
         self.errors += usize::from(full.status != 200);
         self.empty += usize::from(full.status == 200 && empty(&full));
@@ -237,6 +270,7 @@ impl Tally {
         self.ways.add(&other.ways);
         self.empty += other.empty;
         self.errors += other.errors;
+        self.chance += other.chance;
         self.failed.extend(other.failed);
         self.control.add(&other.control);
         for (said, times) in other.refused {
@@ -258,12 +292,13 @@ impl Tally {
         let refused: usize = self.refused.values().sum();
         println!(
             "interference / {name}: {} asked, interference {}; fidelity: {} equal, {} named, {} different, {refused} refused; \
-             {} empty, {} errors; control: {}",
+             {} by chance, {} empty, {} errors; control: {}",
             counts.asked,
             counts.interference,
             counts.equal,
             counts.named,
             counts.different,
+            self.chance,
             self.empty,
             self.errors,
             self.control
@@ -279,6 +314,30 @@ impl Tally {
         }
         self.control.found()
     }
+}
+
+/// Asks a question in its n-th other text, before FULL and before TWIN.
+type Again<'a> = dyn Fn(usize) -> Result<(Answer, Answer), String> + 'a;
+
+/// An answer before FULL and one before TWIN that are the same, if asking again finds any.
+fn alike(
+    rules: &Rules,
+    case: &Case,
+    (full, beside): (&Answer, &Answer),
+    again: &Again<'_>,
+) -> Result<Option<(Answer, Answer)>, String> {
+    let mut all = vec![(full.clone(), beside.clone())];
+    for times in 1..=AGAIN {
+        all.push(again(times)?);
+        for (full, _) in &all {
+            if let Some((_, beside)) =
+                all.iter().find(|b| rules.interferes(case.asked(), full, &b.1).is_none())
+            {
+                return Ok(Some((full.clone(), beside.clone())));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Tokens of the callers, new ones before they end.

@@ -7,9 +7,15 @@ use serde_json::{Value, json};
 
 use super::canary;
 
-/// Whether the seed is hostile: where random questions are asked of it. What the cases ask has its plain values.
+/// Whether the seed is hostile: where random questions are asked of it. What the cases ask has its plain values. Servers
+/// that are kept have it where a number of questions is given.
 pub fn wanted() -> bool {
-    std::env::var("PALISADE_CONFORMANCE").is_ok_and(|mode| mode == "interference")
+    let asked = |name: &str| std::env::var(name).unwrap_or_default();
+    match asked("PALISADE_CONFORMANCE").as_str() {
+        "interference" => true,
+        "servers" => !matches!(asked("PALISADE_INTERFERENCE").as_str(), "" | "0"),
+        _ => false,
+    }
 }
 
 /// Attributes of a tenant's span, event, link or scope, by a number that tells spans apart.

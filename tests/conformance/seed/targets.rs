@@ -7,6 +7,9 @@ use super::{Holds, REGIONS, SPAN, TENANTS, canary, hostile};
 /// The alerts that `holds` makes: for each owner one of its own rule, one of the shared, and a pending one.
 pub const ALERTS_OF_ONE: usize = 3;
 
+/// Types of metrics, and what the names of their series end with.
+const KINDS: [(&str, &str); 4] = [("gauge", ""), ("counter", "_total"), ("info", "_info"), ("unknown", "")];
+
 /// Whose pages there are, and of which region.
 fn pages(holds: Holds) -> Vec<(&'static str, &'static str)> {
     let tenants = TENANTS.into_iter().filter(|t| holds.tenant(t));
@@ -22,6 +25,8 @@ pub fn page(owner: &str, region: &str, start: i64) -> String {
     let named = owner.replace(['-', '.'], "_");
     let weight = owner.len();
     let (first, second) = (start + SPAN / 3, start + SPAN / 2);
+    // Of one name, each says what others do not.
+    let (kind, suffix) = KINDS[TENANTS.iter().position(|t| *t == owner).unwrap_or(3) % 4];
     if region != "us-east" {
         return format!(
             r#"# HELP live_orders Orders.
@@ -59,6 +64,9 @@ http_request_duration_seconds_sum{{service="storefront"}} 2.1
 # HELP live_alarm Alarms of {note}.
 # TYPE live_alarm gauge
 live_alarm{{service="catalog",note="{note}"}} {weight}
+# HELP live_typed What it counts.
+# TYPE live_typed {kind}
+live_typed{suffix} 1
 # HELP only_{named} What {note} has alone.
 # TYPE only_{named} gauge
 only_{named} 1

@@ -10,7 +10,8 @@ fn unlisted(tag: &str, most: Option<usize>) -> Unlisted {
     let scope = Scope::new([("tenant".to_owned(), tenant)].into()).unwrap();
     let matchers = scope.in_labels(|_| Some("resource.tenant")).unwrap();
     let others = Others::new(&parse_tag(tag).unwrap(), "", &QueryLimits::default(), &matchers).unwrap();
-    Unlisted { others, range: vec![("start", "1".to_owned()), ("end", "2".to_owned())], most }
+    let range = vec![("start", "1".to_owned()), ("end", "2".to_owned())];
+    Unlisted { others, range, most, exact: false }
 }
 
 fn listed(values: &[(&str, &str)]) -> Listed {
@@ -57,7 +58,7 @@ fn where_as_many_are_listed_as_were_asked_for_no_others_are() {
         json!([{"key": "x", "value": {"stringValue": "c"}}]),
         json!([{"key": "x", "value": {"stringValue": "d"}}]),
     ]);
-    assert_eq!(three.found(&mut known, None, &body).unwrap().0.len(), 1);
+    assert_eq!(three.found(&mut known, None, &body).unwrap().new.len(), 1);
 }
 
 #[test]
@@ -84,19 +85,19 @@ fn what_is_found_is_told_by_type_and_once() {
         json!([{"key": "x", "value": {}}, {"key": "x"}]),
     ]);
     let mut known = listed(&[("string", "a")]);
-    let found = unlisted("span.x", None).found(&mut known, None, &body).unwrap().0;
+    let found = unlisted("span.x", None).found(&mut known, None, &body).unwrap().new;
     let pairs: Vec<(&str, &str)> = found.iter().map(|(kind, text)| (kind.as_str(), text.as_str())).collect();
     assert_eq!(pairs, [("bool", "true"), ("float", "2.5"), ("int", "200"), ("string", "b")]);
-    assert!(unlisted("span.x", None).found(&mut known, None, &body).unwrap().0.is_empty());
+    assert!(unlisted("span.x", None).found(&mut known, None, &body).unwrap().new.is_empty());
     let written: Value = serde_json::from_slice(&known.written().unwrap()).unwrap();
     assert_eq!(written["tagValues"].as_array().unwrap().len(), 5);
     // A span's name is no attribute, whatever it is called.
     let mut names = listed(&[]);
     assert_eq!(
-        unlisted("name", None).found(&mut names, None, &body).unwrap().0,
+        unlisted("name", None).found(&mut names, None, &body).unwrap().new,
         [("string".into(), "GET /".into())]
     );
-    assert!(unlisted("span.name", None).found(&mut names, None, &body).unwrap().0.is_empty());
+    assert!(unlisted("span.name", None).found(&mut names, None, &body).unwrap().new.is_empty());
     assert!(unlisted("span.x", None).found(&mut names, None, b"{").is_err());
 }
 
@@ -116,10 +117,59 @@ fn there_are_no_others_where_every_span_was_found() {
         (vec![trace(1); 5], Some(5), true),
         (vec![], None, false),
     ] {
-        let (_, found) = unlisted.found(&mut listed(&[]), entries, &of(&traces)).unwrap();
-        assert_eq!(found, more, "{} {entries:?}", traces.len());
+        let found = unlisted.found(&mut listed(&[]), entries, &of(&traces)).unwrap();
+        assert_eq!(found.more, more, "{} {entries:?}", traces.len());
     }
     // Nor where it found nothing new.
     let known = &mut listed(&[("string", "a")]);
-    assert!(!unlisted.found(known, None, &of(&[trace(2)])).unwrap().1);
+    assert!(!unlisted.found(known, None, &of(&[trace(2)])).unwrap().more);
+}
+
+#[test]
+fn atk_62_the_values_of_a_range_are_those_of_spans_in_it() {
+    let exact = |most| Unlisted { exact: true, ..unlisted("span.x", most) };
+    let span = |value: Value| json!({"attributes": [{"key": "x", "value": value}]});
+    let trace =
+        |value: Value, matched: u32| json!({"spanSets": [{"spans": [span(value)], "matched": matched}]});
+    let (text, list) = (
+        json!({"stringValue": "in"}),
+        json!({"arrayValue": {"values": [{"stringValue": "element"}, {"intValue": "5"}]}}),
+    );
+    let values = |most, traces: &[Value]| -> Vec<String> {
+        let mut found = Listed::default();
+        let body = json!({ "traces": traces }).to_string().into_bytes();
+        exact(most).found(&mut found, None, &body).unwrap();
+        let told = listed(&[("string", "in"), ("string", "out"), ("string", "element"), ("float", "1.5")]);
+        let settled: Value =
+            serde_json::from_slice(&exact(most).settled(found, told).written().unwrap()).unwrap();
+        let text = |value: &Value| value["value"].as_str().unwrap().to_owned();
+        settled["tagValues"].as_array().unwrap().iter().map(text).collect()
+    };
+    assert_eq!(values(None, &[]), [] as [&str; 0]);
+    assert_eq!(values(None, &[trace(text.clone(), 1)]), ["in"]);
+    // Of a list those that Tempo lists.
+    assert_eq!(values(None, &[trace(text.clone(), 1), trace(list, 1)]), ["element", "in"]);
+    // Where not every span was found, all that is listed stays.
+    assert_eq!(values(None, &[trace(text.clone(), 2)]), ["1.5", "element", "in", "out"]);
+    assert_eq!(values(Some(2), &[trace(text, 2)]), ["1.5", "element"]);
+}
+
+#[test]
+fn the_values_of_a_range_need_no_list_where_every_span_was_found() {
+    let exact = Unlisted { exact: true, ..unlisted("span.x", Some(1)) };
+    let body = |value: Value, matched: u32| {
+        let span = json!({"attributes": [{"key": "x", "value": value}]});
+        json!({"traces": [{"spanSets": [{"spans": [span, span], "matched": matched}]}]})
+            .to_string()
+            .into_bytes()
+    };
+    let text = json!({"stringValue": "a"});
+    let list = json!({"arrayValue": {"values": [text]}});
+    for (value, matched, settled) in [(&text, 2, true), (&text, 3, false), (&list, 2, false)] {
+        let mut found = Listed::default();
+        exact.found(&mut found, None, &body(value.clone(), matched)).unwrap();
+        assert_eq!(found.is_settled(), settled, "{value} {matched}");
+        // However few are asked for, all are: which of them are shown is decided at the end.
+        assert!(asked(&exact, &found, None).is_some());
+    }
 }
