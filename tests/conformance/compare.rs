@@ -1,6 +1,6 @@
 //! When two answers count as equal: the rules of `equal.toml` and `random.toml`, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -83,6 +83,19 @@ impl Rule {
         }
     }
 
+    /// Whether it is about what was asked.
+    fn concerns(&self, asked: Asked<'_>) -> bool {
+        let endpoint = match self.endpoint.strip_suffix('*') {
+            Some(start) => asked.endpoint.starts_with(start),
+            None => self.endpoint == asked.endpoint,
+        };
+        let holds = |text: &String| asked.params.iter().any(|(_, value)| value.contains(text));
+        endpoint
+            && self.mount.as_deref().is_none_or(|mount| mount == asked.mount)
+            && self.case.as_deref().is_none_or(|case| case == asked.case)
+            && self.asking.as_ref().is_none_or(holds)
+    }
+
     fn applies(&self, twin: &Value) -> bool {
         self.when.as_ref().is_none_or(|(path, value)| {
             let path: Vec<&str> = path.split('.').collect();
@@ -151,6 +164,78 @@ impl Rules {
     }
 }
 
+/// Lists of which a backend can leave some out, or choose among equals.
+const CHOSEN: [&str; 3] = ["body.data.result", "body.series", "body.traces"];
+
+impl Rules {
+    /// Whether all that was answered before FULL was answered before TWIN as well, and the other way round, where
+    /// each was asked several times: the lists of a choice element by element, the rest as a whole.
+    pub fn same_choices(&self, asked: Asked<'_>, full: &[Answer], beside: &[Answer]) -> bool {
+        let parted = |answers: &[Answer]| {
+            let mut all = BTreeSet::new();
+            let rests = answers.iter().map(|answer| {
+                let mut tree = tree(answer);
+                for rule in self.random.iter().filter(|rule| rule.treat == Treat::Dropped) {
+                    if rule.concerns(asked) {
+                        let path: Vec<&str> = rule.path.split('.').collect();
+                        remove(&mut tree, &path, rule.holding.as_deref());
+                    }
+                }
+                for path in CHOSEN.map(|path| path.split('.').collect::<Vec<_>>()) {
+                    for list in find(&tree, &path) {
+                        list.as_array().into_iter().flatten().for_each(|element| chosen(element, &mut all));
+                    }
+                    remove(&mut tree, &path, None);
+                }
+                tree
+            });
+            let rests: Vec<Value> = rests.collect();
+            (all, rests)
+        };
+        let ((full, rests), (beside, others)) = (parted(full), parted(beside));
+        let rules: Vec<(&Rule, Vec<&str>)> = self
+            .random
+            .iter()
+            .filter(|rule| rule.concerns(asked))
+            .map(|rule| (rule, rule.path.split('.').collect()))
+            .collect();
+        let alike =
+            |a: &Value, b: &Value| Comparison { rules: &rules }.differ(a, b, &mut Vec::new()).is_none();
+        full == beside && rests.iter().any(|rest| others.iter().any(|other| alike(rest, other)))
+    }
+}
+
+/// What an element of a list of a choice says: of a series each sample with its labels, else the whole.
+fn chosen(element: &Value, all: &mut BTreeSet<String>) {
+    let labels = &element[if element.get("metric").is_some() { "metric" } else { "labels" }];
+    let before = all.len();
+    all.extend(samples(element).map(|sample| format!("{labels} {sample}")));
+    if all.len() == before && element.get("values").is_none() && element.get("samples").is_none() {
+        all.insert(element.to_string());
+    }
+}
+
+fn samples(series: &Value) -> impl Iterator<Item = &Value> {
+    ["values", "samples"].into_iter().filter_map(|name| series.get(name)?.as_array()).flatten()
+}
+
+/// The samples of all series of an answer, in order and without labels: among equals a ranking takes any, and shows what it
+/// took. With `values`, or how many there are at each time.
+pub fn ranked(answer: &Answer, values: bool) -> Vec<String> {
+    let tree = tree(answer);
+    let series = CHOSEN.iter().flat_map(|path| find(&tree, &path.split('.').collect::<Vec<_>>()));
+    let series = series.filter_map(Value::as_array).flatten();
+    let of = |series: &Value| samples(series).chain(series.get("value")).cloned().collect::<Vec<_>>();
+    let shown = |sample: Value| match (&sample, values) {
+        (_, true) => sample.to_string(),
+        (Value::Array(pair), false) => pair.first().unwrap_or(&Value::Null).to_string(),
+        (_, false) => sample["timestampMs"].to_string(),
+    };
+    let mut all: Vec<String> = series.flat_map(of).map(shown).collect();
+    all.sort();
+    all
+}
+
 fn differ(
     all: &[Rule],
     asked: Asked<'_>,
@@ -159,16 +244,7 @@ fn differ(
 ) -> Option<String> {
     let rules: Vec<(&Rule, Vec<&str>)> = all
         .iter()
-        .filter(|rule| match rule.endpoint.strip_suffix('*') {
-            Some(start) => asked.endpoint.starts_with(start),
-            None => rule.endpoint == asked.endpoint,
-        })
-        .filter(|rule| rule.mount.as_deref().is_none_or(|m| m == asked.mount))
-        .filter(|rule| rule.case.as_deref().is_none_or(|c| c == asked.case))
-        .filter(|rule| {
-            let holds = |text: &String| asked.params.iter().any(|(_, value)| value.contains(text));
-            rule.asking.as_ref().is_none_or(holds)
-        })
+        .filter(|rule| rule.concerns(asked))
         .filter(|rule| !control || rule.treat != Treat::Difference)
         .filter(|rule| rule.applies(&twin))
         .map(|rule| (rule, rule.path.split('.').collect()))

@@ -218,14 +218,41 @@ fn what_tempo_may_leave_out_is_asked_for_besides() {
         (".tenant", &[false, false]),
         ("event.tenant", &[false]),
     ] {
-        let target = format!("/api/v2/search/tag/{tag}/values?start=1&end=2&limit=7&q=%7B%7D");
+        let target = format!("/api/v2/search/tag/{tag}/values?limit=7&q=%7B%7D");
         let (_, Cut::TagValues(sought)) = calls(never, &matchers(ONE), &target) else { panic!("{tag}") };
         let asked: Vec<bool> = sought.iter().map(|sought| sought.unlisted.is_some()).collect();
         assert_eq!(asked, expected, "{tag}");
         for unlisted in sought.into_iter().filter_map(|sought| sought.unlisted) {
-            let range = [("start", "1".to_owned()), ("end", "2".to_owned())];
-            assert_eq!((unlisted.range, unlisted.most), (range.to_vec(), Some(7)));
+            assert_eq!((unlisted.range.len(), unlisted.most, unlisted.exact), (0, Some(7), false));
         }
+    }
+    // Of a range, those that searches show, where they show all.
+    for (tag, exact) in [
+        ("span.x", &[Some(true)][..]),
+        ("resource.service.name", &[Some(true)]),
+        (".x", &[Some(true), Some(true)]),
+        ("name", &[Some(true)]),
+        ("statusMessage", &[Some(true)]),
+        ("event.x", &[Some(false)]),
+        ("link.x", &[Some(false)]),
+        ("instrumentation:name", &[Some(false)]),
+        ("resource.tenant", &[None]),
+        ("span.tenant", &[None]),
+        ("status", &[None]),
+        ("rootName", &[None]),
+    ] {
+        let target = format!("/api/v2/search/tag/{tag}/values?start=1&end=2");
+        let (_, Cut::TagValues(sought)) = calls(never, &matchers(ONE), &target) else { panic!("{tag}") };
+        let unlisted = sought.into_iter().map(|sought| sought.unlisted);
+        let asked: Vec<Option<bool>> = unlisted
+            .map(|one| {
+                one.map(|one| {
+                    assert_eq!(one.range, [("start", "1".to_owned()), ("end", "2".to_owned())]);
+                    one.exact
+                })
+            })
+            .collect();
+        assert_eq!(asked, exact, "{tag}");
     }
     // Who may see everything is listed everything.
     let everyone = Scope::unrestricted().in_labels(|_| None).unwrap();
