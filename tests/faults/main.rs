@@ -16,6 +16,7 @@ mod door;
 mod ends;
 mod lines;
 mod quiet;
+mod shares;
 #[path = "../it/support/signing.rs"]
 mod signing;
 
@@ -45,6 +46,12 @@ const ROWS: &[(&str, Row)] = &[
     ("the end under load, with half heads", || Box::pin(ends::under_load())),
     ("a second signal", || Box::pin(ends::second_signal())),
     ("backends break in every way", || Box::pin(broken::backends())),
+    ("atk_66 answers that nobody takes", || Box::pin(shares::atk_66_untaken())),
+    ("atk_68 one backend hangs", || Box::pin(shares::atk_68_hung_backend())),
+    ("atk_69 a reload every 50 ms", || Box::pin(shares::atk_69_reloads())),
+    ("twice as many callers as places", || Box::pin(shares::overload())),
+    ("silences where connections end unannounced", || Box::pin(shares::unannounced_ends())),
+    ("atk_6d long questions", || Box::pin(shares::atk_6d_long_questions())),
     ("issuers break in every way", || Box::pin(broken::issuers())),
 ];
 
