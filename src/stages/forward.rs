@@ -12,7 +12,7 @@ use crate::rejection::{Rejection, UpstreamFault};
 use crate::respond::{Body, answer, full};
 use crate::scope::reply::{Answer, Cut, Reply as Left};
 use crate::scope::{Accept, Call, Carried, Scoped};
-use crate::upstream::{self, DecodeFault, collect};
+use crate::upstream::{self, DecodeFault, WHOLE, collect};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
@@ -418,7 +418,7 @@ pub(super) async fn made(
     if bytes < LARGE_BYTES {
         return make();
     }
-    let made = tokio::task::spawn_blocking(make).await;
+    let made = WHOLE.work(make).await;
     made.map_err(|_| Rejection::Defect("a cut did not end".into()))?
 }
 

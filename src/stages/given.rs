@@ -7,6 +7,7 @@ use crate::rejection::Rejection;
 use crate::respond::{Body, full};
 use crate::scope::reply::{Made, PART_BYTES};
 use crate::scope::snappy::Blocks;
+use crate::upstream::PART;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -15,7 +16,7 @@ use hyper::body::{Frame, SizeHint};
 use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -122,7 +123,7 @@ struct Given {
 enum State {
     Ready(Box<Giving>),
     /// On a thread that serves no request meanwhile.
-    Working(JoinHandle<Worked>),
+    Working(Pin<Box<dyn Future<Output = Result<Worked, JoinError>> + Send>>),
     Ended,
 }
 
@@ -153,13 +154,13 @@ impl hyper::body::Body for Given {
                     return Poll::Ready(Some(Ok(self.given(giving, part))));
                 }
                 State::Ready(mut giving) => {
-                    self.state = State::Working(spawn_blocking(move || {
+                    self.state = State::Working(Box::pin(PART.work(move || {
                         let part = giving.next();
                         (giving, part)
-                    }));
+                    })));
                 }
                 State::Working(mut work) => {
-                    let Poll::Ready(done) = Pin::new(&mut work).poll(context) else {
+                    let Poll::Ready(done) = work.as_mut().poll(context) else {
                         self.state = State::Working(work);
                         return Poll::Pending;
                     };

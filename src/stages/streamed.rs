@@ -15,7 +15,7 @@ use crate::respond::{Body, grpc};
 use crate::scope::grpc::frame::{FrameFault, framed};
 use crate::scope::reply::{Streamed, listing};
 use crate::scope::{Call, Carried};
-use crate::upstream::{GrpcUpstream, Stream, StreamFault};
+use crate::upstream::{GrpcUpstream, Stream, StreamFault, WHOLE};
 use bytes::Bytes;
 use futures_util::stream;
 use http::Response;
@@ -46,6 +46,8 @@ struct Streaming {
     given: u64,
     /// For whom its messages take memory.
     memory: Permit,
+    /// What is remembered of them until the answer ends.
+    remembered: Permit,
     /// Its place among those of its share lasts as long as the stream.
     told: Told,
 }
@@ -76,6 +78,7 @@ pub(super) async fn forward(
         deadline: tokio::time::Instant::now() + patience,
         most,
         given: 0,
+        remembered: memory.another(),
         memory,
         stage,
         told,
@@ -132,7 +135,11 @@ impl Streaming {
             match open.next(&mut taken).await.map_err(refusal)? {
                 Some(message) => {
                     taken.hold(message.len().saturating_mul(CUT_TIMES)).map_err(|_| Rejection::NoMemory)?;
-                    if let Some(message) = self.cut(message).await? {
+                    let message = self.cut(message).await?;
+                    let bytes = self.cut.as_ref().map_or(0, Streamed::remembered);
+                    let held = self.remembered.hold(bytes.saturating_mul(CUT_TIMES));
+                    held.map_err(|_| Rejection::NoMemory)?;
+                    if let Some(message) = message {
                         return self.measured(framed(&message), taken).map(Some);
                     }
                 }
@@ -216,7 +223,7 @@ impl Streaming {
             let made = cut.message(number, &message);
             (cut, made)
         } else {
-            let made = tokio::task::spawn_blocking(move || {
+            let made = WHOLE.work(move || {
                 let made = cut.message(number, &message);
                 (cut, made)
             });

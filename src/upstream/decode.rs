@@ -1,5 +1,6 @@
 //! Reading an answer whole, under a cap that counts decompressed bytes.
 
+use super::WHOLE;
 use crate::budget::{Permit, Spent};
 use crate::scope::snappy;
 use bytes::Bytes;
@@ -72,7 +73,7 @@ where
         None | Some(b"identity") => Ok((body, permit)),
         Some(b"gzip") if body.len() < LARGE => gunzip(&body, max, permit),
         Some(b"gzip") => {
-            let plain = tokio::task::spawn_blocking(move || gunzip(&body, max, permit)).await;
+            let plain = WHOLE.work(move || gunzip(&body, max, permit)).await;
             plain.unwrap_or(Err(DecodeFault::Broken))
         }
         Some(b"snappy") => {
@@ -93,6 +94,11 @@ async fn read<B>(body: B, max: usize, permit: &mut Permit) -> Result<Vec<u8>, De
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
+    // What says how long it is is not begun where there is no room for it.
+    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if said <= max {
+        hold(permit, said)?;
+    }
     let mut body = std::pin::pin!(Limited::new(body, max));
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {

@@ -1,5 +1,6 @@
 //! The client side: sealed calls go out, answers come back.
 
+mod aside;
 mod client;
 mod decode;
 mod grpc;
@@ -7,6 +8,7 @@ mod http1;
 mod pool;
 pub mod websocket;
 
+pub(crate) use aside::{PART, WHOLE};
 pub use client::{LOKI_FLAGS, Reach, TRACEPARENT, Upstream};
 pub use decode::{DecodeFault, collect};
 pub use grpc::{GrpcUpstream, Stream, StreamFault};

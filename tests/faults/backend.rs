@@ -1,5 +1,6 @@
 //! A backend that does what its script says, byte for byte.
 
+use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use tokio::task::JoinHandle;
 pub enum Step {
     /// Sends these bytes.
     Send(Vec<u8>),
+    /// Sends these, of which all requests have the same.
+    Share(Bytes),
     /// Waits.
     Pause(Duration),
     /// Sends a reset in place of an end.
@@ -125,6 +128,7 @@ async fn serve(
         for step in steps {
             match step {
                 Step::Send(bytes) => stream.write_all(&bytes).await.ok()?,
+                Step::Share(bytes) => stream.write_all(&bytes).await.ok()?,
                 Step::Pause(pause) => tokio::time::sleep(pause).await,
                 Step::Reset => {
                     stream.set_zero_linger().ok()?;

@@ -15,6 +15,7 @@ mod client;
 mod door;
 mod ends;
 mod lines;
+mod memory;
 mod quiet;
 mod shares;
 #[path = "../it/support/signing.rs"]
@@ -43,6 +44,14 @@ const ROWS: &[(&str, Row)] = &[
     ("2,000 streams cancelled", || Box::pin(lines::cancelled_streams())),
     ("2,000 requests in flight at the end", || Box::pin(lines::drained())),
     ("atk_6a the audit log's disk is full, then free", || Box::pin(lines::atk_6a_full_disk())),
+    ("a cut of alerts takes 1.5 times its answer", || Box::pin(memory::cut_alerts())),
+    ("a cut of one rule takes 1.5 times its answer", || Box::pin(memory::cut_rules())),
+    ("a cut of silences takes 1.5 times its answer", || Box::pin(memory::cut_silences())),
+    ("a cut of a search takes 1.5 times its answer", || Box::pin(memory::cut_search())),
+    ("a cut of a trace takes 1.5 times its answer", || Box::pin(memory::cut_trace())),
+    ("atk_66 50 streams with window 0 of a large cut", || Box::pin(memory::atk_66_stalled_streams())),
+    ("atk_66 77 slow readers of a large cut", || Box::pin(memory::atk_66_slow_readers())),
+    ("16 fast readers of a large cut", || Box::pin(memory::fast_readers())),
     ("the end under load, with half heads", || Box::pin(ends::under_load())),
     ("a second signal", || Box::pin(ends::second_signal())),
     ("backends break in every way", || Box::pin(broken::backends())),

@@ -28,7 +28,8 @@ pub struct Streamed {
     found: BTreeMap<Bytes, TraceSearchMetadata>,
     /// The names that were found, held until they are confirmed.
     names: Confirming,
-    /// Bytes that `sent`, `found` and `names` may still take.
+    /// Bytes that `sent`, `found` and `names` may take, and those that they may still take.
+    most: usize,
     room: usize,
     /// The values of the tag that is asked for, to find those that are not listed.
     listed: Listed,
@@ -43,6 +44,7 @@ impl Streamed {
             sent: HashSet::new(),
             found: BTreeMap::new(),
             names: Confirming::default(),
+            most: bytes,
             room: bytes,
             listed: Listed::default(),
         }
@@ -90,6 +92,11 @@ impl Streamed {
     /// As [`Self::message`].
     pub fn settled(&mut self, call: usize, values: Listed) -> Result<Vec<u8>, Rejection> {
         self.part(call, &listing(values.values()))
+    }
+
+    /// Bytes of messages and values that are remembered.
+    pub fn remembered(&self) -> usize {
+        self.most.saturating_sub(self.room)
     }
 
     /// The names that were found, with what confirms them, where they are to be.
