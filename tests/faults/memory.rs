@@ -233,6 +233,12 @@ pub async fn cut_trace() -> String {
     within(trace, "/tempo/api/v2/traces/0707").await
 }
 
+/// How others are answered, a light query each 10 ms, and how they were without the fault.
+async fn others(palisade: &Palisade, length: Duration) -> Measured {
+    let request = request(QUERY, &caller("globex-lit"));
+    load(palisade.address, request, 2, Duration::from_millis(10), length).await
+}
+
 /// Others are answered all, and by a build that is optimised within twice the time, or within 20 ms where that is more: less
 /// is the noise of a machine that has other work.
 fn hold(before: &Measured, during: &Measured) -> String {
