@@ -145,6 +145,8 @@ impl Backend {
     fn carried(&self, grant: &Grant, asked: &Asked, limits: &Limits) -> Result<Carried, Rejection> {
         let headers = |tenancy: &Tenancy| tenancy.headers(self, grant.scope(), limits);
         let tenancy = self.tenancy.as_ref().map(headers).transpose()?;
+        let wanted = asked.matched.endpoint.treatment == Treatment::Filter(Filter::Drilldown);
+        let tenancy = tenancy.or_else(|| wanted.then(TenancyHeaders::of_the_only_tenant));
         Ok(Carried { tenancy, ..asked.carried.clone() })
     }
 }

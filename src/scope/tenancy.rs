@@ -112,6 +112,12 @@ pub struct TenancyHeaders {
 }
 
 impl TenancyHeaders {
+    /// Of a Loki without tenants of its own, for a question about the server that wants one all the same
+    /// (`tenantLimitsHandler` in `pkg/loki/config_handler.go`); `fake` is the name of its only tenant (`pkg/loki/fake_auth.go`).
+    pub(super) fn of_the_only_tenant() -> Self {
+        Self { org_id: "fake".to_owned(), label_policy: None }
+    }
+
     /// Names and values, as they are sent.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let policy = self.label_policy.as_deref().map(|policy| (LABEL_POLICY, policy));
