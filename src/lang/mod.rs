@@ -15,6 +15,8 @@ pub mod closed;
 pub mod core;
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod dashboard_tests;
 pub mod feature;
 #[cfg(test)]
 #[allow(clippy::panic, clippy::unwrap_used)]

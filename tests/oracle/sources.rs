@@ -56,5 +56,24 @@ pub fn corpus() -> Result<Vec<Case>, String> {
             cases.push(case);
         }
     }
+    cases.extend(dashboards()?);
+    Ok(cases)
+}
+
+/// The expressions of `tests/corpus/dashboards`, one a line.
+fn dashboards() -> Result<Vec<Case>, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/dashboards");
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    let mut cases = Vec::new();
+    for file in files {
+        let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let language = Language::ALL.into_iter().find(|language| language.name() == extension);
+        let language = language.ok_or_else(|| format!("{}: of no language", file.display()))?;
+        let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        cases.extend(lines.map(|line| Case::new(language, line.to_owned(), From::Corpus)));
+    }
     Ok(cases)
 }
