@@ -2,8 +2,8 @@
 
 use super::Stops;
 use crate::demo::check::Checker;
-use crate::demo::script::Backend;
-use crate::demo::{Demo, DemoFault, Options, print, summary};
+use crate::demo::script::{Backend, Place};
+use crate::demo::{Demo, DemoFault, Options, print};
 use crate::server::StartFault;
 use clap::Args;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,6 +15,9 @@ pub struct DemoArguments {
     /// Run the requests, judge the answers and exit: 0 if all are right, 1 if not.
     #[arg(long)]
     check: bool,
+    /// Print every request as a `curl` line, instead of three things to try.
+    #[arg(long, conflicts_with = "check")]
+    all: bool,
     /// Where Palisade listens [default: 127.0.0.1:8080; with --check any free port if that is taken].
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<SocketAddr>,
@@ -27,6 +30,9 @@ pub struct DemoArguments {
     /// Use this Tempo instead of the embedded one.
     #[arg(long, value_name = "URL")]
     tempo: Option<String>,
+    /// Use this Alertmanager instead of the embedded one.
+    #[arg(long, value_name = "URL")]
+    alertmanager: Option<String>,
 }
 
 /// Shows the demo until asked to stop, or checks it.
@@ -41,11 +47,15 @@ pub async fn demo(arguments: DemoArguments) -> ExitCode {
     if arguments.check {
         return check(&demo).await;
     }
-    println!("{}\n{}", summary(&demo), print::tokens(&demo));
-    for line in demo.lines() {
-        println!("{}\n", print::curl(&demo, &line));
+    if arguments.all {
+        println!("{}", print::tokens(&demo));
+        for line in demo.lines() {
+            println!("{}\n", print::curl(&demo, &line));
+        }
+        println!("# Everything stays up until Ctrl-C.");
+    } else {
+        print!("{}", print::welcome(&demo).await);
     }
-    println!("# everything stays up until ctrl-c");
     Stops::new().next().await;
     demo.palisade.stop().await;
     ExitCode::SUCCESS
@@ -57,6 +67,7 @@ async fn start(arguments: &DemoArguments) -> Result<Demo, DemoFault> {
         prometheus: arguments.prometheus.clone(),
         loki: arguments.loki.clone(),
         tempo: arguments.tempo.clone(),
+        alertmanager: arguments.alertmanager.clone(),
     };
     if !arguments.listen.is_empty() {
         return Demo::start(options(arguments.listen.clone())).await;
@@ -86,8 +97,8 @@ async fn check(demo: &Demo) -> ExitCode {
             }
         }
     }
-    for backend in [Backend::Prometheus, Backend::Loki, Backend::Tempo] {
-        if !demo.is_embedded(crate::demo::script::Place::Palisade(backend)) {
+    for backend in Backend::ALL {
+        if !demo.is_embedded(Place::Palisade(backend)) {
             println!(
                 "note    the data of this {} are not known: only whose they are was checked",
                 backend.name()

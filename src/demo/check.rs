@@ -3,13 +3,18 @@
 use super::Demo;
 use super::data::{EDGE, SHOPS, Shop};
 use super::facts;
-use super::script::{Expect, Line, Who};
+use super::script::{Expect, Line, Place, Sends, Who};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::time::Duration;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,32 +44,75 @@ impl<'d> Checker<'d> {
         judge(line, known, status, &String::from_utf8_lossy(&body))
     }
 
-    async fn send(&self, line: &Line) -> Result<(u16, Bytes), String> {
+    /// The answer to `line`: its status and its body, or the first message of a tail.
+    ///
+    /// # Errors
+    /// That there is none.
+    pub async fn send(&self, line: &Line) -> Result<(u16, Bytes), String> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(&line.pairs);
         let form = form.finish();
         let mut url = format!("{}{}", self.demo.base(line.place), line.path);
-        if !line.post && !form.is_empty() {
+        if line.sends != Sends::Form && !form.is_empty() {
             url = format!("{url}?{form}");
         }
         let mut request = http::Request::builder().uri(url);
-        if line.post {
-            request = request.method("POST").header("content-type", "application/x-www-form-urlencoded");
+        let mut body = Bytes::new();
+        match &line.sends {
+            Sends::Url => {}
+            Sends::Form => {
+                request = request.method("POST").header("content-type", "application/x-www-form-urlencoded");
+                body = Bytes::from(form);
+            }
+            Sends::Json(json) => {
+                request = request.method("POST").header("content-type", "application/json");
+                body = Bytes::from(json.clone());
+            }
+            Sends::Delete => request = request.method("DELETE"),
+            Sends::Tail => {
+                for (name, value) in HANDSHAKE {
+                    request = request.header(name, value);
+                }
+            }
         }
-        if let Some(token) = self.demo.token(line.who) {
+        if let Some(token) = self.demo.token(line.who).filter(|_| line.place != Place::Control) {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         if let Some((name, value)) = &line.header {
             request = request.header(*name, value);
         }
-        let body = if line.post { Bytes::from(form) } else { Bytes::new() };
         let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
         let response = self.client.request(request).await.map_err(|e| e.to_string())?;
         let status = response.status().as_u16();
+        if status == 101 {
+            return Ok((200, first_message(response).await?));
+        }
         let body =
             Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
         Ok((status, body.to_bytes()))
     }
+}
+
+/// The headers of a handshake (RFC 6455, section 4.1). The key is `palisade demo...`.
+pub const HANDSHAKE: [(&str, &str); 4] = [
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "cGFsaXNhZGUgZGVtby4uLg=="),
+];
+
+/// The first message of the WebSocket that `response` opens.
+async fn first_message(response: http::Response<Incoming>) -> Result<Bytes, String> {
+    let stream = TokioIo::new(hyper::upgrade::on(response).await.map_err(|e| e.to_string())?);
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    while let Some(message) = socket.next().await {
+        match message.map_err(|e| e.to_string())? {
+            Message::Text(text) => return Ok(Bytes::from(text)),
+            Message::Close(_) => break,
+            _ => {}
+        }
+    }
+    Err("the tail ended before a message".into())
 }
 
 /// Whether the answer is right. What it must be exactly is known of the embedded data only (`known`);
@@ -98,7 +146,9 @@ fn judge(line: &Line, known: bool, status: u16, body: &str) -> Result<(), String
 /// Whether `body` shows what only others have. A refusal may repeat the caller's own words, and those
 /// can name another tenant; titles, regions and services it has from the data only.
 fn nothing_foreign(line: &Line, known: bool, body: &str) -> Result<(), String> {
-    let said: Vec<&str> = line.pairs.iter().map(|(_, v)| v.as_str()).chain([line.path.as_str()]).collect();
+    let sent = if let Sends::Json(json) = &line.sends { json } else { "" };
+    let said: Vec<&str> =
+        line.pairs.iter().map(|(_, v)| v.as_str()).chain([line.path.as_str(), sent]).collect();
     let others = SHOPS.iter().filter(|s| own(line.who).is_none_or(|o| o.tenant != s.tenant));
     let theirs =
         others.flat_map(|s| [s.tenant, s.region].into_iter().chain(s.titles.iter().map(|(t, _)| *t)));

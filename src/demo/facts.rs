@@ -112,6 +112,77 @@ pub fn trace_series(answer: &Json) -> Vec<String> {
     sorted(items(answer, "/series").iter().map(series))
 }
 
+/// The traces that exemplars lead to, with their series' tenant.
+pub fn exemplars(answer: &Json) -> Vec<String> {
+    let of = |series: &Json| {
+        let tenant = text(series, "/seriesLabels/tenant").to_owned();
+        let ids = items(series, "/exemplars").iter();
+        ids.map(|e| format!("{tenant} {}", text(e, "/labels/trace_id"))).collect::<Vec<_>>()
+    };
+    sorted(items(answer, "/data").iter().flat_map(of))
+}
+
+/// Names and types of metrics, and their help texts if there are any.
+pub fn metadata(answer: &Json) -> Vec<String> {
+    let names = answer.pointer("/data").and_then(Json::as_object);
+    let of = |(name, all): (&String, &Json)| {
+        format!("{name} {} {}", text(all, "/0/type"), text(all, "/0/help")).trim().to_owned()
+    };
+    sorted(names.into_iter().flatten().map(of))
+}
+
+/// Group, name and state of each rule, and how many alerts it has.
+pub fn rules(answer: &Json) -> Vec<String> {
+    let of = |group: &Json| {
+        let name = text(group, "/name").to_owned();
+        let rule = |rule: &Json| {
+            format!(
+                "{name} {} {} {}",
+                text(rule, "/name"),
+                text(rule, "/state"),
+                items(rule, "/alerts").len()
+            )
+        };
+        items(group, "/rules").iter().map(rule).collect::<Vec<_>>()
+    };
+    sorted(items(answer, "/data/groups").iter().flat_map(of))
+}
+
+/// Tenant, name and state of Alertmanager's alerts.
+pub fn alerts(answer: &Json) -> Vec<String> {
+    let of = |alert: &Json| {
+        let label = |name| text(alert, name);
+        format!("{} {} {}", label("/labels/tenant"), label("/labels/alertname"), label("/status/state"))
+    };
+    sorted(items(answer, "").iter().map(of))
+}
+
+/// What silences match; each once.
+pub fn silences(answer: &Json) -> Vec<String> {
+    let of = |silence: &Json| {
+        let matcher = |m: &Json| format!("{}={}", text(m, "/name"), text(m, "/value"));
+        items(silence, "/matchers").iter().map(matcher).collect::<Vec<_>>().join(" ")
+    };
+    let mut all = sorted(items(answer, "").iter().map(of));
+    all.dedup();
+    all
+}
+
+/// Tenant and service of the streams in a tail's message; each once.
+pub fn tailed(answer: &Json) -> Vec<String> {
+    let of = |s: &Json| format!("{} {}", text(s, "/stream/tenant"), text(s, "/stream/service"));
+    let mut all = sorted(items(answer, "/streams").iter().map(of));
+    all.dedup();
+    all
+}
+
+/// The scope and the query that an explanation says would be sent.
+pub fn explained(answer: &Json) -> Vec<String> {
+    let parts = items(answer, "/outcome/calls/0/arguments/0/value");
+    let sent: String = parts.iter().map(|part| text(part, "/text")).collect();
+    vec![text(answer, "/scope/scope").to_owned(), sent]
+}
+
 /// The values that `answer` has under the label or attribute `tenant`.
 pub fn tenants(answer: &Json) -> Vec<&str> {
     let mut found = Vec::new();
@@ -120,6 +191,9 @@ pub fn tenants(answer: &Json) -> Vec<&str> {
         match value {
             Json::Object(fields) => {
                 found.extend(fields.get("tenant").and_then(Json::as_str));
+                if text(value, "/name") == "tenant" {
+                    found.extend(value.get("value").and_then(Json::as_str));
+                }
                 if text(value, "/key").ends_with("tenant") {
                     found.extend(value.pointer("/value/stringValue").and_then(Json::as_str));
                 }

@@ -213,6 +213,7 @@ mod tests {
             path: "/realms/bookstore-platform/protocol/openid-connect/token".into(),
             pairs: pairs.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
             accept: String::new(),
+            body: Vec::new(),
         });
         (reply.status, serde_json::from_slice(&reply.body).unwrap())
     }

@@ -1,10 +1,11 @@
 //! `palisade demo`: an issuer, backends with two tenants' data, and Palisade in front of them, all in this
 //! process and on loopback.
 //!
-//! `issuer` is who signs tokens, `data` and `spans` what the backends hold, `prometheus`, `loki` and
-//! `tempo` how they answer, `vector`, `select` and `time` what these share, `http` the server under all
-//! four. `script` is what the demo asks, `print` shows it, `check` asks it, `facts` reads the answers.
+//! `issuer` is who signs tokens, `data` and `spans` what the backends hold, `prometheus`, `loki`, `tempo` and
+//! `alertmanager` how they answer, `vector`, `select` and `time` what these share, `http` the server under all
+//! five. `script` is what the demo asks, `print` shows it, `check` asks it, `facts` reads the answers.
 
+pub mod alertmanager;
 pub mod check;
 pub mod data;
 pub mod facts;
@@ -28,10 +29,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use data::Bookstore;
 use http::{Listening, Service};
-use issuer::{ALICE, AUDIENCE, BOB, Issuer, KeyError, REALM};
+use issuer::{ALICE, AUDIENCE, BOB, Issuer, KeyError};
 use script::{Backend, Line, Place, Who};
 use serde_json::{Value as Json, json};
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub struct Options {
     pub loki: Option<String>,
     /// A Tempo to use instead of the embedded one.
     pub tempo: Option<String>,
+    /// An Alertmanager to use instead of the embedded one.
+    pub alertmanager: Option<String>,
 }
 
 /// Why the demo cannot start.
@@ -76,7 +78,7 @@ pub struct Demo {
     pub palisade: Running,
     issuer: String,
     tokens: [String; 2],
-    backends: [Standing; 3],
+    backends: [Standing; 4],
     _issuer: Listening,
 }
 
@@ -115,6 +117,7 @@ impl Demo {
             Standing::new(options.prometheus, Arc::new(prometheus::Prometheus::new(store))).await?,
             Standing::new(options.loki, Arc::new(loki::Loki::new(store))).await?,
             Standing::new(options.tempo, Arc::new(tempo::Tempo::new(store))).await?,
+            Standing::new(options.alertmanager, Arc::new(alertmanager::Alertmanager::new(store))).await?,
         ];
         let urls = backends.each_ref().map(|b| b.url.as_str());
         let config = Config::parse("demo.yaml", &configuration(&options.listen, &url, urls), Path::new(""))?;
@@ -140,6 +143,10 @@ impl Demo {
             }
             Place::Direct(backend) => self.standing(backend).url.clone(),
             Place::Issuer => self.issuer.clone(),
+            Place::Control => {
+                let address = self.palisade.control.map(|address| address.to_string()).unwrap_or_default();
+                format!("http://{address}")
+            }
         }
     }
 
@@ -147,7 +154,7 @@ impl Demo {
     pub fn is_embedded(&self, place: Place) -> bool {
         match place {
             Place::Palisade(backend) | Place::Direct(backend) => self.standing(backend).embedded.is_some(),
-            Place::Issuer => true,
+            Place::Issuer | Place::Control => true,
         }
     }
 
@@ -163,11 +170,12 @@ impl Demo {
     }
 
     fn standing(&self, backend: Backend) -> &Standing {
-        let [prometheus, loki, tempo] = &self.backends;
+        let [prometheus, loki, tempo, alertmanager] = &self.backends;
         match backend {
             Backend::Prometheus => prometheus,
             Backend::Loki => loki,
             Backend::Tempo => tempo,
+            Backend::Alertmanager => alertmanager,
         }
     }
 }
@@ -183,42 +191,25 @@ fn forged(token: &str) -> Option<String> {
 
 /// The configuration of the demo's Palisade. A backend that the operator names on the command line may be
 /// reached over plain HTTP.
-fn configuration(listen: &[SocketAddr], issuer: &str, urls: [&str; 3]) -> String {
+fn configuration(listen: &[SocketAddr], issuer: &str, urls: [&str; 4]) -> String {
     let mut listeners = Vec::new();
     for address in listen {
         listeners.push(json!({"address": address.to_string()}));
     }
     let backend = |url: &str, label: &str| json!({"url": url, "labels": {"tenant": label}, "insecure_http": url.starts_with("http:")});
-    let [prometheus, loki, tempo] = urls;
+    let [prometheus, loki, tempo, alertmanager] = urls;
     // JSON is YAML.
     let config: Json = json!({
         "listen": listeners,
-        "admin": {"address": "127.0.0.1:0"},
+        "admin": {"address": "127.0.0.1:0", "control": "127.0.0.1:0"},
         "issuers": [{"url": issuer, "audiences": [AUDIENCE], "algorithms": ["RS256"]}],
         "backends": {
             "prometheus": backend(prometheus, "tenant"),
             "loki": backend(loki, "tenant"),
             "tempo": backend(tempo, "resource.tenant"),
+            "alertmanager": backend(alertmanager, "tenant"),
         },
         "policies": "policies",
     });
     config.to_string()
-}
-
-/// What is running, for people.
-pub fn summary(demo: &Demo) -> String {
-    let mut text = format!("# the realm `{REALM}`: {}\n", demo.issuer);
-    for backend in [Backend::Prometheus, Backend::Loki, Backend::Tempo] {
-        let kind =
-            if demo.is_embedded(Place::Direct(backend)) { "embedded, everyone's data" } else { "yours" };
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "# {:<10} {} ({kind}), through Palisade {}",
-            backend.name(),
-            demo.base(Place::Direct(backend)),
-            demo.base(Place::Palisade(backend)),
-        );
-    }
-    text
 }

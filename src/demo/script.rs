@@ -2,6 +2,8 @@
 //!
 //! `own` is a tenant that asks, `other` the one whose data it must not see.
 
+mod alerting;
+
 use super::data::{SHOPS, Shop, shared_trace_id, trace_id, trace_id_text};
 use super::facts;
 use super::issuer::CLIENT;
@@ -16,6 +18,8 @@ pub enum Place {
     Direct(Backend),
     /// To the issuer.
     Issuer,
+    /// To Palisade's control, which needs no token: whoever reaches it is an operator.
+    Control,
 }
 
 /// A kind of backend.
@@ -25,15 +29,20 @@ pub enum Backend {
     Prometheus,
     Loki,
     Tempo,
+    Alertmanager,
 }
 
 impl Backend {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Prometheus, Self::Loki, Self::Tempo, Self::Alertmanager];
+
     /// Its mount, without the slash.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Prometheus => "prometheus",
             Self::Loki => "loki",
             Self::Tempo => "tempo",
+            Self::Alertmanager => "alertmanager",
         }
     }
 }
@@ -62,6 +71,21 @@ pub enum Expect {
     Leak(&'static str),
 }
 
+/// How a request sends what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sends {
+    /// A GET, with the pairs in the URL.
+    Url,
+    /// A POST, with the pairs in a form.
+    Form,
+    /// A POST of this JSON.
+    Json(String),
+    /// A DELETE.
+    Delete,
+    /// The handshake of a WebSocket, of which the first message is the answer.
+    Tail,
+}
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -75,8 +99,8 @@ pub struct Line {
     pub path: String,
     /// The parameters, in the URL or, if `post`, in a form.
     pub pairs: Vec<(&'static str, String)>,
-    /// Whether it is a POST.
-    pub post: bool,
+    /// How they are sent.
+    pub sends: Sends,
     /// A further header.
     pub header: Option<(&'static str, String)>,
     /// What the answer must be.
@@ -88,7 +112,12 @@ pub struct Line {
 impl Line {
     fn new(says: &'static str, who: Who, place: Place, path: impl Into<String>, expect: Expect) -> Self {
         let (pairs, path, embedded) = (Vec::new(), path.into(), false);
-        Self { says, who, place, path, pairs, post: false, header: None, expect, embedded }
+        Self { says, who, place, path, pairs, sends: Sends::Url, header: None, expect, embedded }
+    }
+
+    /// An instant query of a Prometheus, of what is now.
+    pub fn query(says: &'static str, who: Who, place: Place, text: &str) -> Self {
+        Self::new(says, who, place, "/api/v1/query", Expect::Status(200)).with("query", text)
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -97,7 +126,7 @@ impl Line {
     }
 
     fn posted(self) -> Self {
-        Self { post: true, ..self }
+        Self { sends: Sends::Form, ..self }
     }
 
     fn only_embedded(self) -> Self {
@@ -123,6 +152,7 @@ pub fn lines(now: i64) -> Vec<Line> {
     let mut all = metrics(&b, until);
     all.extend(logs(&b, until));
     all.extend(traces(&a, &b, until));
+    all.extend(alerting::lines(&a, &b, until));
     all.extend(identity(&b, until));
     all.extend(controls(&b, until));
     all
@@ -358,6 +388,12 @@ fn controls(other: &Shop, until: i64) -> Vec<Line> {
             Backend::Tempo,
             format!("/api/v2/traces/{trace}"),
             other.tenant,
+        ),
+        direct(
+            "Alertmanager itself shows B's alert to anyone",
+            Backend::Alertmanager,
+            "/api/v2/alerts".into(),
+            title,
         ),
     ]
 }

@@ -82,6 +82,21 @@ pub fn stamp(seconds: f64) -> serde_json::Value {
     if milliseconds % 1e3 == 0.0 { ((milliseconds / 1e3) as i64).into() } else { (milliseconds / 1e3).into() }
 }
 
+/// Unix seconds as RFC 3339 in UTC, `2026-11-23T02:08:24Z`: days become a date by H. Hinnant's `civil_from_days`.
+pub fn rfc3339(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    // March is the first month.
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// The most steps that Prometheus and Loki take (`web/api/v1/api.go`, `pkg/loghttp/query.go`).
 pub const MAX_STEPS: f64 = 11_000.0;
 
@@ -106,6 +121,19 @@ mod tests {
         assert_eq!(nanoseconds("1700000000000000001"), Ok(1_700_000_000_000_000_001));
         assert_eq!(nanoseconds("1700000000.5"), Ok(1_700_000_000_500_000_000));
         assert!(nanoseconds("yesterday").is_err());
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let dates = [0, 951_782_399, 951_782_400, 1_700_000_000, 4_102_444_799].map(rfc3339);
+        let expected = [
+            "1970-01-01T00:00:00Z",
+            "2000-02-28T23:59:59Z",
+            "2000-02-29T00:00:00Z",
+            "2023-11-14T22:13:20Z",
+            "2099-12-31T23:59:59Z",
+        ];
+        assert_eq!(dates, expected);
     }
 
     #[test]

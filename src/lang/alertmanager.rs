@@ -57,6 +57,11 @@ impl Filter {
         valued && *self.name == *matcher.label
     }
 
+    /// Its label, comparison and value.
+    pub fn parts(&self) -> (&str, MatchOp, &str) {
+        (&self.name, self.op, &self.value)
+    }
+
     /// The matcher, written so that both parsers read it back. A name that is no identifier is quoted:
     /// the older parser refuses it.
     pub fn text(&self) -> String {

@@ -2,7 +2,7 @@
 
 use palisade::demo::check::Checker;
 use palisade::demo::script::{Expect, Line, Place, Who};
-use palisade::demo::{Demo, Options};
+use palisade::demo::{Demo, Options, print};
 
 async fn start(options: Options) -> Demo {
     let any = "127.0.0.1:0".parse().unwrap();
@@ -22,6 +22,37 @@ async fn every_line_of_the_demo_is_answered_right() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), lines.len(), wrong.join("\n"));
+}
+
+/// What is printed first is short, true, and its commands are those of a shell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_sees_who_sees_what_and_three_things_to_try() {
+    let demo = start(Options::default()).await;
+    let welcome = print::welcome(&demo).await;
+    assert!(welcome.lines().count() < 40, "{welcome}");
+    for answer in [
+        "alice, of Palisade      Emma 45, Moby-Dick 120\n",
+        "bob, of Palisade        Dracula 77, Persuasion 9\n",
+        "nobody, of Palisade     refused (401)\n",
+        "anybody, of Prometheus  Dracula 77, Emma 45, Moby-Dick 120, Persuasion 9\n",
+    ] {
+        assert!(welcome.contains(answer), "{welcome}");
+    }
+    for shown in
+        [format!("{}/-/explain", demo.base(Place::Control)), format!("{} requests", demo.lines().len())]
+    {
+        assert!(welcome.contains(&shown), "{welcome}");
+    }
+    let from = welcome.find("\nTOKEN_A=").unwrap();
+    let script = welcome[from..welcome.find("\n2. ").unwrap()].to_owned();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-ec", &script]);
+    // It asks this process, which goes on meanwhile.
+    let output = tokio::task::spawn_blocking(move || shell.output()).await.unwrap().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let nothing = serde_json::json!({"status": "success", "data": {"resultType": "vector", "result": []}});
+    assert_eq!(said, nothing, "{script}");
 }
 
 /// The check is no formality: what Palisade must answer is not what the backends answer.

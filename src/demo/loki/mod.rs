@@ -7,7 +7,7 @@ mod evaluate;
 mod pipeline;
 
 use super::data::{Bookstore, Labels, SECOND, Stream};
-use super::http::{Reply, Request, Service};
+use super::http::{Reply, Request, Service, Tail};
 use super::select::Selection;
 use super::time;
 use super::vector::{Sample, Value};
@@ -203,7 +203,38 @@ impl Loki {
     }
 }
 
+/// Lines of a first message if the request does not say (`pkg/loghttp/tail.go`).
+const TAILED_LIMIT: usize = 100;
+
+impl Loki {
+    /// A message with the lines in `range`, the newest `limit` of them; none if there are none.
+    fn message(&self, query: &str, range: Range<i64>, limit: usize) -> Option<String> {
+        let tree = self.read(query, Entry::LogQuery).ok()?;
+        let Some(Expr::Log(log)) = tree.expr(tree.root()) else { return None };
+        let mut lines = Evaluation::new(&self.store, &tree).ok()?.lines(log, range).ok()?;
+        lines.sort_by_key(|(_, entry)| entry.time);
+        let kept = lines.split_off(lines.len().saturating_sub(limit));
+        let stream = |(labels, entry): (Labels, super::data::Entry)| json!({"stream": labels, "values": [[entry.time.to_string(), entry.line]]});
+        let streams: Vec<Json> = kept.into_iter().map(stream).collect();
+        (!streams.is_empty()).then(|| json!({"streams": streams}).to_string())
+    }
+}
+
 impl Service for Loki {
+    fn tail(&self, request: &Request) -> Option<Tail> {
+        let query = request.first("query").filter(|_| request.path == "/loki/api/v1/tail")?.to_owned();
+        self.read(&query, Entry::LogQuery).ok()?;
+        let mut from = self.range(request).ok()?.start;
+        let limit = request.first("limit").and_then(|text| text.parse().ok()).unwrap_or(TAILED_LIMIT);
+        let this = Self::new(self.store);
+        Some(Box::new(move || {
+            let until = this.store.now() * SECOND + 1;
+            let message = this.message(&query, from..until, limit);
+            from = until;
+            message
+        }))
+    }
+
     fn answer(&self, request: &Request) -> Reply {
         match self.reply(request) {
             Ok(body) => Reply::json(200, &body),

@@ -4,6 +4,7 @@
 //! Shapes: Prometheus' `web/api/v1/api.go`.
 
 mod evaluate;
+mod told;
 
 use super::data::{Bookstore, Labels, SCRAPE};
 use super::http::{Reply, Request, Service};
@@ -56,6 +57,10 @@ impl Prometheus {
                 let values = found.iter().filter_map(|l| l.get(*name).cloned()).collect();
                 Ok(json!(self.limited(request, values)?))
             }
+            ["api", "v1", "query_exemplars"] if read => self.exemplars(request),
+            ["api", "v1", "targets", "metadata"] if request.method == "GET" => self.metadata(request),
+            ["api", "v1", "rules"] if request.method == "GET" => Ok(told::rules(&self.store)),
+            ["api", "v1", "alerts"] if request.method == "GET" => Ok(told::alerts(&self.store)),
             ["api", "v1", "status", "buildinfo"] if request.method == "GET" => Ok(
                 json!({"version": "3.16.0", "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": ""}),
             ),

@@ -18,6 +18,7 @@ fn ask(path: &str, accept: &str, pairs: &[(&str, &str)]) -> Reply {
         path: path.into(),
         pairs: all.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
         accept: accept.into(),
+        body: Vec::new(),
     })
 }
 

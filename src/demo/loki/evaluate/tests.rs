@@ -15,6 +15,7 @@ fn ask(path: &str, pairs: &[(&str, &str)]) -> Reply {
         path: format!("/loki/api/v1/{path}"),
         pairs: pairs.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
         accept: String::new(),
+        body: Vec::new(),
     })
 }
 

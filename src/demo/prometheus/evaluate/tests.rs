@@ -23,6 +23,7 @@ fn ask(path: &str, pairs: &[(&str, &str)]) -> (u16, Value) {
         path: path.into(),
         pairs: pairs.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
         accept: String::new(),
+        body: Vec::new(),
     });
     (reply.status, serde_json::from_slice(&reply.body).unwrap())
 }
