@@ -379,6 +379,10 @@ impl Cut {
                 let (names, answer) = (names.body_of(Accept::Json)?, answer.body_of(Accept::Json)?);
                 json(metadata::cut(families, names, answer, account))
             }
+            // Others than Prometheus have no list by target.
+            (Self::Metadata(_), [Some(_), None]) => {
+                json(Ok(Some(account.whole(br#"{"status":"success","data":{}}"#.to_vec()))))
+            }
             (Self::SilenceWritten { changes: true, .. }, [Some(_), Some(answer)]) => {
                 json(silences::written(answer.body_of(Accept::Json)?, account))
             }

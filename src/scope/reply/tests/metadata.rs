@@ -104,6 +104,13 @@ fn what_does_not_decode_is_refused() {
     ] {
         assert_eq!(Cut::Metadata(Families::default()).apply(&answers), UNDECODABLE, "{answers:?}");
     }
-    assert_eq!(Cut::Metadata(Families::default()).apply(&[good(), None]), UNEXPECTED);
     assert_eq!(Cut::Metadata(Families::default()).apply(&[good()]), UNEXPECTED);
+}
+
+/// Thanos, Mimir and VictoriaMetrics have no list by target: there is no metadata then, and no error.
+#[test]
+fn without_a_list_by_target_there_is_none() {
+    let names = json!({ "status": "success", "data": ["up"] }).to_string();
+    let cut = Cut::Metadata(Families::default()).apply(&[json_answer(names), None]);
+    assert_eq!(json_of(cut), json!({ "status": "success", "data": {} }));
 }
