@@ -136,7 +136,29 @@ impl Backends {
             stream["stream"]["service"] = "catalog".into();
             stream["stream"]["forged"] = "yes".into();
         }
-        push("s-initech-press", forged)
+        push("s-initech-press", forged)?;
+        // Left to itself, it is flushed in some sets while questions are asked, and their statistics tell.
+        Request::form("/flush", &[]).send(loki)?;
+        let params = [
+            ("query", r#"{service=~".+"}"#.to_owned()),
+            ("start", start.to_string()),
+            ("end", (start + seed::SPAN).to_string()),
+        ]
+        .map(|(k, v)| (k.to_owned(), v));
+        let begun = Instant::now();
+        for id in ["s-acme-books", "s-initech-press"] {
+            let stats = || {
+                let stats = Request::get("/loki/api/v1/index/stats", &params).header("X-Scope-OrgID", id);
+                stats.send(loki).map(|answer| answer.json())
+            };
+            while stats()?.is_none_or(|v| v["streams"] == 0) {
+                if begun.elapsed() > PATIENCE {
+                    return Err(format!("{} loki of {id}: the seed does not show", self.name));
+                }
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        }
+        Ok(())
     }
 
     /// Silences first, so that no alert is notified before it is silenced. Groups follow by a moment.
