@@ -48,7 +48,7 @@ const ROWS: &[(&str, Row)] = &[
     ("a cut of one rule takes 1.5 times its answer", || Box::pin(memory::cut_rules())),
     ("a cut of silences takes 1.5 times its answer", || Box::pin(memory::cut_silences())),
     ("a cut of a search takes 1.5 times its answer", || Box::pin(memory::cut_search())),
-    ("a cut of a trace takes 1.5 times its answer", || Box::pin(memory::cut_trace())),
+    ("a cut of a trace takes 1.75 times its answer", || Box::pin(memory::cut_trace())),
     ("atk_66 50 streams with window 0 of a large cut", || Box::pin(memory::atk_66_stalled_streams())),
     ("atk_66 77 slow readers of a large cut", || Box::pin(memory::atk_66_slow_readers())),
     ("16 fast readers of a large cut", || Box::pin(memory::fast_readers())),

@@ -17,6 +17,7 @@ use crate::scope::Accept;
 use prost::Message;
 use prost::bytes::Bytes;
 use prost::encoding::message;
+use std::cmp::Ordering;
 
 /// How spans are written.
 struct Written {
@@ -279,23 +280,74 @@ fn resource_spans(plan: &mut Plan<Written>, part: &[u8], more: bool) -> Result<(
 /// Puts the spans of a `ScopeSpans`, and gives what else it says.
 fn scope_spans(plan: &mut Plan<Written>, scope: &[u8]) -> Result<ScopeSpans, Rejection> {
     let mut rest = ScopeSpans::default();
-    let mut spans = Vec::new();
+    // Counted first: what grows step by step takes more than it holds.
+    let mut count: usize = 0;
+    fields(scope, &[SPANS], |_, _| {
+        count = count.saturating_add(1);
+        Ok(())
+    })?;
+    plan.account.keep(count.saturating_mul(size_of::<Spot>()))?;
+    let mut spans = Vec::with_capacity(count);
     fields(scope, &[1, SPANS, 3], |tag, field| {
         match tag {
             1 => merge(rest.scope.get_or_insert_with(InstrumentationScope::default), field)?,
-            SPANS => {
-                plan.account.keep(2 * size_of::<(Start, &[u8])>())?;
-                spans.push((decode::<Start>(field)?, field));
-            }
+            SPANS => spans.push(Spot::new(scope, field)?),
             _ => rest.schema_url = Bytes::copy_from_slice(field),
         }
         Ok(())
     })?;
-    spans.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (index, (_, span)) in spans.iter().enumerate() {
-        plan.part(Form::Span, span, index > 0 && plan.model.json)?;
+    spans.sort_unstable_by(|a, b| a.order(b, scope));
+    for (index, spot) in spans.iter().enumerate() {
+        plan.part(Form::Span, spot.of(scope), index > 0 && plan.model.json)?;
     }
     Ok(rest)
+}
+
+/// When a span starts, and where it is in its `ScopeSpans`: there can be very many.
+struct Spot {
+    at: u64,
+    from: u32,
+    length: u32,
+}
+
+impl Spot {
+    /// Of `span`, which is a part of `scope`.
+    fn new(scope: &[u8], span: &[u8]) -> Result<Self, UpstreamFault> {
+        let from = span.as_ptr().addr().checked_sub(scope.as_ptr().addr());
+        let from = from.and_then(|from| u32::try_from(from).ok()).ok_or(UpstreamFault::Undecodable)?;
+        let length = u32::try_from(span.len()).map_err(|_| UpstreamFault::Undecodable)?;
+        Ok(Self { at: decode::<At>(span)?.at, from, length })
+    }
+
+    fn of<'s>(&self, scope: &'s [u8]) -> &'s [u8] {
+        let (from, length) = (self.from as usize, self.length as usize);
+        scope.get(from..from.saturating_add(length)).unwrap_or_default()
+    }
+
+    /// As [`Start`] orders; what is equal stays in its order.
+    fn order(&self, other: &Self, scope: &[u8]) -> Ordering {
+        self.at
+            .cmp(&other.at)
+            .then_with(|| self.id(scope).cmp(other.id(scope)))
+            .then_with(|| self.from.cmp(&other.from))
+    }
+
+    /// The span's id.
+    fn id<'s>(&self, scope: &'s [u8]) -> &'s [u8] {
+        let mut id: &[u8] = &[];
+        // What does not decode is found where the span is read whole.
+        let _ = fields(self.of(scope), &[2], |_, found| {
+            id = found;
+            Ok(())
+        });
+        id
+    }
+}
+
+#[derive(Message)]
+struct At {
+    #[prost(fixed64, tag = "7")]
+    at: u64,
 }
 
 /// What a message says in several fields is one.
