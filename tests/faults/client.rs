@@ -144,13 +144,19 @@ pub async fn load(
             let mut connection = None;
             while began.elapsed() < length {
                 let started = Instant::now();
-                let answered = async {
-                    if connection.is_none() {
-                        connection = Some(Connection::open(address).await?);
-                    }
-                    connection.as_mut().unwrap().ask(&request).await
+                // A connection that was idle may end as it is used again: then a new one is asked, as any client
+                // does (RFC 9112, section 9.3.1).
+                let reused = match connection.as_mut() {
+                    Some(kept) => Connection::ask(kept, &request).await.ok(),
+                    None => None,
                 };
-                let answered = answered.await;
+                let answered = match reused {
+                    Some(answer) => Ok(answer),
+                    None => match Connection::open(address).await {
+                        Ok(new) => connection.insert(new).ask(&request).await,
+                        Err(error) => Err(error),
+                    },
+                };
                 measured.times.push(started.elapsed());
                 measured.statuses.push(answered.as_ref().map_or(0, |answer| answer.status));
                 if answered.is_err() {
