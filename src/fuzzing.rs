@@ -157,6 +157,10 @@ pub fn traceql_chunks(bytes: &[u8]) {
 /// Matchers: what PromQL and LogQL both take in braces, they take for the same.
 pub fn matchers(bytes: &[u8]) {
     with_text(bytes, |text| {
+        // A comment ends with a carriage return in PromQL (`isEndOfLine` in `promql/parser/lex.go`), not in LogQL.
+        if text.contains('#') && text.contains('\r') {
+            return;
+        }
         let selector = format!("{{{text}}}");
         let limits = QueryLimits::default();
         let (Ok(ours), Ok(theirs)) = (
